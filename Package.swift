@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Every target of ours: Swift 6, strict memory safety, warnings as errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Extern"),
+]
+
+/// Small targets must not cost inlining: their accessors are optimized across modules.
+let hot: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(
+            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+            .when(configuration: .release))
+    ]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = hot)
+    -> Target
+{
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.byName(name: name), "Support"] + dependencies,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .executable(name: "swiftlet-vmm", targets: ["swiftlet-vmm"]),
+        .library(name: "Client", targets: ["Client"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        library("Linux", ["CLinux"]),
+        library("Memory", ["Linux"]),
+        library("Bus", []),
+        library("Hypervisor", ["Memory"]),
+        library("Control", []),
+        library("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        library("Boot", ["Memory", "Hypervisor"]),
+        library("Virtio", ["Memory", "Bus", "Linux"]),
+        library("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
+        library(
+            "Machine",
+            ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+        library("Agent", ["Linux"]),
+        library("Client", ["Agent", "Control", "Linux"]),
+        .executableTarget(
+            name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"], path: "Sources/vmm",
+            swiftSettings: hot,
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+        .executableTarget(
+            name: "swiftlet",
+            dependencies: [
+                "Client", "Linux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/CLI", swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+        .target(
+            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
+            path: "Tests/Support", swiftSettings: strict),
+        tests("Linux", []),
+        tests("Memory", ["Linux"]),
+        tests("Bus", []),
+        tests("Emulator", ["Hypervisor", "Memory", "Linux"]),
+        tests("Boot", ["Memory", "Hypervisor"]),
+        tests("Virtio", ["Memory", "Linux", "Bus"]),
+        tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
+        tests("Control", []),
+        tests("Agent", ["Linux"]),
+        tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["Support", "Linux"],
+            path: "Tests/Integration", swiftSettings: strict),
+    ]
+)
