@@ -126,7 +126,7 @@ package enum BootImage {
         if image.is64 && image.saysLinux { return .linux64 }
         if image.pvhEntry != nil { return .pvh }
         if multiboot != nil { return .multiboot }
-        guard image.is64 else { throw .unsupported(.linux32) }
+        guard image.is64 else { throw .unsupported(.elf32) }
         return .linux64
     }
 
