@@ -101,7 +101,9 @@ package enum BootImage {
         entryProtocol wish: BootProtocol?, lowEnd: UInt64
     ) throws(BootError) -> KernelPlan {
         let entryProtocol: BootProtocol
-        if let wish { entryProtocol = wish } else {
+        if let wish {
+            entryProtocol = wish
+        } else {
             entryProtocol = try preferred(image, multiboot)
         }
         switch entryProtocol {

@@ -45,7 +45,8 @@ import Testing
 
     static let elfRefusals: [Refusal] = [
         Refusal("nothing", [], .empty(.kernel)),
-        Refusal("the magic and no more", [0x7f, 0x45, 0x4c, 0x46], .truncated(needed: 52, present: 4)),
+        Refusal(
+            "the magic and no more", [0x7f, 0x45, 0x4c, 0x46], .truncated(needed: 52, present: 4)),
         Refusal(
             "a header cut short", [UInt8](ELFFile().bytes.prefix(40)),
             .truncated(needed: 64, present: 40)),

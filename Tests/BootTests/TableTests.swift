@@ -120,7 +120,10 @@ import Testing
         (AML.eisaID("PNP0C0C"), [0x0c, 0x41, 0xd0, 0x0c, 0x0c]),
         (AML.path("\\_SB.PWRB"), [0x5c, 0x2e] + [UInt8]("_SB_PWRB".utf8)),
         (AML.path("_S5"), [UInt8]("_S5_".utf8)),
-        (AML.package(length: [UInt8](repeating: 9, count: 62)), [63] + .init(repeating: 9, count: 62)),
+        (
+            AML.package(length: [UInt8](repeating: 9, count: 62)),
+            [63] + .init(repeating: 9, count: 62)
+        ),
         (
             AML.package(length: [UInt8](repeating: 9, count: 63)),
             [0x41, 0x04] + .init(repeating: 9, count: 63)
@@ -174,7 +177,8 @@ import Testing
         let source = try String(contentsOf: folder.appending(path: "DSDT.dsl"), encoding: .utf8)
         for text in [
             "EisaId (\"PNP0501\")", "\"LNRO0005\"", "0xC0003000", "Method (_EVT, 1, NotSerialized)",
-            "Notify (\\_SB.PWRB, 0x80)", "Name (\\_S5, Package (0x04)", "Edge, ActiveHigh, Exclusive",
+            "Notify (\\_SB.PWRB, 0x80)", "Name (\\_S5, Package (0x04)",
+            "Edge, ActiveHigh, Exclusive",
         ] {
             #expect(source.contains(text), "\(text)")
         }
