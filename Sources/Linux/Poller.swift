@@ -27,23 +27,28 @@ package struct Poller: ~Copyable, Sendable {
         _ = clinux_epoll_control(descriptor.rawValue, EPOLL_CTL_DEL, watched, 0, 0)
     }
 
-    /// Takes at most 64 events without waiting; answers how many there were.
-    @discardableResult
-    package func poll(_ body: (_ token: UInt64, _ events: EventLoop.Events) -> Void) -> Int {
+    /// What happened to one descriptor.
+    package struct Event: Hashable, Sendable {
+        package let token: UInt64
+        package let events: EventLoop.Events
+    }
+
+    /// Replaces `events` by what is new, without waiting; at most 64, more come next time.
+    package func poll(into events: inout [Event]) {
+        events.removeAll(keepingCapacity: true)
         unsafe withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 64) { buffer in
-            guard let first = buffer.baseAddress else { return 0 }
+            guard let first = buffer.baseAddress else { return }
             let count = unsafe clinux_epoll_wait(descriptor.rawValue, first, 64, 0)
-            guard count > 0 else { return 0 }
-            for index in 0..<Int(count) {
+            for index in 0..<Int(max(count, 0)) {
                 let watched = unsafe first[index].events
                 let token = unsafe clinux_epoll_token(first + index)
-                body(token, EventLoop.Events(rawValue: watched))
+                events.append(
+                    Event(token: token, events: EventLoop.Events(rawValue: watched)))
             }
-            return Int(count)
         }
     }
 }
 
-extension EventLoop.Events {
+extension EventLoop.Events: Hashable {
     fileprivate static let edge = EventLoop.Events(rawValue: 1 << 31)
 }

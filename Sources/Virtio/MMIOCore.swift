@@ -25,7 +25,13 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Serves the queues whose bits are set and, if asked, the host side. Answers the bits of the
     /// interrupt status that become set.
     mutating func serve(queues mask: UInt32, host: Bool) -> UInt32 {
-        guard registers.status.isLive, !isPaused else { return 0 }
+        guard !isPaused else { return 0 }
+        guard registers.status.isLive else {
+            // Idle queues break no ring. The host side must run all the same: a descriptor that
+            // stays readable would keep the event loop busy.
+            if host { try? device.serveHost(&queues) }
+            return 0
+        }
         do throws(VirtqueueError) {
             for index in 0..<queueSizes.count where mask & 1 << UInt32(index) != 0 {
                 try device.serve(&queues, index: index)
@@ -41,6 +47,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// The driver broke a ring: nothing is served until it resets. VIRTIO 1.2, 2.1.1.
     private mutating func breakRing() -> UInt32 {
+        queues = Self.idleQueues(memory)
         registers.status.insert(.needsReset)
         return registers.status.contains(.driverOK) ? 2 : 0
     }
@@ -90,7 +97,6 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         do throws(VirtqueueError) {
             for index in 0..<queueSizes.count { try openQueue(index) }
         } catch {
-            queues = Self.idleQueues(memory)
             return breakRing()
         }
         device.activate(features: registers.driverFeatures)

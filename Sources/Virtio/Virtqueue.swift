@@ -238,4 +238,18 @@ extension GuestSlices {
         }
         return true
     }
+
+    /// Copies at most `count` bytes out from `offset` on into `bytes` from `position` on; answers
+    /// how many, no more than either side has.
+    package func copyOut(
+        at offset: Int, count: Int, into bytes: inout [UInt8], at position: Int
+    ) -> Int {
+        guard position >= 0, count > 0, position <= bytes.count - count else { return 0 }
+        return unsafe bytes.withUnsafeMutableBytes { buffer in
+            let part = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[position..<position + count])
+            var span = unsafe MutableRawSpan(_unsafeBytes: part)
+            return copyOut(at: offset, into: &span)
+        }
+    }
 }
