@@ -62,10 +62,10 @@ extension JSONError: CustomStringConvertible {
         }
     }
 
-    /// `text` cut to a length fit for a message, without control characters.
-    static func printable(_ text: String) -> String {
+    /// `text` cut to at most `limit` scalars, without control characters.
+    package static func printable(_ text: String, limit: Int = 64) -> String {
         var result = ""
-        for scalar in text.unicodeScalars.prefix(64) {
+        for scalar in text.unicodeScalars.prefix(limit) {
             let isControl = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
             result.unicodeScalars.append(isControl ? "\u{fffd}" : scalar)
         }

@@ -16,6 +16,16 @@ package enum Terminal {
     }
 }
 
+extension Terminal {
+    /// Makes the terminal at `descriptor` raw, until ``restore()`` or a fatal signal.
+    package static func makeRaw(_ descriptor: CInt) throws(Errno) {
+        try Errno.check(clinux_terminal_raw(descriptor))
+    }
+
+    /// Gives a raw terminal its former mode back, before a sudden end of the process.
+    package static func restore() { clinux_terminal_restore() }
+}
+
 /// A terminal that hands over each key as it is, until this value goes.
 ///
 /// The former mode comes back when this value goes, when a fatal signal (a trap of ours included)

@@ -18,14 +18,14 @@ package enum UnixStream {
     /// A nonblocking socket that listens under `name`, at most 107 bytes.
     package static func listen(_ name: String, backlog: CInt = 8) throws(Errno) -> FileDescriptor {
         var name = name
-        let result = name.withUTF8 { unsafe clinux_unix_listen($0.baseAddress, $0.count, backlog) }
+        let result = name.withUTF8 { unsafe clinux_stream_listen($0.baseAddress, $0.count, backlog) }
         return FileDescriptor(adopting: try Errno.check(result))
     }
 
     /// A blocking socket connected to `name`, at most 107 bytes.
     package static func connect(_ name: String) throws(Errno) -> FileDescriptor {
         var name = name
-        let result = name.withUTF8 { unsafe clinux_unix_connect($0.baseAddress, $0.count) }
+        let result = name.withUTF8 { unsafe clinux_stream_connect($0.baseAddress, $0.count) }
         return FileDescriptor(adopting: try Errno.check(result))
     }
 
@@ -33,14 +33,14 @@ package enum UnixStream {
     package static func accept(
         _ listener: borrowing FileDescriptor
     ) throws(Errno) -> FileDescriptor {
-        FileDescriptor(adopting: try Errno.check(clinux_unix_accept(listener.rawValue)))
+        FileDescriptor(adopting: try Errno.check(clinux_stream_accept(listener.rawValue)))
     }
 
     /// Who connected, or listens, at the other end of `socket`.
     package static func peer(_ socket: borrowing FileDescriptor) throws(Errno) -> UnixPeer {
         var process: CInt = 0
         var user: UInt32 = 0
-        try Errno.check(unsafe clinux_unix_peer(socket.rawValue, &process, &user))
+        try Errno.check(unsafe clinux_stream_peer(socket.rawValue, &process, &user))
         return UnixPeer(process: process, user: user)
     }
 
@@ -49,7 +49,7 @@ package enum UnixStream {
         _ bytes: ArraySlice<UInt8>, to socket: borrowing FileDescriptor
     ) throws(Errno) -> Int {
         let raw = socket.rawValue
-        let result = unsafe bytes.withUnsafeBytes { unsafe clinux_send(raw, $0.baseAddress, $0.count) }
+        let result = unsafe bytes.withUnsafeBytes { unsafe clinux_stream_send(raw, $0.baseAddress, $0.count) }
         return try Errno.check(result)
     }
 }

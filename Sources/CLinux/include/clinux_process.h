@@ -97,7 +97,7 @@ static inline int clinux_pidfd_signal(int pidfd, int signal) {
 static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(ends, O_CLOEXEC)); }
 
 /// Fills `address`; a name that begins with '@' is abstract. The length, or 0 if it is too long.
-static inline socklen_t clinux_unix_address(const char *name, size_t length, struct sockaddr_un *address) {
+static inline socklen_t clinux_stream_address(const char *name, size_t length, struct sockaddr_un *address) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (length == 0 || length >= sizeof address->sun_path) return 0;
     for (size_t i = 0; i < length; i++) address->sun_path[i] = name[i];
@@ -105,9 +105,9 @@ static inline socklen_t clinux_unix_address(const char *name, size_t length, str
     if (abstract) address->sun_path[0] = 0;
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (abstract ? 0 : 1));
 }
-static inline int clinux_unix_listen(const char *name, size_t length, int backlog) {
+static inline int clinux_stream_listen(const char *name, size_t length, int backlog) {
     struct sockaddr_un address;
-    socklen_t size = clinux_unix_address(name, length, &address);
+    socklen_t size = clinux_stream_address(name, length, &address);
     if (size == 0) return -ENAMETOOLONG;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -errno;
@@ -118,9 +118,9 @@ static inline int clinux_unix_listen(const char *name, size_t length, int backlo
     }
     return fd;
 }
-static inline int clinux_unix_connect(const char *name, size_t length) {
+static inline int clinux_stream_connect(const char *name, size_t length) {
     struct sockaddr_un address;
-    socklen_t size = clinux_unix_address(name, length, &address);
+    socklen_t size = clinux_stream_address(name, length, &address);
     if (size == 0) return -ENAMETOOLONG;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
@@ -131,11 +131,11 @@ static inline int clinux_unix_connect(const char *name, size_t length) {
     }
     return fd;
 }
-static inline int clinux_unix_accept(int fd) {
+static inline int clinux_stream_accept(int fd) {
     return (int)clinux_result(accept4(fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 /// Process and user at the other end. unix(7), SO_PEERCRED.
-static inline int clinux_unix_peer(int fd, pid_t *process, uid_t *user) {
+static inline int clinux_stream_peer(int fd, pid_t *process, uid_t *user) {
     struct ucred peer;
     socklen_t size = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
@@ -143,7 +143,7 @@ static inline int clinux_unix_peer(int fd, pid_t *process, uid_t *user) {
     *user = peer.uid;
     return 0;
 }
-static inline long clinux_send(int fd, const void *bytes, size_t count) {
+static inline long clinux_stream_send(int fd, const void *bytes, size_t count) {
     return clinux_result(send(fd, bytes, count, MSG_NOSIGNAL));
 }
 
@@ -169,6 +169,16 @@ static inline int clinux_signal_next(int fd) {
 static inline void clinux_ignore_signal(int signal) {
     struct sigaction action = {.sa_handler = SIG_IGN};
     sigaction(signal, &action, 0);
+}
+
+/// Lets `signal` do to this thread what it does by default.
+static inline void clinux_default_signal(int signal) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(signal, &action, 0);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, 0);
 }
 
 /// The terminal's size in `size`: rows, columns.
@@ -234,4 +244,12 @@ __attribute__((noinline, unused)) static pid_t clinux_terminal_guard(int termina
     while (count < 0 && errno == EINTR);
     if (count == 0) tcsetattr(0, TCSADRAIN, &clinux_cooked);
     _exit(0);
+}
+
+/// The target of a symbolic link, without a zero at its end; its length.
+static inline long clinux_readlink(const char *path, char *buffer, size_t size) {
+    return clinux_result(readlink(path, buffer, size));
+}
+static inline int clinux_access(const char *path, int mode) {
+    return (int)clinux_result(access(path, mode));
 }
