@@ -80,7 +80,7 @@ extension Vectors {
         }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
-        let holds = compared(cpu, op, a[0], b[0])
+        let holds = comparedOne(cpu, op, a[0], b[0])
         a[0] = Float(bitPattern: holds ? .max : 0)
         cpu.setVector(op.reg, cast(a))
         return op.next
@@ -94,11 +94,11 @@ extension Vectors {
         var a = cpu.vector(op.reg)
         let left: Doubles = cast(a)
         let right: Doubles = cast(cpu.vector(op.rm))
-        a[0] = compared(cpu, op, left[0], right[0]) ? .max : 0
+        a[0] = comparedOne(cpu, op, left[0], right[0]) ? .max : 0
         cpu.setVector(op.reg, a)
         return op.next
     }
-    @inline(__always) private static func compared<T: BinaryFloatingPoint>(
+    @inline(__always) private static func comparedOne<T: BinaryFloatingPoint>(
         _ cpu: Processor, _ op: Op, _ a: T, _ b: T
     ) -> Bool {
         let invert = op.immediate & 4 != 0
