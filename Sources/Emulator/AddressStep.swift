@@ -8,6 +8,13 @@ enum AddressStep {
         return size == 1 ? plain16 : plain32
     }
 
+    /// MOV with an absolute offset: the immediate is the address.
+    static let absolute: Handler = { processor, operation in
+        let op = Op(operation)
+        Processor(processor).set64(Register.address, UInt64(bitPattern: op.immediate))
+        return op.next
+    }
+
     private static let plain32: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)

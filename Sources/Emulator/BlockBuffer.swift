@@ -47,6 +47,14 @@
         count &+= 1
     }
 
+    /// Ends the block with an operation that belongs to no instruction.
+    mutating func appendContinuation(_ operation: Operation, offset: Int) {
+        var operation = operation
+        operation.offset = UInt16(truncatingIfNeeded: offset)
+        unsafe pointer(count).initialize(to: operation)
+        count &+= 1
+    }
+
     /// Writes the instruction's length into all its operations.
     mutating func finish(length: Int) {
         for index in firstOfInstruction..<count {

@@ -69,6 +69,9 @@ struct Decoder {
         return HostAddress(bytes &+ UInt(position)).load(UInt8.self)
     }
 
+    /// Takes back the last byte read.
+    mutating func unread() { position &-= 1 }
+
     private mutating func value<T: Word>(_ type: T.Type) throws(DecodeError) -> T {
         guard position &+ T.byteCount <= available else {
             throw available == 15 ? .tooLong : .truncated
@@ -203,14 +206,14 @@ struct Decoder {
 
     /// Completes the memory operand once all bytes have been read: the segment, RIP-relative
     /// addresses, and a step of its own for addresses that are not 64 bits wide.
-    mutating func finishOperand() {
+    mutating func finishOperand(checked: Bool = true) {
         guard isMemory else { return }
-        finishOperand(defaultSegment: defaultSegment)
+        finishOperand(defaultSegment: defaultSegment, checked: checked)
         defaultSegment = 3
     }
 
     /// As ``finishOperand()`` for operands without ModRM, whose fields the caller has set.
-    mutating func finishOperand(defaultSegment: Int) {
+    mutating func finishOperand(defaultSegment: Int, checked: Bool = true) {
         let segment = segmentOverride ?? defaultSegment
         if ripRelative {
             // Relative to the page, where the block knows it is; the instruction's end is added.
@@ -222,21 +225,20 @@ struct Decoder {
         if is64 {
             operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
             guard addressSize == 2 else { return }
-            emitAddressStep(segment: Register.zero)
+            emitAddressStep(segment: 0, checked: false)
             operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
         } else {
-            emitAddressStep(segment: UInt8(segment))
+            emitAddressStep(segment: segment, checked: checked && !mode.has(CodeMode.flat))
             operand.segment = Register.base(of: segment)
         }
     }
 
     /// Emits a step that leaves the truncated offset in ``Register/address``, with limit checks
     /// where segments are not flat, and makes the operand refer to it.
-    private mutating func emitAddressStep(segment: UInt8) {
+    private mutating func emitAddressStep(segment: Int, checked: Bool) {
         var step = operand
         step.segment = Register.zero
         step.extra = UInt16(segment)
-        let checked = !is64 && !mode.has(CodeMode.flat)
         step.handler = AddressStep.handler(size: addressSize, checked: checked)
         output.append(step)
         operand.base = Register.address

@@ -50,3 +50,8 @@ package struct Thread: ~Copyable, @unchecked Sendable {
     /// Sends a signal to it, to break a blocking system call.
     package func kill(_ signal: CInt) { pthread_kill(handle, signal) }
 }
+
+extension Thread {
+    /// Lets other threads run.
+    package static func yield() { sched_yield() }
+}
