@@ -19,7 +19,9 @@ extension Vectors {
         guard cpu.floatsArePlain else {
             return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal])
         }
-        cpu.setVector(op.reg, compared(cpu, op, cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm))))
+        let a: Singles = cast(cpu.vector(op.reg))
+        let b: Singles = cast(cpu.vector(op.rm))
+        cpu.setVector(op.reg, compared(cpu, op, a, b))
         return op.next
     }
     @inline(__always) private static func compared(
@@ -47,7 +49,9 @@ extension Vectors {
         guard cpu.floatsArePlain else {
             return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal, .doubles])
         }
-        cpu.setVector(op.reg, compared(cpu, op, cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm))))
+        let a: Doubles = cast(cpu.vector(op.reg))
+        let b: Doubles = cast(cpu.vector(op.rm))
+        cpu.setVector(op.reg, compared(cpu, op, a, b))
         return op.next
     }
     @inline(__always) private static func compared(

@@ -29,7 +29,7 @@ extension Vectors {
         case 0xd0:
             {
                 singles($0, $1, both) { a, b in
-                    a + cast(cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000))
+                    a + cast(cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000), Singles.self)
                 }
             }
         default: nil
@@ -50,7 +50,7 @@ extension Vectors {
         case 0xd0:
             {
                 doubles($0, $1, both) { a, b in
-                    a + cast(cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0))
+                    a + cast(cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0), Doubles.self)
                 }
             }
         default: nil

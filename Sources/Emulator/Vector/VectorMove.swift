@@ -222,11 +222,11 @@ extension Vectors {
     static let singleSigns: Handler = {
         signs($0, $1) { value in
             let a = cast(value, Longs.self)
-            return a[0] >> 31 | a[1] >> 31 << 1 | a[2] >> 31 << 2 | a[3] >> 31 << 3
+            return a[0] >> 31 | (a[1] >> 31) << 1 | (a[2] >> 31) << 2 | (a[3] >> 31) << 3
         }
     }
     static let doubleSigns: Handler = {
-        signs($0, $1) { UInt32(truncatingIfNeeded: $0[0] >> 63 | $0[1] >> 63 << 1) }
+        signs($0, $1) { UInt32(truncatingIfNeeded: $0[0] >> 63 | ($0[1] >> 63) << 1) }
     }
 
     @inline(__always) private static func signs(
