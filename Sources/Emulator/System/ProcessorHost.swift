@@ -23,13 +23,15 @@ protocol ProcessorHost: AnyObject {
     var taskPriority: UInt8 { get set }
 }
 
+extension SoftVCPU {
+    func timeStampMoved(offset: UInt64) {
+        machine.chipset.setTSCOffset(cpu: index, offset)
+    }
+}
+
 extension Processor {
     /// The processor object that this state belongs to.
-    var host: SoftVCPU {
-        unsafe Unmanaged<SoftVCPU>.fromOpaque(
-            UnsafeRawPointer(bitPattern: state.owner).unsafelyUnwrapped
-        ).takeUnretainedValue()
-    }
+    @inline(__always) var host: SoftVCPU { vcpu }
 
     /// Calls the host at `op`'s instruction, with the count of retired instructions exact.
     @inline(__always) func atInstruction<R>(_ op: Op, _ body: (SoftVCPU) -> R) -> R {

@@ -106,7 +106,7 @@ extension Processor {
         return .some(descriptor)
     }
 
-    private func setZero(_ zero: Bool) {
+    private func setFound(_ zero: Bool) {
         let others = flags.bits & ~0x40
         flags = Flags(bits: zero ? others | 0x40 : others)
     }
@@ -148,11 +148,11 @@ extension Processor {
         }
         guard let descriptor = found, isValid(descriptor, state.mode.has(CodeMode.longActive))
         else {
-            setZero(false)
+            setFound(false)
             return op.next
         }
         setSized(op.reg, answer(descriptor), size: Int(op.extra & 3))
-        setZero(true)
+        setFound(true)
         return op.next
     }
 
@@ -163,7 +163,7 @@ extension Processor {
             return fault(op)
         }
         let isWrite = op.reg != 0
-        setZero(
+        setFound(
             found.map { descriptor in
                 isWrite
                     ? descriptor.isWritableData : descriptor.isData || descriptor.isReadableCode
@@ -183,7 +183,7 @@ extension Processor {
         } else if raised {
             set(op.rm, adjusted)
         }
-        setZero(raised)
+        setFound(raised)
         return op.next
     }
 }
