@@ -23,12 +23,6 @@ protocol ProcessorHost: AnyObject {
     var taskPriority: UInt8 { get set }
 }
 
-extension SoftVCPU {
-    func timeStampMoved(offset: UInt64) {
-        machine.chipset.setTSCOffset(cpu: index, offset)
-    }
-}
-
 extension Processor {
     /// The processor object that this state belongs to.
     @inline(__always) var host: SoftVCPU { vcpu }

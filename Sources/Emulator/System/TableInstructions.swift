@@ -106,11 +106,6 @@ extension Processor {
         return .some(descriptor)
     }
 
-    private func setFound(_ zero: Bool) {
-        let others = flags.bits & ~0x40
-        flags = Flags(bits: zero ? others | 0x40 : others)
-    }
-
     /// LAR: `reg` gets the access rights; `extra` has the size in its low bits.
     func loadAccessRights(_ op: Op) -> UInt {
         query(op) { descriptor, isLong in
@@ -148,11 +143,11 @@ extension Processor {
         }
         guard let descriptor = found, isValid(descriptor, state.mode.has(CodeMode.longActive))
         else {
-            setFound(false)
+            setZero(false)
             return op.next
         }
         setSized(op.reg, answer(descriptor), size: Int(op.extra & 3))
-        setFound(true)
+        setZero(true)
         return op.next
     }
 
@@ -163,7 +158,7 @@ extension Processor {
             return fault(op)
         }
         let isWrite = op.reg != 0
-        setFound(
+        setZero(
             found.map { descriptor in
                 isWrite
                     ? descriptor.isWritableData : descriptor.isData || descriptor.isReadableCode
@@ -183,7 +178,7 @@ extension Processor {
         } else if raised {
             set(op.rm, adjusted)
         }
-        setFound(raised)
+        setZero(raised)
         return op.next
     }
 }
