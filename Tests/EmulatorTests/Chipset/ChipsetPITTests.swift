@@ -89,7 +89,7 @@ import Testing
     @Test func `The read-back command latches status and count of those it names`() {
         var pit = PIT()
         check(pit.write(port: 0x43, 0x34, now: 0), true)
-        check(pit.write(port: 0x43, 0xc2, now: 0), true)
+        check(pit.write(port: 0x43, 0xe2, now: 0), true)
         check(pit.read(port: 0x40, now: 0), 0xf4, "null count: output, no count, mode 2")
         check(pit.write(port: 0x40, 0x10, now: 0), true)
         check(pit.write(port: 0x40, 0x27, now: 0), true)
