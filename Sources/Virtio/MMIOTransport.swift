@@ -76,6 +76,9 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// it themselves (an ioeventfd).
     package var notification: CInt { kick.descriptor.rawValue }
 
+    /// True if the event loop serves the device, false if the notifying vCPU does.
+    package var isServedByLoop: Bool { hostEvents != nil }
+
     private func notify(_ index: UInt32) {
         guard index < queueCount else { return }
         if hostEvents == nil {
