@@ -83,7 +83,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         MemoryLayout<ProcessorState>.offset(of: \.stopAt) ?? 0)
 
     private var stopAtPointer: UnsafeMutableRawPointer {
-        HostAddress(storage.address &+ Self.stopAtOffset).pointer
+        unsafe HostAddress(storage.address &+ Self.stopAtOffset).pointer
     }
 
     package func kick() { signal(Self.kicked) }
@@ -150,11 +150,16 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     // MARK: Devices
 
+    func countExit() { exitCount &+= 1 }
+
+    /// Makes the loop ask the interrupt controllers at the next branch, after they were changed.
+    func lookAround() { cpu.state.stopAt = 0 }
+
     func readDevice(_ address: GuestAddress, size: Int) -> UInt64 {
-        exitCount &+= 1
+        countExit()
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
-            cpu.state.stopAt = 0
+            lookAround()
             return UInt64(
                 machine.chipset.readAPIC(
                     cpu: index, offset: address.rawValue & 0xfff, now: machine.now(self)))
@@ -166,17 +171,17 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     }
 
     func writeDevice(_ address: GuestAddress, size: Int, value: UInt64) {
-        exitCount &+= 1
+        countExit()
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
             machine.chipset.writeAPIC(
                 cpu: index, offset: address.rawValue & 0xfff,
                 value: UInt32(truncatingIfNeeded: value), now: machine.now(self))
-            cpu.state.stopAt = 0
+            lookAround()
         case SoftVirtualMachine.ioAPICBase:
             machine.chipset.writeIOAPIC(
                 offset: address.rawValue & 0xfff, value: UInt32(truncatingIfNeeded: value))
-            cpu.state.stopAt = 0
+            lookAround()
         default:
             machine.bus.writeMemory(address, size: size, value: value)
         }

@@ -36,6 +36,8 @@ enum ControlBits {
     static var lme: UInt64 { 1 << 8 }
     static var lma: UInt64 { 1 << 10 }
     static var nxe: UInt64 { 1 << 11 }
+    /// Automatic IBRS, of no effect: nothing is speculated.
+    static var automaticIBRS: UInt64 { 1 << 21 }
 
     // RFLAGS
     static var tf: UInt64 { 1 << 8 }

@@ -95,7 +95,8 @@ extension Processor {
 
     /// EFER. False: #GP(0).
     func setEFER(_ value: UInt64) -> Bool {
-        let writable = ControlBits.sce | ControlBits.lme | ControlBits.nxe
+        let writable =
+            ControlBits.sce | ControlBits.lme | ControlBits.nxe | ControlBits.automaticIBRS
         let old = state.msrs.efer
         // LMA is read-only; a write that does not match is ignored.
         guard value & ~(writable | ControlBits.lma) == 0 else { return false }

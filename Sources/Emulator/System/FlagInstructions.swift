@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Instructions on RFLAGS as a whole, IF, DF and AC, and HLT. Intel SDM 2.
+/// Instructions on RFLAGS as a whole, IF and AC, and HLT. Intel SDM 2.
 extension Processor {
     /// True if the program may change IF: CPL is not above IOPL.
     @inline(__always) private var mayChangeInterrupts: Bool {
@@ -70,12 +70,6 @@ extension Processor {
     func storeFlags(_ op: Op) -> UInt {
         let value = UInt64(get(Register.rax &+ 1, UInt8.self))
         flags = Flags(bits: value & 0xd5 | (flags.overflow ? 0x800 : 0))
-        return op.next
-    }
-
-    /// CLD and STD; the immediate is +1 or −1.
-    func setDirection(_ op: Op) -> UInt {
-        state.direction = op.immediate
         return op.next
     }
 

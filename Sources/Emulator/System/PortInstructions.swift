@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// IN, OUT, INS, OUTS. Intel SDM 2; SDM 1, 19.5 for what a program may touch.
 extension Processor {

@@ -16,6 +16,9 @@ protocol ProcessorHost: AnyObject {
     func readMSR(_ number: UInt32) -> UInt64?
     /// False: #GP.
     func writeMSR(_ number: UInt32, _ value: UInt64) -> Bool
+    /// IA32_TSC or IA32_TSC_ADJUST was written: the time stamp counter is ``time(retired:)`` plus
+    /// `offset` from now on, which TSC deadlines go by.
+    func timeStampMoved(offset: UInt64)
     /// CR8, 0 to 15.
     var taskPriority: UInt8 { get set }
 }

@@ -76,7 +76,7 @@ extension Processor {
 
     /// After a return to an outer level: data segments that it may not use become null.
     func dropInnerSegments() {
-        for number in [0, 3, 4, 5] as InlineArray<4, Int> {
+        for number in 0..<6 where number != 1 && number != 2 {
             let segment = state.segments[number]
             let type = segment.attributes & 0x1f
             let conforming = type & 0x1c == 0x1c

@@ -80,12 +80,6 @@ extension Processor {
         state.mode.has(CodeMode.longActive) ? linear : linear & 0xffff_ffff
     }
 
-    /// True if bits 63 to 47 of `linear` are alike.
-    @inline(__always) func isCanonical(_ linear: UInt64) -> Bool {
-        let high = Int64(bitPattern: linear) >> 47
-        return high == 0 || high == -1
-    }
-
     /// Pends `exception` for the segment `selector`: its index and table with `external` as bit 0.
     /// Always false, to be answered on.
     @inline(never) func refuse(

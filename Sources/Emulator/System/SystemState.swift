@@ -13,6 +13,4 @@ struct SystemState {
     /// TOP_MEM and TOP_MEM2 (C001_001A, C001_001D).
     var topOfMemory: UInt64 = 0
     var topOfMemory2: UInt64 = 0
-    /// MCG_CTL (17B).
-    var machineCheckControl: UInt64 = 0
 }
