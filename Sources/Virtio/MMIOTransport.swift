@@ -122,6 +122,12 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         core.withLock { core in body(&core.device) }
     }
 
+    /// Chains that the device has taken and not given back. None, between two calls, unless it
+    /// says otherwise.
+    package var chainsInFlight: Int {
+        core.withLock { core in core.queues.indices.reduce(0) { $0 + core.queues[$1].inFlight } }
+    }
+
     /// Changes the device's configuration space and tells the driver.
     package func updateConfiguration(_ change: (inout Device) -> Void) {
         raise { core in

@@ -27,10 +27,14 @@ final class VsockGuest {
     var forwarded: UInt32 = 0
     private var sent: UInt64 = 0
 
+    /// A path that no test has used.
+    static func freshPath() -> String {
+        let number = counter.add(1, ordering: .relaxed).newValue
+        return "/tmp/swiftlet-vsock-\(processID())-\(number)"
+    }
+
     init(receiveBuffers: Int = 64) throws {
-        let number = Self.counter.add(1, ordering: .relaxed).newValue
-        path = "/tmp/swiftlet-vsock-\(processID())-\(number)"
-        UnixSocket.remove(path)
+        path = Self.freshPath()
         driver = try TestDriver(Vsock(guestCID: Self.cid, path: path))
         driver.start()
         for index in 0..<receiveBuffers { giveBuffer(index) }
@@ -132,7 +136,7 @@ final class VsockGuest {
     final class Peer {
         private(set) var socket: FileDescriptor?
 
-        init(_ socket: consuming FileDescriptor) { self.socket = socket }
+        init(_ socket: consuming FileDescriptor) { self.socket = consume socket }
 
         private var raw: CInt {
             if let raw = socket?.rawValue { return raw }
