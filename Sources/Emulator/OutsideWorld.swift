@@ -42,6 +42,11 @@ extension SoftVCPU: ProcessorHost {
         return true
     }
 
+    func timeStampMoved(offset: UInt64) {
+        machine.chipset.setTSCOffset(cpu: index, offset)
+        lookAround()
+    }
+
     var taskPriority: UInt8 {
         get { machine.chipset.taskPriority(cpu: index) }
         set {

@@ -59,7 +59,6 @@ struct ProcessorState {
     var cr4: UInt64 = 0
     var debug = InlineArray<8, UInt64>(repeating: 0)
     var msrs = ModelSpecificRegisters()
-    var system = SystemState()
     /// Added to the machine's time for RDTSC, in ticks (writes of IA32_TSC, IA32_TSC_ADJUST).
     var tscOffset: UInt64 = 0
     var system = SystemState()

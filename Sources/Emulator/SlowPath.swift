@@ -106,6 +106,12 @@ extension Processor {
         return true
     }
 
+    /// Bits 63 to 47 are all alike: a linear address of four-level paging.
+    @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
+        let top = Int64(bitPattern: address) &>> 47
+        return top == 0 || top == -1
+    }
+
     /// The host address of data that has just been probed for writing; nil: a device.
     func hostAddress(_ address: UInt64) -> UInt? {
         guard let target = translate(address, write: true), target.host != 0 else { return nil }

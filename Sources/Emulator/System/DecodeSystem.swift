@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// The one-byte opcodes of the system: segments, far transfers, interrupts, flags, ports.
 /// Intel SDM 2, table A-2.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// The two-byte opcodes of the system. Intel SDM 2, tables.
 ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// Numbers of model-specific registers. Intel SDM 4; AMD APM 2, appendix A.
 enum MSR {

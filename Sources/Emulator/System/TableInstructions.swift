@@ -106,11 +106,6 @@ extension Processor {
         return .some(descriptor)
     }
 
-    private func setZero(_ zero: Bool) {
-        let others = flags.bits & ~0x40
-        flags = Flags(bits: zero ? others | 0x40 : others)
-    }
-
     /// LAR: `reg` gets the access rights; `extra` has the size in its low bits.
     func loadAccessRights(_ op: Op) -> UInt {
         query(op) { descriptor, isLong in
