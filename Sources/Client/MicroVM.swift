@@ -11,7 +11,6 @@ public final class MicroVM {
     private let monitor: MonitorProcess
     private let listener: FileDescriptor
     private var channel: AgentChannel?
-    private var hasEnded = false
     private let setsClock: Bool
 
     /// Starts a machine; it boots while this returns.
@@ -43,7 +42,7 @@ public final class MicroVM {
             var set = PollSet()
             register(in: &set)
             set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
-            try serve(set)
+            if try serve(set) { throw failure }
         }
     }
 
@@ -75,7 +74,7 @@ public final class MicroVM {
             execution.register(in: &set, wantsOutput: true)
             set.wait()
             execution.serve(set)
-            try serve(set)
+            if try serve(set) { throw failure }
         }
     }
 
@@ -103,14 +102,17 @@ extension MicroVM {
         if channel == nil { set.add(listener.rawValue, .readable) }
     }
 
-    /// Takes the agent's call. Throws once the machine has ended.
-    package func serve(_ set: PollSet) throws(ClientError) {
+    /// Takes the agent's call. True once the machine has ended.
+    package func serve(_ set: PollSet) throws(ClientError) -> Bool {
         if channel == nil, set.isReadable(listener.rawValue) { try accept() }
-        if monitor.serve(set) {
-            hasEnded = true
-            throw monitor.failure
-        }
+        return monitor.serve(set)
     }
+
+    /// What went wrong, once the machine has ended by itself.
+    package var failure: ClientError { monitor.failure }
+
+    /// The value with which the guest has ended its machine, if it did.
+    package var debugExitValue: UInt32? { monitor.debugExitValue }
 
     /// Ends the machine; with a grace period (ns) it may still write its report.
     package func stop(gracePeriod: UInt64) -> MachineReport? {

@@ -127,6 +127,12 @@ final class MonitorProcess {
         }
     }
 
+    /// The value with which the guest has ended its machine, if it did.
+    var debugExitValue: UInt32? {
+        guard let report = ending?.report, report.end == .debugExit else { return nil }
+        return report.value
+    }
+
     private func reason(_ status: UInt8) -> String {
         guard let report = ending?.report else { return "the monitor ended with status \(status)" }
         return switch report.end {
