@@ -74,13 +74,15 @@ struct RunCommand: ParsableCommand {
     var command: [String] = []
 
     mutating func validate() throws {
-        if command.first == "--" { command.removeFirst() }
+        let isTerminated = command.first == "--"
+        if isTerminated { command.removeFirst() }
         guard (1...Int(MachineConfig.vcpuLimit)).contains(cpus) else {
             throw ValidationError(
                 "A machine has from 1 to \(MachineConfig.vcpuLimit) processors, not \(cpus).")
         }
         guard command.first != "" else { throw ValidationError("The command's name is empty.") }
-        if let option = command.first, option.hasPrefix("-") {
+        if let option = command.first, option.hasPrefix("-"), !isTerminated {
+            if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
             throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
         }
         guard !command.isEmpty || kernel != nil else {
