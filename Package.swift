@@ -9,14 +9,14 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
-    .enableExperimentalFeature("Extern"),
+    .enableExperimentalFeature("Lifetimes"),
 ]
 
 /// Small targets must not cost inlining: their accessors are optimized across modules.
 let hot: [SwiftSetting] =
     strict + [
         .unsafeFlags(
-            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+            ["-cross-module-optimization", "-enforce-exclusivity=unchecked", "-num-threads", "2"],
             .when(configuration: .release))
     ]
 

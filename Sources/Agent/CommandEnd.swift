@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How a command came to its end.
-package enum CommandEnd: Hashable, Sendable {
+package enum CommandEnd: Equatable, Sendable {
     /// It ended by itself, with this status.
     case exited(UInt8)
 
@@ -24,7 +24,7 @@ package enum CommandEnd: Hashable, Sendable {
 /// Why the agent could not start a command.
 ///
 /// The host makes the text: what a guest says never reaches a terminal in a message of ours.
-package struct StartFailure: Hashable, Sendable {
+package struct StartFailure: Equatable, Sendable {
     /// What the agent was doing.
     package enum Step: UInt8, Sendable {
         /// Looking for the program and executing it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A terminal's size in character cells.
-package struct TerminalSize: Hashable, Sendable {
+package struct TerminalSize: Equatable, Sendable {
     package var rows: UInt16
     package var columns: UInt16
 
@@ -15,7 +15,7 @@ package struct TerminalSize: Hashable, Sendable {
 ///
 /// Strings are bytes without a zero byte, as Linux sees them. All of them together, with four
 /// bytes each for their lengths, fit into `AgentProtocol.requestLimit`.
-package struct ExecRequest: Hashable, Sendable {
+package struct ExecRequest: Equatable, Sendable {
     /// Most strings in `arguments`, and most in `environment`.
     package static var stringLimit: Int { 4096 }
 

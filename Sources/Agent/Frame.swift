@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One message of the agent protocol (`docs/agent.md`).
-package enum Frame: Hashable, Sendable {
+package enum Frame: Equatable, Sendable {
     /// The first frame of each side: the highest version it speaks.
     case hello(version: UInt16)
 
@@ -62,7 +62,7 @@ package enum Shutdown: UInt8, Sendable {
 }
 
 /// Why a frame was refused, as numbers.
-package struct Refusal: Hashable, Sendable {
+package struct Refusal: Equatable, Sendable {
     package enum Reason: UInt16, Sendable {
         /// `detail` is the kind that is not known.
         case unknownKind = 1

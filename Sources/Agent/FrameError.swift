@@ -3,7 +3,7 @@
 /// Why bytes are not a frame, or a value does not fit into one.
 ///
 /// A stream with such an error has lost its frame boundaries: close it.
-package enum FrameError: Error, Hashable, Sendable {
+package enum FrameError: Error, Equatable, Sendable {
     /// The header announces more payload bytes than this side accepts.
     case tooLong(kind: UInt16, length: UInt32)
 

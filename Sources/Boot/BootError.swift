@@ -12,6 +12,8 @@ package enum BootError: Error, Hashable {
     package enum Unsupported: Hashable, Sendable {
         case compressed(String)
         case linux32
+        /// A 32-bit ELF with neither a Multiboot nor a PVH entry.
+        case elf32
         case linuxProtocol(UInt16)
         case lowLinux
         case objectFile(type: UInt16)
@@ -97,6 +99,9 @@ extension BootError.Unsupported: CustomStringConvertible {
         case .compressed(let format):
             "the kernel file is compressed with \(format); unpack it first"
         case .linux32: "the kernel is a 32-bit Linux; a 64-bit one is needed"
+        case .elf32:
+            "the kernel is a 32-bit ELF file without Multiboot or PVH entry; "
+                + "a Linux kernel must be a 64-bit one"
         case .linuxProtocol(let version):
             "the kernel speaks Linux boot protocol \(version >> 8).\(version & 0xff); "
                 + "2.12 or later is needed"

@@ -101,7 +101,9 @@ package enum BootImage {
         entryProtocol wish: BootProtocol?, lowEnd: UInt64
     ) throws(BootError) -> KernelPlan {
         let entryProtocol: BootProtocol
-        if let wish { entryProtocol = wish } else {
+        if let wish {
+            entryProtocol = wish
+        } else {
             entryProtocol = try preferred(image, multiboot)
         }
         switch entryProtocol {
@@ -126,7 +128,7 @@ package enum BootImage {
         if image.is64 && image.saysLinux { return .linux64 }
         if image.pvhEntry != nil { return .pvh }
         if multiboot != nil { return .multiboot }
-        guard image.is64 else { throw .unsupported(.linux32) }
+        guard image.is64 else { throw .unsupported(.elf32) }
         return .linux64
     }
 

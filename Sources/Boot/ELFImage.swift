@@ -35,7 +35,8 @@ struct ELFImage {
         guard let type = file.little16(at: 16),
             let entry = wide ? file.little64(at: 24) : file.little32(at: 24).map(UInt64.init),
             let table = wide ? file.little64(at: 32) : file.little32(at: 28).map(UInt64.init),
-            let size = file.little16(at: wide ? 54 : 42), let count = file.little16(at: wide ? 56 : 44)
+            let size = file.little16(at: wide ? 54 : 42),
+            let count = file.little16(at: wide ? 56 : 44)
         else { throw .truncated(needed: wide ? 64 : 52, present: file.count) }
         guard type == 2 || type == 3 else { throw .unsupported(.objectFile(type: type)) }
         guard size == (wide ? 56 : 32) else { throw .malformed(.programHeaderSize(size)) }

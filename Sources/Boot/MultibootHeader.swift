@@ -35,8 +35,10 @@ struct MultibootHeader {
 
     /// The segment and entry of a kernel that gives its addresses in the header.
     func addresses(_ file: Span<UInt8>) throws(BootError) -> (KernelSegment, entry: UInt64) {
-        guard let header = file.little32(at: offset + 12), let load = file.little32(at: offset + 16),
-            let loadEnd = file.little32(at: offset + 20), let bssEnd = file.little32(at: offset + 24),
+        guard let header = file.little32(at: offset + 12),
+            let load = file.little32(at: offset + 16),
+            let loadEnd = file.little32(at: offset + 20),
+            let bssEnd = file.little32(at: offset + 24),
             let entry = file.little32(at: offset + 28)
         else { throw .truncated(needed: UInt64(offset) + 32, present: file.count) }
         guard load <= header, Int(header - load) <= offset else {

@@ -215,7 +215,7 @@ final class CodeCache {
         buffer.begin(offset: start)
         let ended = unsafe withUnsafeBytes(of: &bytes) { raw -> Bool in
             var decoder = Decoder(
-                bytes: unsafe UInt(bitPattern: raw.baseAddress), available: 15,
+                bytes: UInt(bitPattern: raw.baseAddress), available: 15,
                 mode: cpu.state.mode, output: buffer)
             do throws(DecodeError) {
                 try decoder.decodeInstruction()

@@ -61,6 +61,7 @@ struct ProcessorState {
     var msrs = ModelSpecificRegisters()
     /// Added to the machine's time for RDTSC, in ticks (writes of IA32_TSC, IA32_TSC_ADJUST).
     var tscOffset: UInt64 = 0
+    var system = SystemState()
 
     // MARK: Addresses of tables outside this struct
 

@@ -106,9 +106,16 @@ extension Processor {
         return true
     }
 
-    func isCanonical(_ address: UInt64) -> Bool {
-        let top = Int64(bitPattern: address) >> 47
+    /// Bits 63 to 47 are all alike: a linear address of four-level paging.
+    @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
+        let top = Int64(bitPattern: address) &>> 47
         return top == 0 || top == -1
+    }
+
+    /// The host address of data that has just been probed for writing; nil: a device.
+    func hostAddress(_ address: UInt64) -> UInt? {
+        guard let target = translate(address, write: true), target.host != 0 else { return nil }
+        return target.host
     }
 
     /// Translates one byte's page, filling the translation buffer; nil: a page fault is pending.

@@ -74,3 +74,10 @@ package struct FileDescriptor: ~Copyable, Sendable {
         try Errno.check(clinux_fcntl(rawValue, F_SETFL, Int(wanted)))
     }
 }
+
+extension FileDescriptor {
+    /// A second descriptor of the file that somebody else's `raw` has open, close-on-exec.
+    package static func duplicating(_ raw: CInt) throws(Errno) -> FileDescriptor {
+        FileDescriptor(adopting: try Errno.check(clinux_fcntl(raw, F_DUPFD_CLOEXEC, 3)))
+    }
+}

@@ -5,6 +5,7 @@ import Glibc
 /// A named thread of the host that runs one function to its end.
 package struct Thread: ~Copyable, @unchecked Sendable {
     private let handle: pthread_t
+    fileprivate var identifier: pthread_t { handle }
 
     private final class Start {
         let name: String
@@ -49,4 +50,14 @@ package struct Thread: ~Copyable, @unchecked Sendable {
 
     /// Sends a signal to it, to break a blocking system call.
     package func kill(_ signal: CInt) { pthread_kill(handle, signal) }
+}
+
+extension Thread {
+    /// Lets other threads run.
+    package static func yield() { sched_yield() }
+}
+
+extension Thread {
+    /// Lets it end by itself.
+    package consuming func detach() { pthread_detach(identifier) }
 }

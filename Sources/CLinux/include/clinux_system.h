@@ -96,3 +96,20 @@ static inline uint64_t clinux_clock(int clock) {
 static inline long clinux_random(void *buffer, size_t count) {
     return clinux_result(getrandom(buffer, count, 0));
 }
+
+#include <linux/futex.h>
+
+/// Sleeps while `*word` is `expected`, at most until `deadline_ns` (CLOCK_MONOTONIC; all ones: for
+/// ever). May wake early.
+static inline int clinux_futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+    struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000)};
+    return (int)clinux_result(syscall(
+        SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+        deadline_ns == UINT64_MAX ? (struct timespec *)0 : &deadline, (void *)0,
+        FUTEX_BITSET_MATCH_ANY));
+}
+static inline int clinux_futex_wake(const uint32_t *word, int count) {
+    return (int)clinux_result(
+        syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, (void *)0, (void *)0, 0));
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Boot
+import Linux
+import Memory
+
+/// The kernel and initrd of a configuration, mapped only while they are copied to the guest.
+struct BootFiles {
+    private let configuration: MachineConfiguration
+
+    init(_ configuration: MachineConfiguration) { self.configuration = configuration }
+
+    func load(
+        devices: [MMIODevice], into memory: GuestMemory
+    ) throws(MachineError) -> BootResult {
+        let kernel = try open(configuration.kernelPath, "kernel")
+        var initrd: MappedFile?
+        if let path = configuration.initrdPath { initrd = try open(path, "initrd") }
+        var words = [configuration.commandLine]
+        // A kernel without ACPI finds the devices by these; one that has them from its tables
+        // already refuses the second mention of a window that is taken.
+        if !configuration.commandLine.contains("virtio_mmio.device=") {
+            words += devices.map(\.kernelWord)
+        }
+        let boot = BootConfiguration(
+            commandLine: words.filter { !$0.isEmpty }.joined(separator: " "), devices: devices,
+            cpuCount: configuration.cpuCount, randomSeed: seed())
+        do throws(BootError) {
+            return try BootImage.load(
+                kernel: kernel.bytes, initrd: initrd?.bytes, configuration: boot, into: memory)
+        } catch {
+            throw .boot(error, kernel: configuration.kernelPath)
+        }
+    }
+
+    /// New for each start, unless the start is to be repeated exactly.
+    private func seed() -> [UInt8] {
+        configuration.deterministic
+            ? [UInt8](repeating: 0x5a, count: 32) : RandomBytes.make(count: 32)
+    }
+
+    private func open(_ path: String, _ what: String) throws(MachineError) -> MappedFile {
+        do throws(Errno) {
+            return try MappedFile(path)
+        } catch {
+            throw .file(what, path: path, reason: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Synchronization
+
+/// How the machine ends: the first reason that anybody gives counts.
+final class Outcome: Sendable {
+    private struct State {
+        var end: MachineEnd?
+        var stop: (@Sendable () -> Void)?
+        var processorsGone = 0
+    }
+
+    private let state = Mutex(State())
+    private let processorGone: EventFD?
+
+    init() { processorGone = try? EventFD() }
+
+    var result: MachineEnd? { state.withLock { $0.end } }
+
+    /// Calls `stop` at the end, or now if that has come.
+    func onEnd(_ stop: @escaping @Sendable () -> Void) {
+        let isOver = state.withLock { state in
+            state.stop = stop
+            return state.end != nil
+        }
+        if isOver { stop() }
+    }
+
+    /// Ends the machine, unless it has ended. Any thread.
+    func end(_ end: MachineEnd) {
+        let stop = state.withLock { state -> (@Sendable () -> Void)? in
+            guard state.end == nil else { return nil }
+            state.end = end
+            return state.stop
+        }
+        stop?()
+    }
+
+    func processorLeft() { state.withLock { $0.processorsGone += 1 } }
+
+    /// Waits until all processors have left their loops, so that nothing of the machine is in use.
+    func waitForProcessors(_ count: Int) {
+        while state.withLock({ $0.processorsGone }) < count { Thread.yield() }
+    }
+}
