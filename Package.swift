@@ -45,7 +45,7 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         library("Linux", ["CLinux"]),
-        library("Memory", ["Linux"]),
+        library("Memory", ["Linux", "CLinux"]),
         library("Bus", []),
         library("Hypervisor", ["Memory"]),
         library("Control", []),
@@ -68,8 +68,7 @@ let package = Package(
                 "Client", "Linux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/CLI", swiftSettings: strict,
-            linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+            path: "Sources/CLI", swiftSettings: strict),
         .target(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
             path: "Tests/Support", swiftSettings: strict),

@@ -1,0 +1,41 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Parsers are built from the same files as the programs, `Shelves` being a link to `Sources`,
+/// with the coverage counters that libFuzzer steers by.
+let counted: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Extern"),
+    .unsafeFlags([
+        "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
+        "-enable-testing",
+    ]),
+]
+
+func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Shelves/" + name, swiftSettings: counted)
+}
+
+/// One executable a parser of hostile bytes: `Sources/Fuzz<Name>/`.
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "Fuzz" + name, dependencies: dependencies, swiftSettings: counted,
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
+}
+
+let package = Package(
+    name: "fuzz",
+    targets: [
+        .target(name: "CLinux", path: "Shelves/CLinux"),
+        shelf("Linux", ["CLinux"]),
+        shelf("Memory", ["Linux", "CLinux"]),
+        shelf("Hypervisor", ["Memory"]),
+        shelf("Boot", ["Memory", "Hypervisor"]),
+        fuzzer("Boot", ["Boot"]),
+    ]
+)

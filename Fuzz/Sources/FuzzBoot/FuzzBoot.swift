@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+@testable import Boot
+
+/// libFuzzer's driver, which calls `body` with each input.
+@_extern(c, "LLVMFuzzerRunDriver")
+func runFuzzer(
+    _ argumentCount: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// Kernel files of libFuzzer's choice.
+///
+///     FuzzBoot --seeds CORPUS                          writes files to begin with
+///     FuzzBoot -max_total_time=600 -max_len=4096 CORPUS
+@main enum FuzzBoot {
+    static let seeds: [[UInt8]] = [
+        ELFFile().bytes,
+        ELFFile(segments: [ELFFile.Segment(inMemory: 0x3000), ELFFile.pvhNote(0x10_0000)]).bytes,
+        ELFFile(segments: [ELFFile.Segment(), ELFFile.linuxNote]).bytes,
+        ELFFile(is64: false, machine: 3, padding: ELFFile.multibootHeader).bytes,
+        BzImageFile().bytes,
+        MultibootFile().bytes,
+    ]
+
+    static func main() {
+        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--seeds" {
+            return writeSeeds(folder: CommandLine.arguments[2])
+        }
+        var count = CommandLine.argc
+        var arguments = unsafe CommandLine.unsafeArgv
+        let result = unsafe runFuzzer(&count, &arguments) { start, count in
+            // SAFETY: libFuzzer lends `count` bytes for the time of the call.
+            let bytes = unsafe UnsafeBufferPointer(start: start, count: count)
+            BootFuzz.run(unsafe bytes.span)
+            return 0
+        }
+        exit(result)
+    }
+
+    private static func writeSeeds(folder: String) {
+        unsafe mkdir(folder, 0o755)
+        for (index, seed) in seeds.enumerated() {
+            guard let file = unsafe fopen("\(folder)/seed-\(index)", "w") else {
+                print("\(folder)/seed-\(index) cannot be written")
+                exit(1)
+            }
+            unsafe fwrite(seed, 1, seed.count, file)
+            unsafe fclose(file)
+        }
+    }
+}

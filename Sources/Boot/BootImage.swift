@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import Memory
+
+/// What the boot processor starts with, and what lies where.
+package struct BootResult: Hashable, Sendable {
+    package let entryProtocol: BootProtocol
+    /// Guest-physical address of the first instruction.
+    package let entry: UInt64
+    /// State of the boot processor. The others wait for INIT and start-up.
+    package let state: CPUState
+    /// From the kernel's first byte to the end of its bss (or init_size).
+    package let kernel: Range<UInt64>
+    package let initrd: Range<UInt64>?
+}
+
+/// Kernel files: recognized by content, never by name, and put into guest memory ready to run.
+///
+/// A bzImage and an ELF that says it is Linux are entered at Linux's 64-bit entry: it takes the
+/// fewest guest instructions and a random seed. Another ELF is entered by PVH if it has that
+/// entry, else by Multiboot if it has that header, else, when 64-bit, at the 64-bit entry. What is
+/// no ELF needs a Multiboot header with addresses.
+package enum BootImage {
+    /// Largest kernel file, in bytes; one with all debugging information has a few hundred MB.
+    package static let kernelLimit = 2 << 30
+
+    /// Puts kernel, initrd, command line and tables into `memory`.
+    ///
+    /// Total on hostile bytes: bounded work, no trap, and nothing that the files say is believed
+    /// before it is checked.
+    ///
+    /// - Parameters:
+    ///   - kernel: The file's bytes; copied once, into guest memory.
+    ///   - initrd: The file's bytes; copied once. Nil: none.
+    ///   - memory: Fresh: all bytes zero.
+    package static func load(
+        kernel: Span<UInt8>, initrd: Span<UInt8>? = nil, configuration: BootConfiguration,
+        into memory: GuestMemory
+    ) throws(BootError) -> BootResult {
+        try configuration.check()
+        let map = MemoryMap(memory)
+        let plan = try plan(
+            kernel: kernel, entryProtocol: configuration.entryProtocol, lowEnd: map.lowEnd)
+        let commandLine = try commandLine(configuration.commandLine, limit: plan.commandLineLimit)
+        let initrdRange = try place(initrd, plan: plan, into: memory, lowEnd: map.lowEnd)
+        for segment in plan.segments {
+            try memory.put(kernel.extracting(segment.file), at: segment.start)
+        }
+        try memory.put(commandLine, at: BootLayout.commandLine)
+        let apicIDs = (0..<UInt32(configuration.cpuCount)).map { $0 }
+        try memory.put(MPTable.bytes(cpuCount: configuration.cpuCount), at: BootLayout.mpTable)
+        try memory.put(
+            ACPITables.bytes(apicIDs: apicIDs, devices: configuration.devices), at: BootLayout.acpi)
+
+        let handover = Handover(
+            map: map, initrd: initrdRange, commandLineCount: commandLine.count,
+            setupHeader: plan.setupHeader, randomSeed: configuration.randomSeed)
+        for piece in handover.pieces(plan.entryProtocol) {
+            try memory.put(piece.bytes, at: piece.address)
+        }
+        for piece in InitialState.pieces(plan.entryProtocol) {
+            try memory.put(piece.bytes, at: piece.address)
+        }
+        return BootResult(
+            entryProtocol: plan.entryProtocol, entry: plan.entry,
+            state: InitialState.state(plan.entryProtocol, entry: plan.entry), kernel: plan.extent,
+            initrd: initrdRange)
+    }
+
+    /// Recognizes a kernel file and works out what goes where.
+    static func plan(
+        kernel: Span<UInt8>, entryProtocol: BootProtocol?, lowEnd: UInt64
+    ) throws(BootError) -> KernelPlan {
+        guard !kernel.isEmpty else { throw .empty(.kernel) }
+        guard kernel.count <= kernelLimit else {
+            throw .tooLarge(.kernel, byteCount: kernel.count, limit: kernelLimit)
+        }
+        if LinuxImage.matches(kernel) {
+            guard entryProtocol == nil || entryProtocol == .linux64 else {
+                throw .unsupported(.entry(entryProtocol ?? .linux64))
+            }
+            return try LinuxImage(kernel).plan(lowEnd: lowEnd)
+        }
+        let multiboot = MultibootHeader(kernel)
+        if ELFImage.matches(kernel) {
+            return try plan(
+                try ELFImage(kernel), multiboot, kernel, entryProtocol: entryProtocol,
+                lowEnd: lowEnd)
+        }
+        guard let multiboot, multiboot.hasAddresses else {
+            throw explanation(of: kernel)
+        }
+        guard entryProtocol == nil || entryProtocol == .multiboot else {
+            throw .unsupported(.entry(entryProtocol ?? .multiboot))
+        }
+        return try plan(multiboot, kernel, nil, lowEnd: lowEnd)
+    }
+
+    private static func plan(
+        _ image: ELFImage, _ multiboot: MultibootHeader?, _ file: Span<UInt8>,
+        entryProtocol wish: BootProtocol?, lowEnd: UInt64
+    ) throws(BootError) -> KernelPlan {
+        let entryProtocol: BootProtocol
+        if let wish {
+            entryProtocol = wish
+        } else {
+            entryProtocol = try preferred(image, multiboot)
+        }
+        switch entryProtocol {
+        case .linux64:
+            guard image.is64 else { throw .unsupported(.entry(.linux64)) }
+            return try KernelPlan(
+                .linux64, image.loads.map(\.segment), entry: try image.physicalEntry(),
+                lowEnd: lowEnd)
+        case .pvh:
+            guard let entry = image.pvhEntry else { throw .unsupported(.entry(.pvh)) }
+            return try KernelPlan(.pvh, image.loads.map(\.segment), entry: entry, lowEnd: lowEnd)
+        case .multiboot:
+            guard let multiboot else { throw .unsupported(.entry(.multiboot)) }
+            return try plan(multiboot, file, image, lowEnd: lowEnd)
+        }
+    }
+
+    /// The entry that suits an ELF kernel. See the type's own words.
+    private static func preferred(
+        _ image: ELFImage, _ multiboot: MultibootHeader?
+    ) throws(BootError) -> BootProtocol {
+        if image.is64 && image.saysLinux { return .linux64 }
+        if image.pvhEntry != nil { return .pvh }
+        if multiboot != nil { return .multiboot }
+        guard image.is64 else { throw .unsupported(.elf32) }
+        return .linux64
+    }
+
+    private static func plan(
+        _ header: MultibootHeader, _ file: Span<UInt8>, _ image: ELFImage?, lowEnd: UInt64
+    ) throws(BootError) -> KernelPlan {
+        try header.checkFlags()
+        if header.hasAddresses {
+            let (segment, entry) = try header.addresses(file)
+            return try KernelPlan(.multiboot, [segment], entry: entry, lowEnd: lowEnd)
+        }
+        guard let image else { throw .unsupported(.entry(.multiboot)) }
+        return try KernelPlan(
+            .multiboot, image.loads.map(\.segment), entry: try image.physicalEntry(),
+            lowEnd: lowEnd)
+    }
+
+    /// What a file is that is no kernel of ours.
+    private static func explanation(of file: Span<UInt8>) -> BootError {
+        let formats: [(name: String, magic: [UInt8])] = [
+            ("gzip", [0x1f, 0x8b]), ("xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]),
+            ("zstd", [0x28, 0xb5, 0x2f, 0xfd]), ("bzip2", [0x42, 0x5a, 0x68]),
+            ("lz4", [0x02, 0x21, 0x4c, 0x18]), ("lz4", [0x04, 0x22, 0x4d, 0x18]),
+        ]
+        for format in formats where file.has(format.magic, at: 0) {
+            return .unsupported(.compressed(format.name))
+        }
+        if file.has([UInt8]("ARMd".utf8), at: 56) {
+            return .wrongArchitecture("64-bit Arm (AArch64)")
+        }
+        if file.has([UInt8]("RSC\u{5}".utf8), at: 56) {
+            return .wrongArchitecture("64-bit RISC-V")
+        }
+        return .unrecognized((0..<min(4, file.count)).map { file[$0] })
+    }
+
+    /// The command line with its NUL.
+    private static func commandLine(_ text: String, limit: Int) throws(BootError) -> [UInt8] {
+        var bytes = [UInt8](text.utf8)
+        if let position = bytes.firstIndex(of: 0) {
+            throw .commandLine(byteCount: bytes.count, limit: limit - 1, firstNUL: position)
+        }
+        guard bytes.count < limit else {
+            throw .commandLine(byteCount: bytes.count, limit: limit - 1, firstNUL: nil)
+        }
+        bytes.append(0)
+        return bytes
+    }
+
+    private static func place(
+        _ initrd: Span<UInt8>?, plan: KernelPlan, into memory: GuestMemory, lowEnd: UInt64
+    ) throws(BootError) -> Range<UInt64>? {
+        guard let initrd else { return nil }
+        guard !initrd.isEmpty else { throw .empty(.initrd) }
+        let address = try plan.initrdAddress(byteCount: initrd.count, lowEnd: lowEnd)
+        try memory.put(initrd, at: address)
+        return address..<(address + UInt64(initrd.count))
+    }
+}
+
+extension GuestMemory {
+    /// Writes what was placed; that it is RAM has been checked before.
+    fileprivate func put(_ bytes: Span<UInt8>, at address: UInt64) throws(BootError) {
+        do throws(MemoryError) {
+            try write(bytes, at: GuestAddress(address))
+        } catch {
+            throw .kernelOutsideMemory(
+                end: address &+ UInt64(bytes.count), limit: regions[0].byteCount)
+        }
+    }
+
+    fileprivate func put(_ bytes: [UInt8], at address: UInt64) throws(BootError) {
+        try put(bytes.span, at: address)
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// Children, sockets, signals and terminals: bodies that Swift cannot hold, because they run between
+// vfork and exec or in a signal handler, or that do not import.
+#pragma once
+
+#include "clinux_system.h"
+#include <poll.h>
+#include <stddef.h>
+
+/// What a child is made of. Descriptor `i` of the child is `descriptors[i]`; all others are closed.
+struct clinux_child {
+    const char *path;
+    char *const *arguments;
+    char *const *environment;
+    const int *descriptors;
+    int descriptor_count;
+    /// Its own session: no terminal can signal it, and it cannot type into one.
+    int new_session;
+    /// SIGKILL for it as soon as the *thread* that made it ends. prctl(2), PR_SET_PDEATHSIG.
+    int dies_with_parent;
+};
+
+/// Runs in the child, on the parent's memory: system calls only, on locals only. Answers an errno.
+static inline int clinux_child_enter(const struct clinux_child *child, pid_t parent) {
+    if (child->dies_with_parent) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return errno;
+        // The parent may have gone before the request: then nobody would ever send the signal.
+        if (getppid() != parent) return ESRCH;
+    }
+    if (child->new_session && setsid() < 0) return errno;
+    int count = child->descriptor_count, copies[16];
+    if (count > 16) return EINVAL;
+    // Two rounds, as a source may have a number that is a target of another.
+    for (int i = 0; i < count; i++) {
+        copies[i] = fcntl(child->descriptors[i], F_DUPFD_CLOEXEC, count);
+        if (copies[i] < 0) return errno;
+    }
+    for (int i = 0; i < count; i++)
+        if (dup2(copies[i], i) < 0) return errno;
+    // CLOSE_RANGE_CLOEXEC; kernels before 5.11 refuse it, and every descriptor of ours has the flag.
+    syscall(SYS_close_range, count, ~0U, 4);
+    for (int signal = 1; signal < 65; signal++)
+        if (signal != SIGKILL && signal != SIGSTOP) {
+            struct sigaction action = {.sa_handler = SIG_DFL};
+            sigaction(signal, &action, 0);
+        }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, 0);
+    execve(child->path, child->arguments, child->environment);
+    return errno;
+}
+
+/// The child's process number, or a negated errno, that of exec included.
+__attribute__((noinline, unused)) static pid_t clinux_spawn(const struct clinux_child *child) {
+    sigset_t all, before;
+    sigfillset(&all);
+    // No handler may run in the child while it shares our memory.
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t parent = getpid();
+    volatile int failure = 0;
+    pid_t made = vfork();
+    if (made == 0) {
+        failure = clinux_child_enter(child, parent);
+        _exit(127);
+    }
+    int refused = made < 0 ? errno : failure;
+    pthread_sigmask(SIG_SETMASK, &before, 0);
+    if (refused) {
+        if (made > 0)
+            while (waitpid(made, 0, 0) < 0 && errno == EINTR) {}
+        return -refused;
+    }
+    return made;
+}
+
+static inline int clinux_pidfd(pid_t process) {
+    return (int)clinux_result(syscall(SYS_pidfd_open, process, 0));
+}
+/// Waits until `process` has ended, and leaves it to be reaped.
+static inline void clinux_wait_ended(pid_t process) {
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)process, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {}
+}
+/// Reaps `process`: its exit status, or 256 and the signal that ended it, or a negated errno.
+static inline int clinux_reap(pid_t process) {
+    int status;
+    pid_t answer;
+    do answer = waitpid(process, &status, 0);
+    while (answer < 0 && errno == EINTR);
+    if (answer < 0) return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+static inline int clinux_pidfd_signal(int pidfd, int signal) {
+    return (int)clinux_result(syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0));
+}
+static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(ends, O_CLOEXEC)); }
+
+/// Fills `address`; a name that begins with '@' is abstract. The length, or 0 if it is too long.
+static inline socklen_t clinux_stream_address(const char *name, size_t length, struct sockaddr_un *address) {
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (length == 0 || length >= sizeof address->sun_path) return 0;
+    for (size_t i = 0; i < length; i++) address->sun_path[i] = name[i];
+    int abstract = name[0] == '@';
+    if (abstract) address->sun_path[0] = 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (abstract ? 0 : 1));
+}
+static inline int clinux_stream_listen(const char *name, size_t length, int backlog) {
+    struct sockaddr_un address;
+    socklen_t size = clinux_stream_address(name, length, &address);
+    if (size == 0) return -ENAMETOOLONG;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, backlog) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+static inline int clinux_stream_connect(const char *name, size_t length) {
+    struct sockaddr_un address;
+    socklen_t size = clinux_stream_address(name, length, &address);
+    if (size == 0) return -ENAMETOOLONG;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (connect(fd, (struct sockaddr *)&address, size) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+static inline int clinux_stream_accept(int fd) {
+    return (int)clinux_result(accept4(fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+/// Process and user at the other end. unix(7), SO_PEERCRED.
+static inline int clinux_stream_peer(int fd, pid_t *process, uid_t *user) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
+    *process = peer.pid;
+    *user = peer.uid;
+    return 0;
+}
+static inline long clinux_stream_send(int fd, const void *bytes, size_t count) {
+    return clinux_result(send(fd, bytes, count, MSG_NOSIGNAL));
+}
+
+static inline int clinux_poll(struct pollfd *descriptors, size_t count, int milliseconds) {
+    return (int)clinux_result(poll(descriptors, count, milliseconds));
+}
+
+/// Blocks the signals in `mask` (bit n-1 is signal n) for this thread; a descriptor that reads them.
+static inline int clinux_signal_descriptor(uint64_t mask) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal = 1; signal < 65; signal++)
+        if (mask >> (signal - 1) & 1) sigaddset(&set, signal);
+    int failure = pthread_sigmask(SIG_BLOCK, &set, 0);
+    if (failure) return -failure;
+    return (int)clinux_result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+/// The next signal, or 0.
+static inline int clinux_signal_next(int fd) {
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+static inline void clinux_ignore_signal(int signal) {
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    sigaction(signal, &action, 0);
+}
+
+/// Lets `signal` do to this thread what it does by default.
+static inline void clinux_default_signal(int signal) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(signal, &action, 0);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, 0);
+}
+
+/// The terminal's size in `size`: rows, columns.
+static inline int clinux_terminal_size(int fd, uint16_t size[2]) {
+    struct winsize window;
+    if (ioctl(fd, TIOCGWINSZ, &window) < 0) return -errno;
+    size[0] = window.ws_row;
+    size[1] = window.ws_col;
+    return 0;
+}
+
+/// The terminal that is raw at present, for the handler of fatal signals; -1: none.
+extern int clinux_raw_terminal;
+extern struct termios clinux_cooked;
+
+static inline void clinux_terminal_apply(int fd, const struct termios *mode) {
+    // From a background process group this would stop us: the terminal is set regardless.
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    sigaction(SIGTTOU, &ignore, &before);
+    tcsetattr(fd, TCSADRAIN, mode);
+    sigaction(SIGTTOU, &before, 0);
+}
+static inline void clinux_terminal_restore(void) {
+    int fd = clinux_raw_terminal;
+    if (fd < 0) return;
+    clinux_raw_terminal = -1;
+    clinux_terminal_apply(fd, &clinux_cooked);
+}
+static void clinux_terminal_fatal(int signal) {
+    clinux_terminal_restore();
+    raise(signal); // SA_RESETHAND has put the default action back.
+}
+/// Makes `fd` raw, until `clinux_terminal_restore` or a fatal signal.
+__attribute__((unused)) static int clinux_terminal_raw(int fd) {
+    struct termios mode;
+    if (tcgetattr(fd, &mode) < 0) return -errno;
+    clinux_cooked = mode;
+    clinux_raw_terminal = fd;
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        struct sigaction action = {.sa_handler = clinux_terminal_fatal, .sa_flags = SA_RESETHAND};
+        sigaction(fatal[i], &action, 0);
+    }
+    cfmakeraw(&mode);
+    return (int)clinux_result(tcsetattr(fd, TCSADRAIN, &mode));
+}
+/// A process that waits for our end, however it comes, and then makes the terminal cooked again.
+/// It ends when `alive`'s other end is closed; if a byte comes first, it leaves the terminal alone.
+__attribute__((noinline, unused)) static pid_t clinux_terminal_guard(int terminal, int alive) {
+    pid_t made = fork();
+    if (made != 0) return made < 0 ? -errno : made;
+    // Signals for our group are for us to answer; this one outlives us by an instant.
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, 0);
+    int copy = fcntl(terminal, F_DUPFD, 16), watch = fcntl(alive, F_DUPFD, 16);
+    if (dup2(copy, 0) < 0 || dup2(watch, 1) < 0) _exit(1);
+    // Whatever we held open would stay open for others through this process.
+    syscall(SYS_close_range, 2, ~0U, 0);
+    char byte;
+    ssize_t count;
+    do count = read(1, &byte, 1);
+    while (count < 0 && errno == EINTR);
+    if (count == 0) tcsetattr(0, TCSADRAIN, &clinux_cooked);
+    _exit(0);
+}
+
+/// The target of a symbolic link, without a zero at its end; its length.
+static inline long clinux_readlink(const char *path, char *buffer, size_t size) {
+    return clinux_result(readlink(path, buffer, size));
+}
+static inline int clinux_access(const char *path, int mode) {
+    return (int)clinux_result(access(path, mode));
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the machine boots: Firecracker's `boot-source`.
+package struct BootSource: Hashable, Sendable {
+    package var kernelPath: String
+    package var initrdPath: String?
+    /// The kernel's command line; nil: the monitor's own.
+    package var arguments: String?
+
+    package init(kernelPath: String, initrdPath: String? = nil, arguments: String? = nil) {
+        self.kernelPath = kernelPath
+        self.initrdPath = initrdPath
+        self.arguments = arguments
+    }
+
+    package init(json: JSON) throws(JSONError) {
+        let fields = try JSONFields(json, ["kernel_image_path", "initrd_path", "boot_args"])
+        kernelPath = try fields.require("kernel_image_path") { json throws(JSONError) in
+            try json.asPath()
+        }
+        initrdPath = try fields.optional("initrd_path") { json throws(JSONError) in
+            try json.asPath()
+        }
+        arguments = try fields.optional("boot_args") { json throws(JSONError) in
+            try json.asText()
+        }
+    }
+
+    package var json: JSON {
+        .object([
+            ("kernel_image_path", .string(kernelPath)),
+            ("initrd_path", initrdPath.map(JSON.string)),
+            ("boot_args", arguments.map(JSON.string)),
+        ])
+    }
+}
+
+extension JSON {
+    /// A string without a zero byte, which the kernel would take for its end.
+    func asText() throws(JSONError) -> String {
+        let text = try asString()
+        guard !text.utf8.contains(0) else { throw invalid("a zero byte inside the string") }
+        return text
+    }
+
+    /// A string that can be a path.
+    func asPath() throws(JSONError) -> String {
+        let text = try asText()
+        guard !text.isEmpty else { throw invalid("the path is empty") }
+        return text
+    }
+}

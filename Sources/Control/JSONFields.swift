@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The members of one JSON object, read by name and type.
+///
+/// Made only if the object has no members but the expected ones. A member that is `null` counts
+/// as absent.
+package struct JSONFields {
+    private let members: [JSON.Member]
+    private let position: Position?
+
+    /// Throws if `json` is no object, or has a member that is not among `names`.
+    package init(_ json: JSON, _ names: [String]) throws(JSONError) {
+        guard case .object(let members) = json.value else {
+            throw json.wrongType(expected: "an object")
+        }
+        for member in members where !names.contains(where: { $0.scalarKey == member.name.scalarKey })
+        {
+            throw JSONError(
+                .unknownField(member.name, expected: names), at: member.value.position)
+        }
+        self.members = members
+        self.position = json.position
+    }
+
+    /// The value of `name`, unless it is absent or null.
+    package subscript(_ name: String) -> JSON? {
+        let value = members.first { $0.name == name }?.value
+        return value?.value == .null ? nil : value
+    }
+
+    /// Reads a member that must be there with `read`.
+    package func require<Value>(
+        _ name: String, _ read: (JSON) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value {
+        guard let value = try optional(name, read) else {
+            throw JSONError(.missingField(name), at: position)
+        }
+        return value
+    }
+
+    /// Reads a member that may be there with `read`.
+    package func optional<Value>(
+        _ name: String, _ read: (JSON) throws(JSONError) -> Value
+    ) throws(JSONError) -> Value? {
+        guard let json = self[name] else { return nil }
+        do throws(JSONError) {
+            return try read(json)
+        } catch {
+            throw error.inside(name)
+        }
+    }
+}
+
+extension JSON {
+    package func asString() throws(JSONError) -> String {
+        guard case .string(let text) = value else { throw wrongType(expected: "a string") }
+        return text
+    }
+
+    package func asBool() throws(JSONError) -> Bool {
+        guard case .bool(let flag) = value else { throw wrongType(expected: "a boolean") }
+        return flag
+    }
+
+    /// A whole number in `range`.
+    package func asInteger<Value: FixedWidthInteger>(
+        in range: ClosedRange<Value> = Value.min...Value.max
+    ) throws(JSONError) -> Value {
+        let expected = "an integer from \(range.lowerBound) to \(range.upperBound)"
+        guard case .integer(let number) = value else { throw wrongType(expected: expected) }
+        guard let result = Value(exactly: number), range.contains(result) else {
+            throw invalid("invalid value: integer `\(number)`, expected \(expected)")
+        }
+        return result
+    }
+
+    /// One of the texts that `Value` is made of.
+    package func asChoice<Value: CaseIterable & RawRepresentable>(
+        of type: Value.Type = Value.self
+    ) throws(JSONError) -> Value where Value.RawValue == String {
+        let text = try asString()
+        if let choice = Value(rawValue: text) { return choice }
+        let names = Value.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")
+        throw invalid("unknown variant `\(JSONError.printable(text))`, expected one of \(names)")
+    }
+
+    /// An error about this value's meaning.
+    package func invalid(_ text: String) -> JSONError { JSONError(.invalid(text), at: position) }
+
+    func wrongType(expected: String) -> JSONError {
+        let found =
+            switch value {
+            case .null: "null"
+            case .bool(let flag): "boolean `\(flag)`"
+            case .integer(let number): "integer `\(number)`"
+            case .real(let number): "floating point `\(number)`"
+            case .string(let text): "string \"\(JSONError.printable(text))\""
+            case .array: "sequence"
+            case .object: "map"
+            }
+        return JSONError(.wrongType(found: found, expected: expected), at: position)
+    }
+}

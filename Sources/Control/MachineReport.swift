@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a monitor says of its machine when that has ended: one line of JSON.
+///
+/// Times are nanoseconds on the host's monotonic clock.
+package struct MachineReport: Hashable, Sendable {
+    /// Longest line in bytes.
+    package static var byteLimit: Int { 16 << 10 }
+
+    package enum End: String, CaseIterable, Sendable {
+        case powerOff = "power_off"
+        case reset
+        case debugExit = "debug_exit"
+        /// A triple fault.
+        case shutdown
+        case failed
+        /// Somebody stopped the monitor.
+        case stopped
+    }
+
+    package var end: End
+    /// The value of ``End/debugExit``.
+    package var value: UInt32?
+    /// Says more about ``End/shutdown`` and ``End/failed``.
+    package var message: String?
+
+    package var created: UInt64?
+    package var firstInstruction: UInt64?
+    /// When the guest's first program wrote to the boot timer.
+    package var bootTimer: UInt64?
+    /// Guest instructions from kernel entry to the boot timer.
+    package var bootTimerInstructions: UInt64?
+    package var instructions: UInt64?
+    package var exits: UInt64?
+
+    package init(end: End) { self.end = end }
+
+    package init(_ bytes: [UInt8]) throws(JSONError) {
+        let json = try JSONParser.parse(bytes, limit: Self.byteLimit)
+        let fields = try JSONFields(
+            json,
+            [
+                "end", "value", "message", "vm_created_ns", "first_instruction_ns",
+                "boot_timer_ns", "boot_timer_instructions", "instructions", "exits",
+            ])
+        end = try fields.require("end") { json throws(JSONError) in
+            try json.asChoice(of: End.self)
+        }
+        value = try fields.optional("value") { json throws(JSONError) in try json.asInteger() }
+        message = try fields.optional("message") { json throws(JSONError) in
+            JSONError.printable(try json.asString(), limit: 1024)
+        }
+        created = try fields.count("vm_created_ns")
+        firstInstruction = try fields.count("first_instruction_ns")
+        bootTimer = try fields.count("boot_timer_ns")
+        bootTimerInstructions = try fields.count("boot_timer_instructions")
+        instructions = try fields.count("instructions")
+        exits = try fields.count("exits")
+    }
+
+    package var json: JSON {
+        .object([
+            ("end", .string(end.rawValue)),
+            ("value", value.map { .integer($0) }),
+            ("message", message.map(JSON.string)),
+            ("vm_created_ns", created.map { .integer($0) }),
+            ("first_instruction_ns", firstInstruction.map { .integer($0) }),
+            ("boot_timer_ns", bootTimer.map { .integer($0) }),
+            ("boot_timer_instructions", bootTimerInstructions.map { .integer($0) }),
+            ("instructions", instructions.map { .integer($0) }),
+            ("exits", exits.map { .integer($0) }),
+        ])
+    }
+}
+
+extension JSONFields {
+    fileprivate func count(_ name: String) throws(JSONError) -> UInt64? {
+        try optional(name) { json throws(JSONError) in try json.asInteger() }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What Firecracker's configuration has no word for: our own `swiftlet` object beside its keys.
+package struct SwiftletConfig: Hashable, Sendable {
+    package enum Engine: String, CaseIterable, Sendable {
+        case auto, kvm, soft
+    }
+
+    /// Highest descriptor that a configuration may name.
+    package static var descriptorLimit: CInt { 1023 }
+
+    package var engine = Engine.auto
+    /// Time goes by retired instructions, so that two runs are the same.
+    package var isDeterministic = false
+    /// The guest may end the machine with a value of its choice.
+    package var hasDebugExit = false
+    /// All guest memory is made present before the start.
+    package var prefaults = false
+    /// Inherited descriptors of the serial console; nil: standard input and output.
+    package var console: Console?
+    /// An inherited descriptor to which the monitor writes its report, one JSON object a line.
+    package var report: CInt?
+
+    /// Where the serial console reads and writes; nil: nowhere.
+    package struct Console: Hashable, Sendable {
+        package var input: CInt?
+        package var output: CInt?
+
+        package init(input: CInt?, output: CInt?) {
+            self.input = input
+            self.output = output
+        }
+    }
+
+    package init() {}
+
+    package init(json: JSON) throws(JSONError) {
+        let fields = try JSONFields(
+            json, ["engine", "deterministic", "debug_exit", "prefault", "console", "report"])
+        engine =
+            try fields.optional("engine") { json throws(JSONError) in
+                try json.asChoice(of: Engine.self)
+            } ?? .auto
+        isDeterministic = try fields.flag("deterministic")
+        hasDebugExit = try fields.flag("debug_exit")
+        prefaults = try fields.flag("prefault")
+        console = try fields.optional("console") { json throws(JSONError) in
+            let fields = try JSONFields(json, ["input", "output"])
+            return Console(
+                input: try fields.descriptor("input"), output: try fields.descriptor("output"))
+        }
+        report = try fields.descriptor("report")
+    }
+
+    package var json: JSON {
+        .object([
+            ("engine", .string(engine.rawValue)),
+            ("deterministic", isDeterministic ? .bool(true) : nil),
+            ("debug_exit", hasDebugExit ? .bool(true) : nil),
+            ("prefault", prefaults ? .bool(true) : nil),
+            (
+                "console",
+                console.map { console in
+                    .object([
+                        ("input", console.input.map { .integer($0) }),
+                        ("output", console.output.map { .integer($0) }),
+                    ])
+                }
+            ),
+            ("report", report.map { .integer($0) }),
+        ])
+    }
+}
+
+extension JSONFields {
+    fileprivate func flag(_ name: String) throws(JSONError) -> Bool {
+        try optional(name) { json throws(JSONError) in try json.asBool() } ?? false
+    }
+
+    fileprivate func descriptor(_ name: String) throws(JSONError) -> CInt? {
+        try optional(name) { json throws(JSONError) in
+            try json.asInteger(in: 0...SwiftletConfig.descriptorLimit)
+        }
+    }
+}

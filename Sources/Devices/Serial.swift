@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Bus
+import Linux
+import Synchronization
+import Virtio
+
+/// A 16550A serial port, as PC kernels expect it. National Semiconductor PC16550D data sheet.
+///
+/// Output is buffered, up to a limit, and written by the event loop; a reader that blocks costs
+/// bytes, which are counted, and never holds a vCPU. Input is only taken from its descriptor as
+/// the guest has room for it.
+package final class Serial: BusDevice {
+    /// The first port of the PC's first one.
+    package static let port: UInt64 = 0x3f8
+    package static let portCount: UInt64 = 8
+    package static let irq: UInt32 = 4
+
+    /// Bytes of output that wait for a slow reader at most.
+    package static let outputLimit = 256 << 10
+    /// Bytes of input beyond the receive FIFO that wait for the guest at most.
+    package static let inputLimit = 4 << 10
+
+    struct Shared {
+        var uart = UART()
+        var output: [UInt8] = []
+        var dropped: UInt64 = 0
+        var input: [UInt8] = []
+        /// The loop was told that there is output.
+        var isFlushing = false
+    }
+
+    let shared = Mutex(Shared())
+    private let interrupt: @Sendable () -> Void
+    private let wake: EventFD
+    private let stream: SerialStream
+
+    /// - Parameters:
+    ///   - output: Where the guest's bytes go; -1 to drop them.
+    ///   - input: Where the guest's input comes from; -1 for none.
+    ///   - interrupt: Pulses IRQ 4.
+    package init(
+        output: consuming FileDescriptor = FileDescriptor(adopting: -1),
+        input: consuming FileDescriptor = FileDescriptor(adopting: -1),
+        interrupt: @escaping @Sendable () -> Void
+    ) throws(Errno) {
+        self.interrupt = interrupt
+        wake = try EventFD()
+        stream = SerialStream(output: output, input: input)
+        Signals.ignoreBrokenPipe()
+    }
+
+    // MARK: The host's side
+
+    /// Lets `loop` write the output and read the input. It keeps the port alive until
+    /// ``detach()``.
+    package func attach(to loop: EventLoop) throws(Errno) {
+        try loop.add(wake.descriptor.rawValue, .readable) { _ in
+            self.wake.drain()
+            self.stream.flush(self, waitingOn: loop)
+        }
+        stream.startInput(self, on: loop)
+        wake.signal()
+    }
+
+    /// Ends what ``attach(to:)`` began and writes what can be written.
+    package func detach(from loop: EventLoop) {
+        loop.remove(wake.descriptor.rawValue)
+        stream.stop(loop)
+        stream.flush(self, waitingOn: nil)
+    }
+
+    /// Writes buffered output as far as that need not wait. When the machine ends.
+    package func flush() { stream.flush(self, waitingOn: nil) }
+
+    /// Bytes of output lost because the reader was too slow.
+    package var droppedBytes: UInt64 { shared.withLock { $0.dropped } }
+
+    /// Gives the guest input, as much as there is room for; answers how many bytes were taken.
+    @discardableResult
+    package func receive(_ bytes: ArraySlice<UInt8>) -> Int {
+        let (taken, edge) = shared.withLock { shared -> (Int, Bool) in
+            let taken = min(bytes.count, Self.inputLimit - shared.input.count)
+            shared.input += bytes.prefix(taken)
+            return (taken, shared.uart.fill(from: &shared.input))
+        }
+        if edge { interrupt() }
+        return taken
+    }
+
+    /// Bytes of input that there is room for.
+    var inputRoom: Int { shared.withLock { Self.inputLimit - $0.input.count } }
+
+    // MARK: Bus
+
+    package func read(offset: UInt64, size: Int) -> UInt64 {
+        guard size == 1 else { return (1 << (UInt64(min(size, 7)) * 8)) - 1 }
+        let (value, edge, hasRoom) = shared.withLock { shared -> (UInt8, Bool, Bool) in
+            let value = shared.uart.read(UInt8(truncatingIfNeeded: offset & 7))
+            guard offset == 0 else { return (value, shared.uart.takeEdge(), false) }
+            let edge = shared.uart.fill(from: &shared.input)
+            return (value, edge, shared.input.count < Self.inputLimit / 2)
+        }
+        if edge { interrupt() }
+        if hasRoom { stream.resumeInput(self) }
+        return UInt64(value)
+    }
+
+    package func write(offset: UInt64, size: Int, value: UInt64) {
+        guard size == 1 else { return }
+        let byte = UInt8(truncatingIfNeeded: value)
+        let (edge, mustWake) = shared.withLock { shared -> (Bool, Bool) in
+            let sent = shared.uart.write(UInt8(truncatingIfNeeded: offset & 7), byte)
+            let edge = shared.uart.takeEdge()
+            guard sent else { return (edge, false) }
+            if shared.output.count < Self.outputLimit {
+                shared.output.append(byte)
+            } else {
+                shared.dropped &+= 1
+            }
+            let mustWake = !shared.isFlushing
+            shared.isFlushing = true
+            return (edge, mustWake)
+        }
+        if mustWake { wake.signal() }
+        if edge { interrupt() }
+    }
+
+    // MARK: Save and restore
+
+    package struct State: Hashable, Sendable {
+        package static let version: UInt32 = 1
+        package var version = Self.version
+        package var uart: UART
+        /// Input that the guest has not seen.
+        package var input: [UInt8]
+    }
+
+    package func save() -> State {
+        shared.withLock { State(uart: $0.uart, input: $0.input) }
+    }
+
+    package func restore(_ state: State) throws(RestoreError) {
+        guard state.version == State.version else { throw .version(state.version) }
+        guard state.input.count <= Self.inputLimit else { throw .value("input") }
+        guard state.uart.isPossible else { throw .value("uart") }
+        shared.withLock { shared in
+            shared.uart = state.uart
+            shared.input = state.input
+        }
+    }
+}

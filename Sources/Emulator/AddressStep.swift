@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+
+/// Computes addresses that are not plain 64-bit ones, in an operation before the one that uses them.
+enum AddressStep {
+    static func handler(size: Int, checked: Bool) -> Handler {
+        if checked { return size == 1 ? checked16 : checked32 }
+        return size == 1 ? plain16 : plain32
+    }
+
+    /// MOV with an absolute offset: the immediate is the address.
+    static let absolute: Handler = { processor, operation in
+        let op = Op(operation)
+        Processor(processor).set64(Register.address, UInt64(bitPattern: op.immediate))
+        return op.next
+    }
+
+    private static let plain32: Handler = { processor, operation in
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        cpu.set64(Register.address, cpu.effectiveAddress(op) & 0xffff_ffff)
+        return op.next
+    }
+
+    private static let plain16: Handler = { processor, operation in
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        cpu.set64(Register.address, cpu.effectiveAddress(op) & 0xffff)
+        return op.next
+    }
+
+    private static let checked32: Handler = { check($0, $1, mask: 0xffff_ffff) }
+    private static let checked16: Handler = { check($0, $1, mask: 0xffff) }
+
+    /// Segment limits. The size of the access is not known here: the operand's first byte is checked
+    /// against the limit, its last byte by the page tables.
+    private static func check(_ processor: UInt, _ operation: UInt, mask: UInt64) -> UInt {
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        let offset = cpu.effectiveAddress(op) & mask
+        let number = Int(op.extra)
+        let segment = cpu.state.segments[number]
+        let expandsDown = segment.attributes & 0x1c == 0x14
+        let top: UInt64 = segment.attributes & 0x4000 != 0 ? 0xffff_ffff : 0xffff
+        let limit = UInt64(segment.limit)
+        let inside = expandsDown ? offset > limit && offset <= top : offset <= limit
+        let usable = segment.attributes & 0x80 != 0 || !cpu.state.mode.has(CodeMode.protected)
+        guard inside, usable else {
+            return cpu.raise(op, number == 2 ? .stack : .generalProtection)
+        }
+        cpu.set64(Register.address, offset)
+        return op.next
+    }
+}

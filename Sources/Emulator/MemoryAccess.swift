@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// Data accesses by linear address. A nil or false answer means that an exception is pending and
+/// nothing has changed; the handler answers with ``Processor/fault(_:)``.
+extension Processor {
+    /// Reads an operand.
+    @inline(__always) func load<T: Word>(_ address: UInt64, _ type: T.Type = T.self) -> T? {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        let last = address &+ UInt64(T.byteCount - 1)
+        if entry.readTag == last & ~0xfff {
+            return HostAddress(address, addend: entry.addend).load(T.self)
+        }
+        guard let value = loadSlow(address, byteCount: T.byteCount) else { return nil }
+        return T(truncatingIfNeeded: value)
+    }
+
+    /// Writes an operand.
+    @inline(__always) func store<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        let last = address &+ UInt64(T.byteCount - 1)
+        if entry.writeTag == last & ~0xfff {
+            HostAddress(address, addend: entry.addend).store(value)
+            return true
+        }
+        return storeSlow(address, byteCount: T.byteCount, UInt64(truncatingIfNeeded: value))
+    }
+
+    /// Reads an operand, computes and writes the new value to the same place. `body` must have no
+    /// effect of its own: it may run before an exception is found.
+    @inline(__always) func update<T: Word>(
+        _ address: UInt64, _ type: T.Type = T.self, _ body: (T) -> T
+    ) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        let last = address &+ UInt64(T.byteCount - 1)
+        if entry.writeTag == last & ~0xfff {
+            let host = HostAddress(address, addend: entry.addend)
+            host.store(body(host.load(T.self)))
+            return true
+        }
+        guard let old = loadForUpdate(address, byteCount: T.byteCount) else { return false }
+        return storeSlow(
+            address, byteCount: T.byteCount,
+            UInt64(truncatingIfNeeded: body(T(truncatingIfNeeded: old))))
+    }
+
+    /// As ``update(_:_:_:)``, atomic against other processors and devices (LOCK). `body` may run
+    /// more than once.
+    @inline(__always) func updateLocked<T: Word>(
+        _ address: UInt64, _ type: T.Type = T.self, _ body: (T) -> T
+    ) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        if entry.writeTag == address & ~0xfff, address & UInt64(T.byteCount - 1) == 0 {
+            let host = HostAddress(address, addend: entry.addend)
+            var old = host.load(T.self)
+            while true {
+                let found = host.compareExchange(old, body(old))
+                if found == old { return true }
+                old = found
+            }
+        }
+        return updateLockedSlow(address, byteCount: T.byteCount) {
+            UInt64(truncatingIfNeeded: body(T(truncatingIfNeeded: $0)))
+        }
+    }
+
+    /// Reads 16 bytes.
+    @inline(__always) func loadVector(_ address: UInt64) -> SIMD2<UInt64>? {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        if entry.readTag == (address &+ 15) & ~0xfff {
+            return HostAddress(address, addend: entry.addend).load(SIMD2<UInt64>.self)
+        }
+        // Two halves: the second may lie in another page.
+        guard let low = loadSlow(address, byteCount: 8),
+            let high = loadSlow(address &+ 8, byteCount: 8)
+        else { return nil }
+        return SIMD2(low, high)
+    }
+
+    /// Writes 16 bytes, all or nothing.
+    @inline(__always) func storeVector(_ address: UInt64, _ value: SIMD2<UInt64>) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        if entry.writeTag == (address &+ 15) & ~0xfff {
+            HostAddress(address, addend: entry.addend).store(value)
+            return true
+        }
+        guard probeWrite(address, byteCount: 16) else { return false }
+        return storeSlow(address, byteCount: 8, value[0])
+            && storeSlow(address &+ 8, byteCount: 8, value[1])
+    }
+}
+
+extension HostAddress {
+    /// Compares and exchanges atomically; answers what was there. The address is aligned.
+    @inline(__always) func compareExchange<T: Word>(_ expected: T, _ desired: T) -> T {
+        switch T.bitWidth {
+        case 8:
+            unsafe T(
+                truncatingIfNeeded: clinux_cas8(
+                    pointer, UInt8(truncatingIfNeeded: expected),
+                    UInt8(truncatingIfNeeded: desired)))
+        case 16:
+            unsafe T(
+                truncatingIfNeeded: clinux_cas16(
+                    pointer, UInt16(truncatingIfNeeded: expected),
+                    UInt16(truncatingIfNeeded: desired)))
+        case 32:
+            unsafe T(
+                truncatingIfNeeded: clinux_cas32(
+                    pointer, UInt32(truncatingIfNeeded: expected),
+                    UInt32(truncatingIfNeeded: desired)))
+        default:
+            unsafe T(
+                truncatingIfNeeded: clinux_cas64(
+                    pointer, UInt64(truncatingIfNeeded: expected),
+                    UInt64(truncatingIfNeeded: desired)))
+        }
+    }
+}

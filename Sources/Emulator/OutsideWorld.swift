@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+
+/// What the processor's instructions reach beside RAM and memory-mapped devices.
+extension SoftVCPU: ProcessorHost {
+    func readPort(_ port: UInt16, size: Int) -> UInt32 {
+        countExit()
+        if let value = machine.chipset.readPort(port, size: size, now: machine.now(self)) {
+            return value
+        }
+        return machine.bus.readPort(port, size: size)
+    }
+
+    func writePort(_ port: UInt16, size: Int, value: UInt32) {
+        countExit()
+        if machine.chipset.writePort(port, size: size, value: value, now: machine.now(self)) {
+            lookAround()
+            return
+        }
+        machine.bus.writePort(port, size: size, value: value)
+    }
+
+    func time(retired: UInt64) -> UInt64 { machine.time.now(retired: retired) }
+
+    func readMSR(_ number: UInt32) -> UInt64? {
+        if Chipset.owns(msr: number) {
+            return machine.chipset.readMSR(cpu: index, number: number, now: machine.now(self))
+        }
+        return KVMClock.owns(msr: number)
+            ? machine.clock.readMSR(cpu: index, number: number) : nil
+    }
+
+    func writeMSR(_ number: UInt32, _ value: UInt64) -> Bool {
+        let now = machine.now(self)
+        if Chipset.owns(msr: number) {
+            defer { lookAround() }
+            return machine.chipset.writeMSR(cpu: index, number: number, value: value, now: now)
+        }
+        guard KVMClock.owns(msr: number) else { return false }
+        machine.clock.writeMSR(
+            cpu: index, number: number, value: value, now: now, tsc: now &+ cpu.state.tscOffset)
+        return true
+    }
+
+    var taskPriority: UInt8 {
+        get { machine.chipset.taskPriority(cpu: index) }
+        set {
+            machine.chipset.setTaskPriority(cpu: index, newValue)
+            lookAround()
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Memory
+
+/// Data accesses that the translation buffer could not serve: first touches, page crossings,
+/// devices, pages that hold decoded code, faults.
+extension Processor {
+    /// One page's part of an access, translated.
+    private struct Target {
+        /// Host address, or 0 for a device.
+        var host: UInt = 0
+        var physical: UInt64 = 0
+    }
+
+    @inline(never) func loadSlow(_ address: UInt64, byteCount: Int) -> UInt64? {
+        guard checkAddress(address, byteCount: byteCount) else { return nil }
+        let first = bytesInPage(address, byteCount)
+        guard let low = translate(address, write: false) else { return nil }
+        guard first < byteCount else { return read(low, byteCount) }
+        guard let high = translate(address &+ UInt64(first), write: false) else { return nil }
+        return read(low, first) | read(high, byteCount &- first) &<< UInt64(first &* 8)
+    }
+
+    /// Reads what will be written back: write access is checked first.
+    @inline(never) func loadForUpdate(_ address: UInt64, byteCount: Int) -> UInt64? {
+        guard probeWrite(address, byteCount: byteCount) else { return nil }
+        return loadSlow(address, byteCount: byteCount)
+    }
+
+    /// Checks that all of the bytes may be written, and raises what writing them would raise.
+    @inline(never) func probeWrite(_ address: UInt64, byteCount: Int) -> Bool {
+        guard checkAddress(address, byteCount: byteCount), translate(address, write: true) != nil
+        else { return false }
+        let first = bytesInPage(address, byteCount)
+        return first == byteCount || translate(address &+ UInt64(first), write: true) != nil
+    }
+
+    @inline(never) func storeSlow(_ address: UInt64, byteCount: Int, _ value: UInt64) -> Bool {
+        guard checkAddress(address, byteCount: byteCount) else { return false }
+        let first = bytesInPage(address, byteCount)
+        guard let low = translate(address, write: true) else { return false }
+        guard first < byteCount else {
+            write(low, byteCount, value)
+            return true
+        }
+        guard let high = translate(address &+ UInt64(first), write: true) else { return false }
+        write(low, first, value)
+        write(high, byteCount &- first, value &>> UInt64(first &* 8))
+        return true
+    }
+
+    /// An atomic update that is unaligned, or in a page that writes do not hit. Those that cross a
+    /// page or a cache line are made atomic against each other by a lock, as a bus lock would.
+    @inline(never) func updateLockedSlow(
+        _ address: UInt64, byteCount: Int, _ body: (UInt64) -> UInt64
+    ) -> Bool {
+        guard checkAddress(address, byteCount: byteCount),
+            let target = translate(address, write: true)
+        else { return false }
+        if target.host != 0, address & UInt64(byteCount &- 1) == 0 {
+            let host = HostAddress(target.host)
+            switch byteCount {
+            case 1: exchange(host, UInt8.self, body)
+            case 2: exchange(host, UInt16.self, body)
+            case 4: exchange(host, UInt32.self, body)
+            default: exchange(host, UInt64.self, body)
+            }
+            vcpu.wrote(target.host, byteCount)
+            return true
+        }
+        guard let old = loadForUpdate(address, byteCount: byteCount) else { return false }
+        return vcpu.machine.withBusLock {
+            storeSlow(address, byteCount: byteCount, body(old))
+        }
+    }
+
+    private func exchange<T: Word>(_ host: HostAddress, _ type: T.Type, _ body: (UInt64) -> UInt64) {
+        var old = host.load(T.self)
+        while true {
+            let new = T(truncatingIfNeeded: body(UInt64(truncatingIfNeeded: old)))
+            let found = host.compareExchange(old, new)
+            if found == old { return }
+            old = found
+        }
+    }
+
+    // MARK: Steps
+
+    private func bytesInPage(_ address: UInt64, _ byteCount: Int) -> Int {
+        min(byteCount, 0x1000 &- Int(truncatingIfNeeded: address & 0xfff))
+    }
+
+    /// Canonical form in 64-bit code, and alignment where the guest asks for it.
+    private func checkAddress(_ address: UInt64, byteCount: Int) -> Bool {
+        if state.mode.is64 {
+            let last = address &+ UInt64(byteCount &- 1)
+            guard isCanonical(address), isCanonical(last) else {
+                pend(.generalProtection)
+                return false
+            }
+        }
+        if state.dataTLB == state.noTLB, address & UInt64(byteCount &- 1) != 0 {
+            pend(.alignment)
+            return false
+        }
+        return true
+    }
+
+    /// The host address of data that has just been probed for writing; nil: a device.
+    func hostAddress(_ address: UInt64) -> UInt? {
+        guard let target = translate(address, write: true), target.host != 0 else { return nil }
+        return target.host
+    }
+
+    /// Translates one byte's page, filling the translation buffer; nil: a page fault is pending.
+    private func translate(_ address: UInt64, write: Bool) -> Target? {
+        let linear = state.mode.has(CodeMode.longActive) ? address : address & 0xffff_ffff
+        let table = state.dataTLB
+        let access = PageAccess(
+            write: write, execute: false, user: state.privilege == 3 && table != state.supervisorTLB
+                && table != state.supervisorUserTLB,
+            smap: table == state.supervisorTLB)
+        let entry = TranslationEntry(table: table, linear: linear)
+        let tag = linear & ~0xfff
+        if (write ? entry.writeTag : entry.readTag) == tag {
+            let physical = entry.physical & ~0xfff | linear & 0xfff
+            return Target(
+                host: HostAddress(linear, addend: entry.addend).rawValue, physical: physical)
+        }
+        let found = walk(linear, access)
+        if let code = found.fault {
+            state.cr2 = linear
+            pend(.page, errorCode: code)
+            return nil
+        }
+        let physical = found.page | linear & 0xfff
+        guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
+            return Target(host: 0, physical: physical)
+        }
+        if table != state.noTLB {
+            fill(entry, tag: tag, host: page, found)
+        }
+        return Target(host: page &+ UInt(linear & 0xfff), physical: physical)
+    }
+
+    /// Pages that hold decoded code never hit for writes, so that every write to them is seen.
+    private func fill(_ entry: TranslationEntry, tag: UInt64, host: UInt, _ found: Translation) {
+        entry.readTag = tag
+        entry.addend = UInt64(host) &- tag
+        entry.physical = found.page | (found.global ? 1 : 0)
+        entry.writeTag = found.writable ? tag : TranslationEntry.invalid
+        if found.writable {
+            clinux_fence()
+            if vcpu.codeMap.holdsCode(host) { entry.writeTag = TranslationEntry.invalid }
+        }
+    }
+
+    private func read(_ target: Target, _ byteCount: Int) -> UInt64 {
+        guard target.host != 0 else { return readDevice(target.physical, byteCount) }
+        let host = HostAddress(target.host)
+        switch byteCount {
+        case 1: return UInt64(host.load(UInt8.self))
+        case 2: return UInt64(host.load(UInt16.self))
+        case 4: return UInt64(host.load(UInt32.self))
+        case 8: return host.load(UInt64.self)
+        default:
+            var value: UInt64 = 0
+            for index in 0..<byteCount {
+                let byte = HostAddress(target.host &+ UInt(index)).load(UInt8.self)
+                value |= UInt64(byte) &<< UInt64(index &* 8)
+            }
+            return value
+        }
+    }
+
+    private func write(_ target: Target, _ byteCount: Int, _ value: UInt64) {
+        guard target.host != 0 else { return writeDevice(target.physical, byteCount, value) }
+        let host = HostAddress(target.host)
+        switch byteCount {
+        case 1: host.store(UInt8(truncatingIfNeeded: value))
+        case 2: host.store(UInt16(truncatingIfNeeded: value))
+        case 4: host.store(UInt32(truncatingIfNeeded: value))
+        case 8: host.store(value)
+        default:
+            for index in 0..<byteCount {
+                HostAddress(target.host &+ UInt(index))
+                    .store(UInt8(truncatingIfNeeded: value &>> UInt64(index &* 8)))
+            }
+        }
+        vcpu.wrote(target.host, byteCount)
+    }
+
+    /// Devices see accesses of 1, 2, 4 or 8 bytes; others (parts of a crossing) go byte by byte.
+    private func readDevice(_ physical: UInt64, _ byteCount: Int) -> UInt64 {
+        if byteCount & (byteCount &- 1) == 0 {
+            return vcpu.readDevice(GuestAddress(physical), size: byteCount)
+        }
+        var value: UInt64 = 0
+        for index in 0..<byteCount {
+            let byte = vcpu.readDevice(GuestAddress(physical &+ UInt64(index)), size: 1) & 0xff
+            value |= byte &<< UInt64(index &* 8)
+        }
+        return value
+    }
+
+    private func writeDevice(_ physical: UInt64, _ byteCount: Int, _ value: UInt64) {
+        if byteCount & (byteCount &- 1) == 0 {
+            return vcpu.writeDevice(GuestAddress(physical), size: byteCount, value: value)
+        }
+        for index in 0..<byteCount {
+            vcpu.writeDevice(
+                GuestAddress(physical &+ UInt64(index)), size: 1,
+                value: value &>> UInt64(index &* 8) & 0xff)
+        }
+    }
+
+    // MARK: Flushing
+
+    /// Forgets translations of code and data; `global`: also those of global pages.
+    @inline(never) func flushTLB(global: Bool) {
+        for table in [state.userTLB, state.supervisorTLB, state.supervisorUserTLB] {
+            if global {
+                TranslationEntry.clear(table: table)
+            } else {
+                TranslationEntry.clearLocal(table: table)
+            }
+        }
+        TranslationEntry.clear(table: state.codeTLB)
+        state.generation &+= 1
+        state.codeKey = state.generation &<< 8 | UInt64(state.mode.rawValue)
+    }
+
+    /// Forgets the translations of one linear page.
+    @inline(never) func flushPage(_ linear: UInt64) {
+        for table in [
+            state.userTLB, state.supervisorTLB, state.supervisorUserTLB, state.codeTLB,
+        ] {
+            let entry = TranslationEntry(table: table, linear: linear)
+            entry.readTag = TranslationEntry.invalid
+            entry.writeTag = TranslationEntry.invalid
+        }
+        state.generation &+= 1
+        state.codeKey = state.generation &<< 8 | UInt64(state.mode.rawValue)
+    }
+}

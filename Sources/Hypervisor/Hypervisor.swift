@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+
+/// What a virtual processor reaches outside RAM: the ports and the memory-mapped devices.
+///
+/// Called on vCPU threads, several at once. Addresses and values are the guest's choice.
+package protocol MachineBus: AnyObject, Sendable {
+    /// `size` is 1, 2 or 4 bytes.
+    func readPort(_ port: UInt16, size: Int) -> UInt32
+    func writePort(_ port: UInt16, size: Int, value: UInt32)
+    /// `size` is 1, 2, 4 or 8 bytes.
+    func readMemory(_ address: GuestAddress, size: Int) -> UInt64
+    func writeMemory(_ address: GuestAddress, size: Int, value: UInt64)
+}
+
+/// One wire into the guest's interrupt controllers (a GSI).
+package protocol InterruptLine: AnyObject, Sendable {
+    /// An edge: up and down again.
+    func pulse()
+    /// A level, for lines that the guest was told are level-triggered.
+    func set(_ high: Bool)
+}
+
+/// A vCPU's next life after an exit.
+package enum VCPUExit: Hashable, Sendable {
+    /// Somebody called ``VirtualCPU/kick()``: state is consistent, `run` may be called again.
+    case interrupted
+    /// Triple fault or the processor's shutdown state. VM-ending.
+    case shutdown
+    /// The engine cannot go on; the text says what it met.
+    case failed(String)
+}
+
+/// One virtual processor. Every call but ``kick()`` comes from the one thread that runs it.
+package protocol VirtualCPU: AnyObject, Sendable {
+    /// Below the machine's vCPU count; 0 is the boot processor.
+    var index: Int { get }
+    /// Architectural state. Only between calls of ``run()``.
+    var state: CPUState { get set }
+    /// Executes the guest until something ends the run. A halted processor waits inside.
+    func run() -> VCPUExit
+    /// Makes a `run` that is under way, or the next one, return `.interrupted`. Any thread.
+    func kick()
+    /// Guest instructions retired so far, if the engine counts them.
+    var retiredInstructions: UInt64? { get }
+    /// Exits to ports and memory-mapped devices so far.
+    var exitCount: UInt64 { get }
+}
+
+/// One virtual machine of an engine: its processors and its interrupt wires.
+package protocol VirtualMachine: AnyObject, Sendable {
+    /// In the order of their index.
+    var vcpus: [any VirtualCPU] { get }
+    /// The wire of global system interrupt `gsi`, 0 to 23.
+    func interruptLine(gsi: UInt32) -> any InterruptLine
+}
+
+/// What a machine asks of an engine.
+package struct VirtualMachineConfiguration: Sendable {
+    /// 1 to 32.
+    package var cpuCount: Int
+    /// Time from retired instructions, one vCPU at a time: the same run twice, bit for bit.
+    /// Only the software engine can.
+    package var deterministic: Bool
+
+    package init(cpuCount: Int, deterministic: Bool = false) {
+        self.cpuCount = cpuCount
+        self.deterministic = deterministic
+    }
+}

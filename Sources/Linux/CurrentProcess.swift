@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// What a program knows of itself.
+package enum CurrentProcess {
+    /// When it began, on ``Clock/monotonic``: before the loader, to within the time that the
+    /// process then waited instead of running. Right only if asked first thing.
+    package static var start: UInt64 {
+        let now = clinux_clock(CLOCK_MONOTONIC)
+        return now &- min(now, clinux_clock(CLOCK_PROCESS_CPUTIME_ID))
+    }
+
+    /// Path of the program's file with all links followed.
+    package static var executablePath: String? { linkTarget("/proc/self/exe") }
+
+    /// The value of an environment variable, unless it is missing or empty.
+    package static func environment(_ name: String) -> String? {
+        // SAFETY: nobody changes the environment in this program.
+        guard let value = unsafe getenv(name) else { return nil }
+        let text = unsafe String(cString: value)
+        return text.isEmpty ? nil : text
+    }
+
+    /// Ends the program at once, with `status`.
+    package static func exit(_ status: CInt) -> Never { CLinux.exit(status) }
+
+    /// Ends the program as `signal` would have.
+    package static func end(by signal: Signal) -> Never {
+        clinux_default_signal(signal.rawValue)
+        raise(signal.rawValue)
+        CLinux.exit(128 &+ signal.rawValue)
+    }
+
+    /// Writes all of `text` to standard error, as far as it takes it.
+    package static func complain(_ text: String) { writeAll(Array(text.utf8), to: 2) }
+
+    /// Writes all of `bytes`, waiting as long as it takes; gives up at an error.
+    package static func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes {
+                unsafe clinux_write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count == Int(-EINTR) { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    private static func linkTarget(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = unsafe buffer.withUnsafeMutableBufferPointer {
+            unsafe clinux_readlink(path, $0.baseAddress, $0.count)
+        }
+        guard count > 0, count < 4096 else { return nil }
+        return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
+
+/// Questions about files that need no open descriptor.
+package enum FileSystem {
+    /// Why the file at `path` cannot be read by this process; nil if it can.
+    package static func readError(_ path: String) -> Errno? { access(path, R_OK) }
+
+    /// Why the file at `path` cannot be executed by this process; nil if it can.
+    package static func executeError(_ path: String) -> Errno? { access(path, X_OK) }
+
+    /// All bytes of the file at `path`; nil if there are more than `limit`.
+    package static func contents(of path: String, limit: Int) throws(Errno) -> [UInt8]? {
+        let file = try FileDescriptor.open(path)
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        while true {
+            let count = try file.read(into: &buffer)
+            if count == 0 { return contents }
+            guard contents.count + count <= limit else { return nil }
+            contents.append(contentsOf: buffer[..<count])
+        }
+    }
+
+    /// Flags for a log that is made if it is not there.
+    package static var appending: CInt { O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY }
+
+    private static func access(_ path: String, _ mode: CInt) -> Errno? {
+        let result = unsafe clinux_access(path, mode)
+        return result < 0 ? Errno(rawValue: -result) : nil
+    }
+}

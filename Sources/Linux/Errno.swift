@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+
+/// A kernel error number.
+package struct Errno: Error, RawRepresentable, Hashable, Sendable {
+    package let rawValue: CInt
+
+    package init(rawValue: CInt) { self.rawValue = rawValue }
+
+    package static var interrupted: Self { Self(rawValue: EINTR) }
+    package static var again: Self { Self(rawValue: EAGAIN) }
+    package static var brokenPipe: Self { Self(rawValue: EPIPE) }
+    package static var connectionReset: Self { Self(rawValue: ECONNRESET) }
+    package static var inProgress: Self { Self(rawValue: EINPROGRESS) }
+    package static var noEntry: Self { Self(rawValue: ENOENT) }
+    package static var noMemory: Self { Self(rawValue: ENOMEM) }
+    package static var invalid: Self { Self(rawValue: EINVAL) }
+    package static var exists: Self { Self(rawValue: EEXIST) }
+    package static var isDirectory: Self { Self(rawValue: EISDIR) }
+
+    /// Turns a `CLinux` answer into a value or a thrown error.
+    package static func check(_ result: Int) throws(Errno) -> Int {
+        guard result >= 0 else { throw Errno(rawValue: CInt(truncatingIfNeeded: -result)) }
+        return result
+    }
+
+    /// As ``check(_:)-(Int)``, for answers of 32 bits.
+    @discardableResult
+    package static func check(_ result: CInt) throws(Errno) -> CInt {
+        guard result >= 0 else { throw Errno(rawValue: -result) }
+        return result
+    }
+}
+
+extension Errno: CustomStringConvertible {
+    /// The C library's text, such as `No such file or directory`.
+    package var description: String {
+        // SAFETY: strerror answers a C string that lives until the thread's next call.
+        unsafe String(cString: strerror(rawValue))
+    }
+}

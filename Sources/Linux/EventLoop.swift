@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import Synchronization
+
+/// Waits for many descriptors on one thread and calls their handlers. epoll(7), level-triggered.
+///
+/// Handlers run on the thread that calls ``run()``. Registration is open to any thread.
+package final class EventLoop: Sendable {
+    /// What a descriptor is ready for, or is to be watched for.
+    package struct Events: OptionSet, Sendable {
+        package let rawValue: UInt32
+        package init(rawValue: UInt32) { self.rawValue = rawValue }
+        package static let readable = Events(rawValue: 0x1)
+        package static let writable = Events(rawValue: 0x4)
+        package static let error = Events(rawValue: 0x8)
+        package static let hangUp = Events(rawValue: 0x10)
+        package static let peerClosed = Events(rawValue: 0x2000)
+    }
+
+    package typealias Handler = @Sendable (Events) -> Void
+
+    private struct State {
+        var handlers: [UInt64: Handler] = [:]
+        /// The token a descriptor is registered under; tokens are never used twice, so that
+        /// an event already fetched for a closed descriptor finds nobody.
+        var tokens: [CInt: UInt64] = [:]
+        var nextToken: UInt64 = 1
+        var stopped = false
+    }
+
+    private let epoll: FileDescriptor
+    private let wake: EventFD
+    private let state = Mutex(State())
+
+    package init() throws(Errno) {
+        epoll = FileDescriptor(adopting: try Errno.check(clinux_epoll_create()))
+        wake = try EventFD()
+        try Errno.check(
+            clinux_epoll_control(
+                epoll.rawValue, EPOLL_CTL_ADD, wake.descriptor.rawValue,
+                Events.readable.rawValue, 0))
+    }
+
+    /// Calls `handler` whenever `descriptor` is ready for any of `events`, or has failed.
+    /// The caller keeps the descriptor open until ``remove(_:)``.
+    package func add(
+        _ descriptor: CInt, _ events: Events, handler: @escaping Handler
+    ) throws(Errno) {
+        let token = state.withLock { state in
+            let token = state.nextToken
+            state.nextToken += 1
+            state.handlers[token] = handler
+            state.tokens[descriptor] = token
+            return token
+        }
+        let result = clinux_epoll_control(
+            epoll.rawValue, EPOLL_CTL_ADD, descriptor, events.rawValue, token)
+        if result < 0 { forget(descriptor) }
+        try Errno.check(result)
+    }
+
+    /// Changes what a registered descriptor is watched for.
+    package func modify(_ descriptor: CInt, _ events: Events) throws(Errno) {
+        let token = state.withLock { $0.tokens[descriptor] }
+        guard let token else { throw .noEntry }
+        try Errno.check(
+            clinux_epoll_control(
+                epoll.rawValue, EPOLL_CTL_MOD, descriptor, events.rawValue, token))
+    }
+
+    /// Stops watching. Call it before the descriptor is closed.
+    package func remove(_ descriptor: CInt) {
+        _ = clinux_epoll_control(epoll.rawValue, EPOLL_CTL_DEL, descriptor, 0, 0)
+        forget(descriptor)
+    }
+
+    private func forget(_ descriptor: CInt) {
+        state.withLock { state in
+            if let token = state.tokens.removeValue(forKey: descriptor) {
+                state.handlers[token] = nil
+            }
+        }
+    }
+
+    /// Serves events until ``stop()``.
+    package func run() {
+        while serveOnce() {}
+    }
+
+    /// Waits for at most `milliseconds` (-1: for ever), serves what is ready; false once stopped.
+    @discardableResult
+    package func serveOnce(milliseconds: CInt = -1) -> Bool {
+        unsafe withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 64) { events in
+            let count = unsafe clinux_epoll_wait(
+                epoll.rawValue, events.baseAddress, 64, milliseconds)
+            guard count > 0, let first = events.baseAddress else { return }
+            for index in 0..<Int(count) {
+                let event = unsafe events[index]
+                let watched = unsafe event.events
+                let token = unsafe clinux_epoll_token(first + index)
+                guard token != 0 else {
+                    wake.drain()
+                    continue
+                }
+                let handler = state.withLock { $0.handlers[token] }
+                handler?(Events(rawValue: watched))
+            }
+        }
+        return !state.withLock { $0.stopped }
+    }
+
+    /// Makes ``run()`` return, from any thread or handler.
+    package func stop() {
+        state.withLock { $0.stopped = true }
+        wake.signal()
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+
+extension FileDescriptor {
+    /// Writes at most 4,096 bytes if that need not wait, whether or not the descriptor blocks;
+    /// `.again` if it would. For descriptors shared with other programs, such as a terminal,
+    /// whose flags are not ours to change.
+    package func writeIfReady(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
+        guard clinux_is_writable(rawValue) == 1 else { throw .again }
+        return try write(bytes.prefix(4096))
+    }
+
+    /// True if epoll(7) can watch it; false for regular files and the like, always ready.
+    package var isPollable: Bool {
+        guard let poller = try? Poller() else { return true }
+        do throws(Errno) {
+            try poller.add(rawValue, token: 0)
+            return true
+        } catch {
+            return error.rawValue != EPERM
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// Stream sockets that are found by a path. unix(7); never blocking, close-on-exec.
+package enum UnixSocket {
+    /// Longest path in bytes.
+    package static var pathLimit: Int { Int(CLINUX_PATH_LIMIT) }
+
+    /// Which half of a connection ends.
+    package enum Half: Sendable { case reading, writing }
+
+    /// Waits for connections at `path`, which must not exist yet. Only the owner may connect.
+    package static func listen(
+        at path: String, backlog: CInt = 128
+    ) throws(Errno) -> FileDescriptor {
+        let socket = FileDescriptor(adopting: try Errno.check(clinux_unix_socket()))
+        try Errno.check(
+            unsafe clinux_unix_listen(socket.rawValue, path, path.utf8.count, backlog))
+        return socket
+    }
+
+    /// Connects to whoever listens at `path`; `.again` if too many wait there already.
+    package static func connect(to path: String) throws(Errno) -> FileDescriptor {
+        let socket = FileDescriptor(adopting: try Errno.check(clinux_unix_socket()))
+        try Errno.check(unsafe clinux_unix_connect(socket.rawValue, path, path.utf8.count))
+        return socket
+    }
+
+    /// The next connection that waits, or `.again`.
+    package static func accept(on listener: CInt) throws(Errno) -> FileDescriptor {
+        FileDescriptor(adopting: try Errno.check(clinux_accept(listener)))
+    }
+
+    /// Two sockets connected to each other.
+    package struct Pair: ~Copyable {
+        package let near: FileDescriptor
+        package let far: FileDescriptor
+
+        package init() throws(Errno) {
+            var ends: [CInt] = [-1, -1]
+            try Errno.check(unsafe clinux_socketpair(&ends))
+            near = FileDescriptor(adopting: ends[0])
+            far = FileDescriptor(adopting: ends[1])
+        }
+    }
+
+    /// Bytes that wait in `socket`, at most `limit`, and stay there; empty at its end.
+    package static func peek(_ socket: CInt, limit: Int) throws(Errno) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let got = try Errno.check(unsafe clinux_peek(socket, &bytes, limit))
+        bytes.removeSubrange(got...)
+        return bytes
+    }
+
+    /// Sends at most all of `bytes`; answers how many were taken. Never raises SIGPIPE.
+    package static func send(_ bytes: ArraySlice<UInt8>, to socket: CInt) throws(Errno) -> Int {
+        let sent = unsafe bytes.withUnsafeBytes {
+            unsafe clinux_send(socket, $0.baseAddress, $0.count)
+        }
+        return try Errno.check(sent)
+    }
+
+    /// Ends one half of a connection. Nothing happens if it has ended already.
+    package static func shutdown(_ socket: CInt, _ half: Half) {
+        _ = clinux_shutdown(socket, half == .reading ? 1 : 0)
+    }
+
+    /// Removes the file of a socket.
+    package static func remove(_ path: String) { _ = unsafe clinux_unlink(path) }
+}
+
+/// Signals that concern the whole process.
+package enum Signals {
+    /// A write to a closed pipe or socket fails with ``Errno/brokenPipe`` and kills nobody.
+    package static func ignoreBrokenPipe() { clinux_ignore_broken_pipe() }
+}

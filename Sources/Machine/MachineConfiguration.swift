@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// All that a machine is made from.
+package struct MachineConfiguration: Sendable {
+    /// Who executes the guest's instructions.
+    package enum EngineChoice: String, CaseIterable, Sendable {
+        case auto, kvm, soft
+    }
+
+    /// How guest memory is backed.
+    package enum HugePages: Sendable {
+        case none, transparent, twoMiB
+    }
+
+    /// The guest's end of the vsock device and its Unix socket on the host.
+    package struct Vsock: Hashable, Sendable {
+        package var cid: UInt32
+        package var path: String
+
+        package init(cid: UInt32, path: String) {
+            self.cid = cid
+            self.path = path
+        }
+    }
+
+    package var kernelPath: String
+    package var initrdPath: String?
+    package var commandLine: String
+    package var cpuCount = 1
+    package var memoryBytes: UInt64 = 128 << 20
+    package var hugePages = HugePages.none
+    package var prefault = false
+    package var engine = EngineChoice.auto
+    package var deterministic = false
+    package var vsock: Vsock?
+    package var entropy = false
+    package var debugExit = false
+    /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
+    package var serialInput: CInt?
+    package var serialOutput: CInt?
+
+    package init(kernelPath: String, commandLine: String) {
+        self.kernelPath = kernelPath
+        self.commandLine = commandLine
+    }
+}
+
+/// How a machine came to its end.
+package enum MachineEnd: Hashable, Sendable {
+    case powerOff
+    case reset
+    /// The guest wrote this value to the debug-exit port.
+    case debugExit(UInt32)
+    /// A triple fault; the text says where.
+    case shutdown(String)
+    /// The monitor could not go on; the text says why.
+    case failed(String)
+}
+
+/// When a machine got how far. Times are on `Clock.monotonic`, in nanoseconds.
+package struct MachineTimeline: Hashable, Sendable {
+    package var created: UInt64?
+    package var firstInstruction: UInt64?
+    /// When the guest wrote to the boot timer.
+    package var bootTimer: UInt64?
+    /// Instructions retired from kernel entry to that moment.
+    package var bootTimerInstructions: UInt64?
+    /// Instructions retired so far by all processors.
+    package var instructions: UInt64 = 0
+    /// Accesses to devices and other exits from guest code so far.
+    package var exits: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import Linux
+
+/// A stretch of guest RAM and where it lies in this process.
+package struct GuestRegion: Hashable, Sendable {
+    package let base: GuestAddress
+    /// Bytes; a multiple of 1 MiB.
+    package let byteCount: UInt64
+    /// Host address of the first byte. For engines only.
+    package let hostAddress: UInt
+    /// Where it begins in the backing memfd.
+    package let fileOffset: Int64
+
+    package var end: UInt64 { base.rawValue &+ byteCount }
+}
+
+/// The guest's RAM: one memfd, mapped once, seen by the guest as one or two regions around the
+/// hole below 4 GiB.
+///
+/// The guest changes it at any time. So bytes are copied in and copied out, once; ring indices are
+/// read and written atomically; and no pointer or span to them leaves this module, except for the
+/// host address that an engine maps.
+package final class GuestMemory: @unchecked Sendable {
+    /// Most RAM below the hole for devices; the rest goes from 4 GiB up.
+    package static let lowLimit: UInt64 = 3 << 30
+    /// Where RAM goes on above the hole.
+    package static let highBase: UInt64 = 4 << 30
+    package static let minimum: UInt64 = 32 << 20
+    package static let maximum: UInt64 = 64 << 30
+
+    /// Ascending, one or two.
+    package let regions: [GuestRegion]
+    /// Bytes of RAM in all.
+    package let byteCount: UInt64
+    /// The memory itself, to be shared with another process or saved.
+    package let file: FileDescriptor
+
+    private let mapping: Mapping
+    let host: UInt
+    let lowCount: UInt64
+    let highCount: UInt64
+    /// Told after the host has written to guest memory (device input). Set once by an engine that
+    /// caches decoded guest code, before any device or vCPU runs.
+    package var writeObserver: (any GuestWriteObserver)?
+
+    /// - Parameters:
+    ///   - byteCount: Whole MiB, from 32 MiB to 64 GiB.
+    ///   - hugePages: Back it with 2 MiB pages of hugetlbfs; the host must have reserved them.
+    ///   - prefault: Touch every page now rather than when the guest does.
+    package init(
+        byteCount: UInt64, hugePages: Bool = false, prefault: Bool = false
+    ) throws(MemoryError) {
+        guard byteCount >= Self.minimum, byteCount <= Self.maximum, byteCount % (1 << 20) == 0
+        else { throw .size(byteCount) }
+        do throws(Errno) {
+            let flags = UInt32(MFD_CLOEXEC) | (hugePages ? UInt32(MFD_HUGETLB) | 21 << 26 : 0)
+            let raw = unsafe clinux_memfd_create("guest-memory", flags)
+            let file = FileDescriptor(adopting: try Errno.check(raw))
+            try Errno.check(clinux_ftruncate(file.rawValue, Int64(byteCount)))
+            mapping = try Mapping.shared(file, byteCount: Int(byteCount), prefault: prefault)
+            self.file = file
+        } catch {
+            throw .host(error)
+        }
+        // A core file or a fork has no business with a guest's memory.
+        try? mapping.advise(MADV_DONTDUMP)
+        host = mapping.address
+        lowCount = min(byteCount, Self.lowLimit)
+        highCount = byteCount - lowCount
+        self.byteCount = byteCount
+        let low = GuestRegion(
+            base: GuestAddress(0), byteCount: lowCount, hostAddress: host, fileOffset: 0)
+        let high = GuestRegion(
+            base: GuestAddress(Self.highBase), byteCount: highCount,
+            hostAddress: host + UInt(lowCount), fileOffset: Int64(lowCount))
+        regions = highCount == 0 ? [low] : [low, high]
+    }
+
+    /// Host address of `count` bytes at `address`, if they are all RAM of one region.
+    ///
+    /// For this module and for engines; what lies there changes under the reader.
+    @inline(__always)
+    package func hostAddress(of address: GuestAddress, count: UInt64) -> UInt? {
+        let start = address.rawValue
+        if start < lowCount {
+            return count <= lowCount &- start ? host &+ UInt(start) : nil
+        }
+        let offset = start &- Self.highBase
+        guard start >= Self.highBase, offset < highCount, count <= highCount &- offset
+        else { return nil }
+        return host &+ UInt(lowCount &+ offset)
+    }
+
+    @inline(__always)
+    private func pointer(
+        _ address: GuestAddress, _ count: Int
+    ) throws(MemoryError) -> UnsafeMutableRawPointer {
+        guard let host = hostAddress(of: address, count: UInt64(count)),
+            let pointer = unsafe UnsafeMutableRawPointer(bitPattern: host)
+        else { throw .outOfRange(address, count: UInt64(count)) }
+        return unsafe pointer
+    }
+
+    /// True if all `count` bytes at `address` are RAM of one region.
+    package func contains(_ address: GuestAddress, count: UInt64) -> Bool {
+        hostAddress(of: address, count: count) != nil
+    }
+
+    /// Copies a value out. Its bytes may be of different moments; validate the copy.
+    package func load<Value: BitwiseCopyable>(
+        _ type: Value.Type, at address: GuestAddress
+    ) throws(MemoryError) -> Value {
+        let source = unsafe try pointer(address, MemoryLayout<Value>.size)
+        return unsafe source.loadUnaligned(as: type)
+    }
+
+    /// Copies a value in.
+    package func store<Value: BitwiseCopyable>(
+        _ value: Value, at address: GuestAddress
+    ) throws(MemoryError) {
+        let target = unsafe try pointer(address, MemoryLayout<Value>.size)
+        unsafe target.storeBytes(of: value, as: Value.self)
+        didWrite(address, UInt64(MemoryLayout<Value>.size))
+    }
+
+    /// Copies bytes out into all of `bytes`.
+    package func read(
+        into bytes: inout MutableRawSpan, at address: GuestAddress
+    ) throws(MemoryError) {
+        let count = bytes.byteCount
+        let source = unsafe try pointer(address, count)
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            unsafe base.copyMemory(from: source, byteCount: count)
+        }
+    }
+
+    /// Copies `count` bytes out.
+    package func read(at address: GuestAddress, count: Int) throws(MemoryError) -> [UInt8] {
+        let source = unsafe try pointer(address, count)
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: source, count: count))
+    }
+
+    /// Copies bytes in.
+    package func write(_ bytes: RawSpan, at address: GuestAddress) throws(MemoryError) {
+        let count = bytes.byteCount
+        let target = unsafe try pointer(address, count)
+        unsafe bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            unsafe target.copyMemory(from: base, byteCount: count)
+        }
+        didWrite(address, UInt64(count))
+    }
+
+    /// Copies bytes in.
+    package func write(_ bytes: [UInt8], at address: GuestAddress) throws(MemoryError) {
+        try unsafe write(bytes.span.bytes, at: address)
+    }
+
+    /// Sets `count` bytes to zero.
+    package func zero(at address: GuestAddress, count: Int) throws(MemoryError) {
+        let target = unsafe try pointer(address, count)
+        unsafe memset(target, 0, count)
+        didWrite(address, UInt64(count))
+    }
+
+    /// Reads a ring index that the other side publishes. `address` is even.
+    package func loadAcquire(at address: GuestAddress) throws(MemoryError) -> UInt16 {
+        unsafe clinux_load_acquire16(try pointer(address, 2))
+    }
+
+    /// Publishes a ring index: all earlier writes are seen before it. `address` is even.
+    package func storeRelease(_ value: UInt16, at address: GuestAddress) throws(MemoryError) {
+        unsafe clinux_store_release16(try pointer(address, 2), value)
+        didWrite(address, 2)
+    }
+
+    @inline(__always)
+    func didWrite(_ address: GuestAddress, _ count: UInt64) {
+        if let writeObserver { writeObserver.hostWrote(at: address, count: count) }
+    }
+}
+
+/// Whoever must know that the host, not the guest, has changed guest memory.
+package protocol GuestWriteObserver: AnyObject, Sendable {
+    /// `count` bytes at `address` are new. Called on the writing thread, after the write.
+    func hostWrote(at address: GuestAddress, count: UInt64)
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+
+/// Why guest memory could not be made or reached.
+package enum MemoryError: Error, Hashable {
+    /// Not a multiple of 1 MiB between 32 MiB and 64 GiB.
+    case size(UInt64)
+    /// The host refused the memory.
+    case host(Errno)
+    /// `count` bytes at `address` are not all RAM.
+    case outOfRange(GuestAddress, count: UInt64)
+}
+
+extension MemoryError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .size(let bytes):
+            "guest memory of \(bytes) bytes: it must be whole MiB, at least 32 MiB and at most 64 GiB"
+        case .host(let errno):
+            "the host gave no guest memory: \(errno)"
+        case .outOfRange(let address, let count):
+            "guest address \(address) (+\(count) bytes) is not RAM"
+        }
+    }
+}

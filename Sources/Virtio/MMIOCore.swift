@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+
+/// What the lock of a transport guards: the device, its queues and its registers.
+struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
+    var device: Device
+    var queues: Virtqueues
+    var registers: TransportState
+    var isPaused = false
+    let queueSizes: [UInt16]
+    let offered: FeatureSet
+    private let memory: GuestMemory
+
+    init(_ device: consuming Device, memory: GuestMemory) {
+        queueSizes = Array(Device.queueSizes.prefix(8))
+        offered = device.features.union(.queue)
+        self.device = device
+        self.memory = memory
+        queues = Virtqueues { _ in Virtqueue(idleIn: memory) }
+        registers = TransportState(queueSizes: queueSizes)
+    }
+
+    // MARK: Serving
+
+    /// Serves the queues whose bits are set and, if asked, the host side. Answers the bits of the
+    /// interrupt status that become set.
+    mutating func serve(queues mask: UInt32, host: Bool) -> UInt32 {
+        guard !isPaused else { return 0 }
+        guard registers.status.isLive else {
+            // Idle queues break no ring. The host side must run all the same: a descriptor that
+            // stays readable would keep the event loop busy.
+            if host { try? device.serveHost(&queues) }
+            return 0
+        }
+        do throws(VirtqueueError) {
+            for index in 0..<queueSizes.count where mask & 1 << UInt32(index) != 0 {
+                try device.serve(&queues, index: index)
+            }
+            if host { try device.serveHost(&queues) }
+        } catch {
+            return breakRing()
+        }
+        var used = false
+        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { used = true }
+        return used ? 1 : 0
+    }
+
+    /// The driver broke a ring: nothing is served until it resets. VIRTIO 1.2, 2.1.1.
+    private mutating func breakRing() -> UInt32 {
+        queues = Self.idleQueues(memory)
+        registers.status.insert(.needsReset)
+        return registers.status.contains(.driverOK) ? 2 : 0
+    }
+
+    // MARK: Status
+
+    mutating func reset() {
+        let generation = registers.configurationGeneration
+        queues = Self.idleQueues(memory)
+        device.reset()
+        registers = TransportState(queueSizes: queueSizes)
+        registers.configurationGeneration = generation
+    }
+
+    private static func idleQueues(_ memory: GuestMemory) -> Virtqueues {
+        Virtqueues { _ in Virtqueue(idleIn: memory) }
+    }
+
+    /// Steps of the driver, in the order of VIRTIO 1.2, 3.1.1. Bits only ever become set; a step
+    /// out of order, or with a reserved bit, is ignored.
+    mutating func writeStatus(_ value: UInt32) -> UInt32 {
+        let current = registers.status
+        let wanted = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
+        guard value <= 0xff, wanted.isSubset(of: DeviceStatus.settable.union(.needsReset)),
+            current.subtracting(.needsReset).isSubset(of: wanted)
+        else { return 0 }
+        let new = wanted.subtracting(current)
+        if new.contains(.acknowledge) { registers.status.insert(.acknowledge) }
+        if new.contains(.driver), registers.status.contains(.acknowledge) {
+            registers.status.insert(.driver)
+        }
+        if new.contains(.failed) { registers.status.insert(.failed) }
+        if new.contains(.featuresOK), registers.status.isNegotiating, acceptsFeatures {
+            registers.status.insert(.featuresOK)
+        }
+        if new.contains(.driverOK), registers.status.isConfiguring { return activate() }
+        return 0
+    }
+
+    private var acceptsFeatures: Bool {
+        registers.driverFeatures.isSubset(of: offered)
+            && registers.driverFeatures.contains(.version1)
+    }
+
+    private mutating func activate() -> UInt32 {
+        registers.status.insert(.driverOK)
+        do throws(VirtqueueError) {
+            for index in 0..<queueSizes.count { try openQueue(index) }
+        } catch {
+            return breakRing()
+        }
+        device.activate(features: registers.driverFeatures)
+        return 0
+    }
+
+    private mutating func openQueue(_ index: Int) throws(VirtqueueError) {
+        let state = registers.queues[index]
+        guard state.isReady else { return }
+        queues[index] = try Virtqueue(
+            state, limit: queueSizes[index], features: registers.driverFeatures, memory: memory)
+    }
+
+    // MARK: Save and restore
+
+    func save(interruptStatus: UInt32) -> MMIOState<Device.State> {
+        var transport = registers
+        transport.interruptStatus = interruptStatus
+        for index in 0..<queueSizes.count where queues[index].size > 0 {
+            transport.queues[index] = queues[index].position
+        }
+        return MMIOState(transport: transport, device: device.save())
+    }
+
+    mutating func restore(_ state: MMIOState<Device.State>) throws(RestoreError) {
+        let transport = state.transport
+        guard transport.version == TransportState.version else {
+            throw .version(transport.version)
+        }
+        guard transport.queues.count == queueSizes.count else { throw .value("queues") }
+        guard transport.status.isSubset(of: DeviceStatus.settable.union(.needsReset)) else {
+            throw .value("status")
+        }
+        let negotiated = transport.status.contains(.featuresOK)
+        guard !negotiated || transport.driverFeatures.isSubset(of: offered) else {
+            throw .value("driverFeatures")
+        }
+        guard transport.interruptStatus <= 3 else { throw .value("interruptStatus") }
+        var restored = Self.idleQueues(memory)
+        if transport.status.isLive {
+            guard negotiated else { throw .value("status") }
+            for index in 0..<queueSizes.count where transport.queues[index].isReady {
+                do throws(VirtqueueError) {
+                    restored[index] = try Virtqueue(
+                        transport.queues[index], limit: queueSizes[index],
+                        features: transport.driverFeatures, memory: memory)
+                } catch {
+                    throw .queue(index, error)
+                }
+            }
+        }
+        device.reset()
+        if transport.status.isLive { device.activate(features: transport.driverFeatures) }
+        try device.restore(state.device)
+        queues = restored
+        registers = transport
+        isPaused = true
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import Bus
+import Linux
+import Memory
+import Synchronization
+
+/// A virtio device in a window of guest-physical addresses. VIRTIO 1.2, 4.2 (version 2).
+///
+/// One lock guards device, queues and registers. Notifications and the interrupt registers, which
+/// a driver touches for every request, do not wait for it when the event loop serves the device.
+/// The interrupt is pulsed with no lock held.
+package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
+    /// Bytes that the window takes on the bus.
+    package static var windowSize: UInt64 { 0x1000 }
+
+    let core: Mutex<MMIOCore<Device>>
+    let interruptStatus = Atomic<UInt32>(0)
+    /// Bit per queue that was notified and not yet served by the event loop.
+    private let notified = Atomic<UInt32>(0)
+    private let queueCount: UInt32
+    private let hostEvents: CInt?
+    private let kick: EventFD
+    private let loop = Mutex<EventLoop?>(nil)
+    private let interrupt: @Sendable () -> Void
+
+    /// - Parameter interrupt: Pulses the device's wire, an edge.
+    package init(
+        _ device: consuming sending Device, memory: GuestMemory,
+        interrupt: @escaping @Sendable () -> Void
+    ) throws(Errno) {
+        queueCount = UInt32(min(Device.queueSizes.count, 8))
+        hostEvents = device.hostEvents
+        kick = try EventFD()
+        core = Mutex(MMIOCore(device, memory: memory))
+        self.interrupt = interrupt
+    }
+
+    // MARK: Threads
+
+    /// Lets `loop` serve the device if it has a host side. The loop keeps the transport alive
+    /// until ``detach()``.
+    package func attach(to loop: EventLoop) throws(Errno) {
+        guard let hostEvents else { return }
+        try loop.add(kick.descriptor.rawValue, .readable) { _ in self.serveNotified() }
+        do throws(Errno) {
+            try loop.add(hostEvents, .readable) { _ in self.serveHost() }
+        } catch {
+            loop.remove(kick.descriptor.rawValue)
+            throw error
+        }
+        self.loop.withLock { $0 = loop }
+    }
+
+    /// Ends what ``attach(to:)`` began.
+    package func detach() {
+        guard let hostEvents, let loop = loop.withLock({ $0.take() }) else { return }
+        loop.remove(kick.descriptor.rawValue)
+        loop.remove(hostEvents)
+    }
+
+    /// Touches guest memory no more until ``resume(on:)``, once this returns.
+    package func pause() {
+        detach()
+        core.withLock { $0.isPaused = true }
+    }
+
+    /// Goes on after ``pause()`` or a restore: serves whatever came meanwhile.
+    package func resume(on loop: EventLoop) throws(Errno) {
+        core.withLock { $0.isPaused = false }
+        try attach(to: loop)
+        if interruptStatus.load(ordering: .relaxed) != 0 { interrupt() }
+        for index in 0..<queueCount { notify(index) }
+    }
+
+    /// The descriptor that tells the event loop of a notification, for engines that can signal
+    /// it themselves (an ioeventfd).
+    package var notification: CInt { kick.descriptor.rawValue }
+
+    private func notify(_ index: UInt32) {
+        guard index < queueCount else { return }
+        if hostEvents == nil {
+            serve(1 << index)
+        } else {
+            notified.bitwiseOr(1 << index, ordering: .releasing)
+            kick.signal()
+        }
+    }
+
+    /// Serves the queues that were notified; all, if the engine did not say which.
+    package func serveNotified() {
+        kick.drain()
+        let queues = notified.exchange(0, ordering: .acquiring)
+        serve(queues == 0 ? (1 << queueCount) - 1 : queues)
+    }
+
+    /// Serves the host side.
+    package func serveHost() {
+        raise { $0.serve(queues: 0, host: true) }
+    }
+
+    private func serve(_ queues: UInt32) {
+        raise { $0.serve(queues: queues, host: false) }
+    }
+
+    /// Sets the bits that `body` answers while the lock still excludes a reset; pulses after it.
+    private func raise(_ body: (inout MMIOCore<Device>) -> UInt32) {
+        let bits = core.withLock { core in
+            let bits = body(&core)
+            if bits != 0 { interruptStatus.bitwiseOr(bits, ordering: .releasing) }
+            return bits
+        }
+        if bits != 0 { interrupt() }
+    }
+
+    // MARK: The device
+
+    /// Looks at the device, or changes what the driver cannot see.
+    package func withDevice<Result>(_ body: (inout Device) -> sending Result) -> sending Result {
+        core.withLock { core in body(&core.device) }
+    }
+
+    /// Changes the device's configuration space and tells the driver.
+    package func updateConfiguration(_ change: (inout Device) -> Void) {
+        raise { core in
+            change(&core.device)
+            core.registers.configurationGeneration &+= 1
+            return core.registers.status.isLive ? 2 : 0
+        }
+    }
+
+    /// State of transport and device. The machine is paused, so nothing moves.
+    package func save() -> MMIOState<Device.State> {
+        let interrupts = interruptStatus.load(ordering: .relaxed)
+        return core.withLock { $0.save(interruptStatus: interrupts) }
+    }
+
+    /// Takes a saved state over, all of it or nothing but an error; stays paused until
+    /// ``resume(on:)``.
+    package func restore(_ state: MMIOState<Device.State>) throws(RestoreError) {
+        try core.withLock { core throws(RestoreError) in try core.restore(state) }
+        interruptStatus.store(state.transport.interruptStatus, ordering: .relaxed)
+        notified.store(0, ordering: .relaxed)
+    }
+
+    // MARK: Bus
+
+    package func read(offset: UInt64, size: Int) -> UInt64 {
+        if offset >= MMIORegister.configuration {
+            return core.withLock { $0.readConfiguration(offset: offset, size: size) }
+        }
+        // Registers are 32 bits wide and accessed as such. VIRTIO 1.2, 4.2.2.2.
+        guard size == 4, offset & 3 == 0 else { return 0 }
+        if offset == MMIORegister.interruptStatus {
+            return UInt64(interruptStatus.load(ordering: .acquiring))
+        }
+        return UInt64(core.withLock { $0.readRegister(offset) })
+    }
+
+    package func write(offset: UInt64, size: Int, value: UInt64) {
+        if offset >= MMIORegister.configuration {
+            core.withLock { $0.writeConfiguration(offset: offset, size: size, value: value) }
+            return
+        }
+        guard size == 4, offset & 3 == 0 else { return }
+        let value = UInt32(truncatingIfNeeded: value)
+        switch offset {
+        case MMIORegister.queueNotify:
+            notify(value)
+        case MMIORegister.interruptAcknowledge:
+            interruptStatus.bitwiseAnd(~value, ordering: .acquiringAndReleasing)
+        case MMIORegister.status:
+            writeStatus(value)
+        default:
+            core.withLock { $0.writeRegister(offset, value) }
+        }
+    }
+
+    private func writeStatus(_ value: UInt32) {
+        if value == 0 {
+            core.withLock { core in
+                core.reset()
+                interruptStatus.store(0, ordering: .relaxed)
+                notified.store(0, ordering: .relaxed)
+            }
+        } else {
+            raise { $0.writeStatus(value) }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+import Synchronization
+
+/// The device's side of a split ring. VIRTIO 1.2, 2.7.
+///
+/// The driver changes the rings at any time: each index and descriptor is read once, and the value
+/// that was read is what is validated and used. After an error the queue is of no more use.
+package struct Virtqueue: ~Copyable {
+    private let memory: GuestMemory
+    private var state: QueueState
+    private let allowsIndirect: Bool
+    private let usesEventIndex: Bool
+    /// The available index as last read.
+    private var seenAvailable: UInt16
+    /// Chains taken and not yet given back.
+    package private(set) var inFlight = 0
+    /// The room of the last chain, to be used again.
+    private var spare: DescriptorChain?
+
+    /// A queue that the driver has not set up: nothing ever comes.
+    package init(idleIn memory: GuestMemory) {
+        self.memory = memory
+        state = QueueState(size: 0)
+        allowsIndirect = false
+        usesEventIndex = false
+        seenAvailable = 0
+        spare = nil
+    }
+
+    /// Begins, or after a restore goes on, to serve a queue that the driver has set up.
+    ///
+    /// `limit` is the largest size that the device offered.
+    package init(
+        _ state: QueueState, limit: UInt16, features: FeatureSet, memory: GuestMemory
+    ) throws(VirtqueueError) {
+        try state.validate(limit: limit, in: memory)
+        self.memory = memory
+        self.state = state
+        allowsIndirect = features.contains(.indirectDescriptors)
+        usesEventIndex = features.contains(.eventIndex)
+        seenAvailable = state.nextAvailable
+        spare = DescriptorChain(memory)
+    }
+
+    /// Where it stands; see ``QueueState``.
+    package var position: QueueState { state }
+
+    /// Entries; 0 if idle.
+    package var size: UInt16 { state.size }
+
+    /// The next chain that the driver made available, or nil; then the driver has been asked to
+    /// notify as soon as there is one.
+    package mutating func next() throws(VirtqueueError) -> DescriptorChain? {
+        guard try hasNext() else { return nil }
+        let slot = state.nextAvailable & (state.size &- 1)
+        let head: UInt16 = try load(state.available &+ (4 &+ UInt64(slot) &* 2))
+        guard head < state.size else { throw .head(head) }
+        var chain: DescriptorChain
+        if let room = spare.take() {
+            chain = room
+        } else {
+            chain = DescriptorChain(memory)
+        }
+        chain.head = head
+        try gather(&chain)
+        state.nextAvailable &+= 1
+        inFlight += 1
+        return chain
+    }
+
+    /// True if the driver has made a chain available that was not yet taken.
+    package mutating func hasNext() throws(VirtqueueError) -> Bool {
+        if state.nextAvailable != seenAvailable { return true }
+        guard state.size > 0 else { return false }
+        try readAvailableIndex()
+        if usesEventIndex, seenAvailable == state.nextAvailable {
+            // Ask first, then look again: a chain published in between is not missed.
+            let event = state.used &+ (4 &+ UInt64(state.size) &* 8)
+            try? memory.store(state.nextAvailable, at: event)
+            atomicMemoryFence(ordering: .sequentiallyConsistent)
+            try readAvailableIndex()
+        }
+        return seenAvailable != state.nextAvailable
+    }
+
+    private mutating func readAvailableIndex() throws(VirtqueueError) {
+        let address = state.available &+ 2
+        do throws(MemoryError) {
+            seenAvailable = try memory.loadAcquire(at: address)
+        } catch {
+            throw .ring(address)
+        }
+        guard seenAvailable &- state.nextAvailable <= state.size else {
+            throw .availableIndex(seenAvailable)
+        }
+    }
+
+    private func load<Value: BitwiseCopyable>(
+        _ address: GuestAddress
+    ) throws(VirtqueueError) -> Value {
+        do throws(MemoryError) {
+            return try memory.load(Value.self, at: address)
+        } catch {
+            throw .ring(address)
+        }
+    }
+
+    /// Walks the descriptors from `chain.head` on.
+    private func gather(_ chain: inout DescriptorChain) throws(VirtqueueError) {
+        var table = state.descriptors
+        var tableSize = state.size
+        var index = chain.head
+        var isNested = false
+        var sawWritable = false
+        // No chain may be longer than the queue; so a loop ends here as well.
+        var left = state.size
+        while left > 0 {
+            let descriptor: Descriptor = try load(table &+ UInt64(index) &* 16)
+            if descriptor.has(Descriptor.isIndirect) {
+                guard allowsIndirect, !isNested, !descriptor.has(Descriptor.hasNext)
+                else { throw .indirect }
+                isNested = true
+                tableSize = try indirectSize(descriptor)
+                table = GuestAddress(descriptor.address)
+                index = 0
+                continue
+            }
+            left &-= 1
+            let isWritable = descriptor.has(Descriptor.isWritable)
+            guard isWritable || !sawWritable else { throw .readableAfterWritable }
+            sawWritable = isWritable
+            try add(descriptor, isWritable, to: &chain)
+            guard descriptor.has(Descriptor.hasNext) else { return }
+            index = descriptor.next
+            guard index < tableSize else { throw .next(index) }
+        }
+        throw .chainLength
+    }
+
+    /// Entries of an indirect table that lies all in RAM.
+    private func indirectSize(_ descriptor: Descriptor) throws(VirtqueueError) -> UInt16 {
+        let (count, rest) = descriptor.length.quotientAndRemainder(dividingBy: 16)
+        guard rest == 0, count > 0, count <= UInt32(state.size) else {
+            throw .indirectLength(descriptor.length)
+        }
+        let address = GuestAddress(descriptor.address)
+        guard memory.contains(address, count: UInt64(descriptor.length)) else {
+            throw .buffer(address, count: descriptor.length)
+        }
+        return UInt16(truncatingIfNeeded: count)
+    }
+
+    private func add(
+        _ descriptor: Descriptor, _ isWritable: Bool, to chain: inout DescriptorChain
+    ) throws(VirtqueueError) {
+        let address = GuestAddress(descriptor.address)
+        // A buffer of no bytes names no memory.
+        guard descriptor.length > 0 else { return }
+        do throws(MemoryError) {
+            if isWritable {
+                try chain.writable.append(address, count: descriptor.length)
+            } else {
+                try chain.readable.append(address, count: descriptor.length)
+            }
+        } catch {
+            throw .buffer(address, count: descriptor.length)
+        }
+        guard chain.readable.byteCount &+ chain.writable.byteCount <= Int(UInt32.max)
+        else { throw .chainBytes }
+    }
+
+    /// Gives a chain back to the driver, done. `written` bytes of its writable part are new.
+    package mutating func complete(_ chain: consuming DescriptorChain, written: Int) {
+        let slot = state.nextUsed & (state.size &- 1)
+        let element = UsedElement(
+            id: UInt32(chain.head), length: UInt32(truncatingIfNeeded: written))
+        // The ring was checked to be RAM when it was set up, and RAM stays: neither can throw.
+        try? memory.store(element, at: state.used &+ (4 &+ UInt64(slot) &* 8))
+        state.nextUsed &+= 1
+        try? memory.storeRelease(state.nextUsed, at: state.used &+ 2)
+        recycle(chain)
+    }
+
+    /// Undoes the last ``next()``: the chain was not needed and comes again.
+    package mutating func putBack(_ chain: consuming DescriptorChain) {
+        state.nextAvailable &-= 1
+        recycle(chain)
+    }
+
+    private mutating func recycle(_ chain: consuming DescriptorChain) {
+        inFlight -= 1
+        chain.clear()
+        spare = consume chain
+    }
+
+    /// True if the driver wants to hear of what was completed since this was last asked.
+    /// VIRTIO 1.2, 2.7.7 and 2.7.10.
+    package mutating func takeInterrupt() -> Bool {
+        let old = state.signalledUsed
+        let new = state.nextUsed
+        guard old != new else { return false }
+        state.signalledUsed = new
+        // The driver's wish must be read after the used index is seen by it.
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        guard usesEventIndex else {
+            let flags = try? memory.load(UInt16.self, at: state.available)
+            return (flags ?? 0) & 1 == 0
+        }
+        let address = state.available &+ (4 &+ UInt64(state.size) &* 2)
+        let event = (try? memory.load(UInt16.self, at: address)) ?? 0
+        return new &- event &- 1 < new &- old
+    }
+}
+
+extension GuestSlices {
+    /// Copies a value out from `offset` on, or nil if the slices end before it does.
+    package func load<Value: BitwiseCopyable>(_ type: Value.Type, at offset: Int = 0) -> Value? {
+        let size = MemoryLayout<Value>.size
+        guard byteCount >= size, offset <= byteCount - size else { return nil }
+        return unsafe withUnsafeTemporaryAllocation(
+            byteCount: size, alignment: MemoryLayout<Value>.alignment
+        ) { buffer in
+            var bytes = unsafe MutableRawSpan(_unsafeBytes: buffer)
+            _ = copyOut(at: offset, into: &bytes)
+            return unsafe buffer.loadUnaligned(as: type)
+        }
+    }
+
+    /// Copies a value in from `offset` on; false, and nothing done, if the slices end before.
+    @discardableResult
+    package func store<Value: BitwiseCopyable>(_ value: Value, at offset: Int = 0) -> Bool {
+        let size = MemoryLayout<Value>.size
+        guard byteCount >= size, offset <= byteCount - size else { return false }
+        unsafe withUnsafeBytes(of: value) { buffer in
+            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+            copyIn(bytes, at: offset)
+        }
+        return true
+    }
+
+    /// Copies at most `count` bytes out from `offset` on into `bytes` from `position` on; answers
+    /// how many, no more than either side has.
+    package func copyOut(
+        at offset: Int, count: Int, into bytes: inout [UInt8], at position: Int
+    ) -> Int {
+        guard position >= 0, count > 0, position <= bytes.count - count else { return 0 }
+        return unsafe bytes.withUnsafeMutableBytes { buffer in
+            let part = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[position..<position + count])
+            var span = unsafe MutableRawSpan(_unsafeBytes: part)
+            return copyOut(at: offset, into: &span)
+        }
+    }
+}

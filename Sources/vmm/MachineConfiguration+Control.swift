@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Machine
+
+extension MachineConfiguration {
+    /// The machine that a configuration file asks for. `console` stays open as long as it runs.
+    init(_ config: VMConfig, input: CInt?, output: CInt?) {
+        self.init(
+            kernelPath: config.bootSource.kernelPath,
+            commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
+        initrdPath = config.bootSource.initrdPath
+        cpuCount = Int(config.machine.vcpuCount)
+        memoryBytes = config.machine.memorySize << 20
+        switch config.machine.hugePages {
+        case .none: hugePages = .none
+        case .transparent: hugePages = .transparent
+        case .twoMiB: hugePages = .twoMiB
+        }
+        prefault = config.swiftlet.prefaults
+        switch config.swiftlet.engine {
+        case .auto: engine = .auto
+        case .kvm: engine = .kvm
+        case .soft: engine = .soft
+        }
+        deterministic = config.swiftlet.isDeterministic
+        debugExit = config.swiftlet.hasDebugExit
+        vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        entropy = config.entropy != nil
+        serialInput = input
+        serialOutput = output
+    }
+
+    /// Firecracker's, for a configuration without `boot_args`.
+    private static var defaultCommandLine: String {
+        "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
+            + " swiotlb=noforce"
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Machine
+import Synchronization
+
+/// Says once how the machine ended, be it the guest or a signal that ended it.
+final class ReportWriter: Sendable {
+    private let machine: Machine
+    private let descriptor: CInt?
+    private let isWritten = Mutex(false)
+
+    init(_ machine: Machine, descriptor: CInt?) {
+        self.machine = machine
+        self.descriptor = descriptor
+    }
+
+    /// Makes a thread that ends the process when a signal of the reader at `descriptor` asks for it.
+    func answerSignals(from descriptor: CInt) throws(Errno) {
+        _ = try Thread(name: "signals", stackSize: 256 << 10) { [self] in
+            _ = SignalReader(adopting: descriptor).waitForNext()
+            Terminal.restore()
+            write(MachineReport(end: .stopped))
+            CurrentProcess.exit(0)
+        }
+    }
+
+    func write(_ end: MachineEnd) {
+        var report: MachineReport
+        switch end {
+        case .powerOff: report = MachineReport(end: .powerOff)
+        case .reset: report = MachineReport(end: .reset)
+        case .debugExit(let value):
+            report = MachineReport(end: .debugExit)
+            report.value = value
+        case .shutdown(let text):
+            report = MachineReport(end: .shutdown)
+            report.message = text
+        case .failed(let text):
+            report = MachineReport(end: .failed)
+            report.message = text
+        }
+        write(report)
+    }
+
+    private func write(_ end: MachineReport) {
+        guard let descriptor else { return }
+        let timeline = machine.timeline
+        var report = end
+        report.created = timeline.created
+        report.firstInstruction = timeline.firstInstruction
+        report.bootTimer = timeline.bootTimer
+        report.bootTimerInstructions = timeline.bootTimerInstructions
+        report.instructions = timeline.instructions
+        report.exits = timeline.exits
+        let line = report.json.bytes + [UInt8(ascii: "\n")]
+        isWritten.withLock { isWritten in
+            guard !isWritten else { return }
+            isWritten = true
+            CurrentProcess.writeAll(line, to: descriptor)
+        }
+    }
+}
