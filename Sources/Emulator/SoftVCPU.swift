@@ -190,7 +190,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     // MARK: Running
 
     package func run() -> VCPUExit {
-        cpu.enterThread()
+        cpu.enterFloatEnvironment()
         while true {
             let wanted = signals.take()
             if wanted & Self.codeNews != 0 { readMail() }
