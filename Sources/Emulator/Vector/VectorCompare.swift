@@ -124,10 +124,10 @@ extension Vectors {
     /// COMISS, COMISD signal all NaNs, UCOMISS, UCOMISD only signalling ones.
     static func compareIntoFlags(doubles: Bool, signalling: Bool) -> Handler {
         switch (doubles, signalling) {
-        case (false, false): { orderSingle($0, $1, signalling: false) }
-        case (false, true): { orderSingle($0, $1, signalling: true) }
-        case (true, false): { orderDouble($0, $1, signalling: false) }
-        case (true, true): { orderDouble($0, $1, signalling: true) }
+        case (false, false): { Vectors.orderSingle($0, $1, signalling: false) }
+        case (false, true): { Vectors.orderSingle($0, $1, signalling: true) }
+        case (true, false): { Vectors.orderDouble($0, $1, signalling: false) }
+        case (true, true): { Vectors.orderDouble($0, $1, signalling: true) }
         }
     }
 

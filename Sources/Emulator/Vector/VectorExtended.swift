@@ -6,30 +6,30 @@ extension Vectors {
     static func supplemental(_ opcode: UInt8) -> Handler? {
         switch opcode {
         case 0x00: shuffleBytes
-        case 0x01: { binary($0, $1) { (a: SignedWords, b: SignedWords) in pairs(a, b) { $0 &+ $1 } } }
-        case 0x02: { binary($0, $1) { (a: Longs, b: Longs) in pairs(a, b) { $0 &+ $1 } } }
+        case 0x01: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.pairs(a, b) { $0 &+ $1 } } }
+        case 0x02: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &+ $1 } } }
         case 0x03:
             {
-                binary($0, $1) { (a: SignedWords, b: SignedWords) in
-                    pairs(a, b) { addSaturating($0, $1) }
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.pairs(a, b) { Vectors.addSaturating($0, $1) }
                 }
             }
-        case 0x04: { binary($0, $1) { (a: Bytes, b: Bytes) in pairProducts(a, b) } }
-        case 0x05: { binary($0, $1) { (a: SignedWords, b: SignedWords) in pairs(a, b) { $0 &- $1 } } }
-        case 0x06: { binary($0, $1) { (a: Longs, b: Longs) in pairs(a, b) { $0 &- $1 } } }
+        case 0x04: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.pairProducts(a, b) } }
+        case 0x05: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.pairs(a, b) { $0 &- $1 } } }
+        case 0x06: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &- $1 } } }
         case 0x07:
             {
-                binary($0, $1) { (a: SignedWords, b: SignedWords) in
-                    pairs(a, b) { subtractSaturating($0, $1) }
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.pairs(a, b) { Vectors.subtractSaturating($0, $1) }
                 }
             }
-        case 0x08: { binary($0, $1) { (a: SignedBytes, b: SignedBytes) in withSign(a, of: b) } }
-        case 0x09: { binary($0, $1) { (a: SignedWords, b: SignedWords) in withSign(a, of: b) } }
-        case 0x0a: { binary($0, $1) { (a: SignedLongs, b: SignedLongs) in withSign(a, of: b) } }
-        case 0x0b: { binary($0, $1) { (a: SignedWords, b: SignedWords) in roundedProduct(a, b) } }
-        case 0x1c: { unary($0, $1) { (a: SignedBytes) in magnitude(a) } }
-        case 0x1d: { unary($0, $1) { (a: SignedWords) in magnitude(a) } }
-        case 0x1e: { unary($0, $1) { (a: SignedLongs) in magnitude(a) } }
+        case 0x08: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.withSign(a, of: b) } }
+        case 0x09: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.withSign(a, of: b) } }
+        case 0x0a: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.withSign(a, of: b) } }
+        case 0x0b: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.roundedProduct(a, b) } }
+        case 0x1c: { Vectors.unary($0, $1) { (a: SignedBytes) in Vectors.magnitude(a) } }
+        case 0x1d: { Vectors.unary($0, $1) { (a: SignedWords) in Vectors.magnitude(a) } }
+        case 0x1e: { Vectors.unary($0, $1) { (a: SignedLongs) in Vectors.magnitude(a) } }
         default: nil
         }
     }
@@ -42,19 +42,19 @@ extension Vectors {
         case 0x15: blendDoublesByMask
         case 0x17: test
         case 0x28:
-            { binary($0, $1) { (a: SignedLongs, b: SignedLongs) in evenSignedProducts(a, b) } }
-        case 0x29: { binary($0, $1) { (a: Vector, b: Vector) in ones(a .== b) } }
-        case 0x2b: { binary($0, $1) { (a: SignedLongs, b: SignedLongs) in packUnsigned(a, b) } }
-        case 0x37: { binary($0, $1) { (a: SignedQuads, b: SignedQuads) in ones(a .> b) } }
-        case 0x38: { binary($0, $1) { (a: SignedBytes, b: SignedBytes) in smaller(a, b) } }
-        case 0x39: { binary($0, $1) { (a: SignedLongs, b: SignedLongs) in smaller(a, b) } }
-        case 0x3a: { binary($0, $1) { (a: Words, b: Words) in smaller(a, b) } }
-        case 0x3b: { binary($0, $1) { (a: Longs, b: Longs) in smaller(a, b) } }
-        case 0x3c: { binary($0, $1) { (a: SignedBytes, b: SignedBytes) in larger(a, b) } }
-        case 0x3d: { binary($0, $1) { (a: SignedLongs, b: SignedLongs) in larger(a, b) } }
-        case 0x3e: { binary($0, $1) { (a: Words, b: Words) in larger(a, b) } }
-        case 0x3f: { binary($0, $1) { (a: Longs, b: Longs) in larger(a, b) } }
-        case 0x40: { binary($0, $1) { (a: Longs, b: Longs) in a &* b } }
+            { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.evenSignedProducts(a, b) } }
+        case 0x29: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.ones(a .== b) } }
+        case 0x2b: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.packUnsigned(a, b) } }
+        case 0x37: { Vectors.binary($0, $1) { (a: SignedQuads, b: SignedQuads) in Vectors.ones(a .> b) } }
+        case 0x38: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.smaller(a, b) } }
+        case 0x39: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.smaller(a, b) } }
+        case 0x3a: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.smaller(a, b) } }
+        case 0x3b: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.smaller(a, b) } }
+        case 0x3c: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.larger(a, b) } }
+        case 0x3d: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.larger(a, b) } }
+        case 0x3e: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.larger(a, b) } }
+        case 0x3f: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.larger(a, b) } }
+        case 0x40: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in a &* b } }
         case 0x41: smallestWord
         default: nil
         }
@@ -64,11 +64,11 @@ extension Vectors {
     static func widening(_ opcode: UInt8) -> (handler: Handler, bytes: Int)? {
         switch opcode {
         case 0x20:
-            ({ unary($0, $1) { (a: SignedBytes) in SignedWords(truncatingIfNeeded: a.lowHalf) } }, 8)
+            ({ Vectors.unary($0, $1) { (a: SignedBytes) in SignedWords(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x21:
             (
                 {
-                    unary($0, $1) { (a: SignedBytes) in
+                    Vectors.unary($0, $1) { (a: SignedBytes) in
                         SignedLongs(truncatingIfNeeded: a.lowHalf.lowHalf)
                     }
                 }, 4
@@ -76,38 +76,38 @@ extension Vectors {
         case 0x22:
             (
                 {
-                    unary($0, $1) { (a: SignedBytes) in
+                    Vectors.unary($0, $1) { (a: SignedBytes) in
                         SignedQuads(truncatingIfNeeded: a.lowHalf.lowHalf.lowHalf)
                     }
                 }, 2
             )
         case 0x23:
-            ({ unary($0, $1) { (a: SignedWords) in SignedLongs(truncatingIfNeeded: a.lowHalf) } }, 8)
+            ({ Vectors.unary($0, $1) { (a: SignedWords) in SignedLongs(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x24:
             (
                 {
-                    unary($0, $1) { (a: SignedWords) in
+                    Vectors.unary($0, $1) { (a: SignedWords) in
                         SignedQuads(truncatingIfNeeded: a.lowHalf.lowHalf)
                     }
                 }, 4
             )
         case 0x25:
-            ({ unary($0, $1) { (a: SignedLongs) in SignedQuads(truncatingIfNeeded: a.lowHalf) } }, 8)
-        case 0x30: ({ unary($0, $1) { (a: Bytes) in Words(truncatingIfNeeded: a.lowHalf) } }, 8)
+            ({ Vectors.unary($0, $1) { (a: SignedLongs) in SignedQuads(truncatingIfNeeded: a.lowHalf) } }, 8)
+        case 0x30: ({ Vectors.unary($0, $1) { (a: Bytes) in Words(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x31:
-            ({ unary($0, $1) { (a: Bytes) in Longs(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
+            ({ Vectors.unary($0, $1) { (a: Bytes) in Longs(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
         case 0x32:
             (
                 {
-                    unary($0, $1) { (a: Bytes) in
+                    Vectors.unary($0, $1) { (a: Bytes) in
                         Vector(truncatingIfNeeded: a.lowHalf.lowHalf.lowHalf)
                     }
                 }, 2
             )
-        case 0x33: ({ unary($0, $1) { (a: Words) in Longs(truncatingIfNeeded: a.lowHalf) } }, 8)
+        case 0x33: ({ Vectors.unary($0, $1) { (a: Words) in Longs(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x34:
-            ({ unary($0, $1) { (a: Words) in Vector(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
-        case 0x35: ({ unary($0, $1) { (a: Longs) in Vector(truncatingIfNeeded: a.lowHalf) } }, 8)
+            ({ Vectors.unary($0, $1) { (a: Words) in Vector(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
+        case 0x35: ({ Vectors.unary($0, $1) { (a: Longs) in Vector(truncatingIfNeeded: a.lowHalf) } }, 8)
         default: nil
         }
     }

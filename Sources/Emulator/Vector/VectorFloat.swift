@@ -8,28 +8,28 @@ extension Vectors {
     /// 51, 58, 59, 5C…5F of 0F under the four prefixes.
     static func arithmetic(_ opcode: UInt8, _ prefix: MandatoryPrefix) -> Handler? {
         switch prefix {
-        case .none: singleArithmetic(opcode)
-        case .x66: doubleArithmetic(opcode)
-        case .xF3: oneSingleArithmetic(opcode)
-        case .xF2: oneDoubleArithmetic(opcode)
+        case .none: Vectors.singleArithmetic(opcode)
+        case .x66: Vectors.doubleArithmetic(opcode)
+        case .xF3: Vectors.oneSingleArithmetic(opcode)
+        case .xF2: Vectors.oneDoubleArithmetic(opcode)
         }
     }
 
     private static func singleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { singles($0, $1, own) { _, b in b.squareRoot() } }
-        case 0x58: { singles($0, $1, both) { $0 + $1 } }
-        case 0x59: { singles($0, $1, both) { $0 * $1 } }
-        case 0x5c: { singles($0, $1, both) { $0 - $1 } }
-        case 0x5d: { singles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
-        case 0x5e: { singles($0, $1, both) { $0 / $1 } }
-        case 0x5f: { singles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { singles($0, $1, neighbours) { $0 + $1 } }
-        case 0x7d: { singles($0, $1, neighbours) { $0 - $1 } }
+        case 0x51: { Vectors.singles($0, $1, Vectors.own) { _, b in b.squareRoot() } }
+        case 0x58: { Vectors.singles($0, $1, Vectors.both) { $0 + $1 } }
+        case 0x59: { Vectors.singles($0, $1, Vectors.both) { $0 * $1 } }
+        case 0x5c: { Vectors.singles($0, $1, Vectors.both) { $0 - $1 } }
+        case 0x5d: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
+        case 0x5e: { Vectors.singles($0, $1, Vectors.both) { $0 / $1 } }
+        case 0x5f: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
+        case 0x7c: { Vectors.singles($0, $1, Vectors.neighbours) { $0 + $1 } }
+        case 0x7d: { Vectors.singles($0, $1, Vectors.neighbours) { $0 - $1 } }
         case 0xd0:
             {
-                singles($0, $1, both) { a, b in
-                    a + cast(cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000), Singles.self)
+                Vectors.singles($0, $1, Vectors.both) { a, b in
+                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000), Singles.self)
                 }
             }
         default: nil
@@ -38,19 +38,19 @@ extension Vectors {
 
     private static func doubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { doubles($0, $1, own) { _, b in b.squareRoot() } }
-        case 0x58: { doubles($0, $1, both) { $0 + $1 } }
-        case 0x59: { doubles($0, $1, both) { $0 * $1 } }
-        case 0x5c: { doubles($0, $1, both) { $0 - $1 } }
-        case 0x5d: { doubles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
-        case 0x5e: { doubles($0, $1, both) { $0 / $1 } }
-        case 0x5f: { doubles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { doubles($0, $1, neighbours) { $0 + $1 } }
-        case 0x7d: { doubles($0, $1, neighbours) { $0 - $1 } }
+        case 0x51: { Vectors.doubles($0, $1, Vectors.own) { _, b in b.squareRoot() } }
+        case 0x58: { Vectors.doubles($0, $1, Vectors.both) { $0 + $1 } }
+        case 0x59: { Vectors.doubles($0, $1, Vectors.both) { $0 * $1 } }
+        case 0x5c: { Vectors.doubles($0, $1, Vectors.both) { $0 - $1 } }
+        case 0x5d: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
+        case 0x5e: { Vectors.doubles($0, $1, Vectors.both) { $0 / $1 } }
+        case 0x5f: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
+        case 0x7c: { Vectors.doubles($0, $1, Vectors.neighbours) { $0 + $1 } }
+        case 0x7d: { Vectors.doubles($0, $1, Vectors.neighbours) { $0 - $1 } }
         case 0xd0:
             {
-                doubles($0, $1, both) { a, b in
-                    a + cast(cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0), Doubles.self)
+                Vectors.doubles($0, $1, Vectors.both) { a, b in
+                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0), Doubles.self)
                 }
             }
         default: nil
@@ -59,26 +59,26 @@ extension Vectors {
 
     private static func oneSingleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { single($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
-        case 0x58: { single($0, $1) { $0 + $1 } }
-        case 0x59: { single($0, $1) { $0 * $1 } }
-        case 0x5c: { single($0, $1) { $0 - $1 } }
-        case 0x5d: { pickSingle($0, $1) { $0 < $1 } }
-        case 0x5e: { single($0, $1) { $0 / $1 } }
-        case 0x5f: { pickSingle($0, $1) { $0 > $1 } }
+        case 0x51: { Vectors.single($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x58: { Vectors.single($0, $1) { $0 + $1 } }
+        case 0x59: { Vectors.single($0, $1) { $0 * $1 } }
+        case 0x5c: { Vectors.single($0, $1) { $0 - $1 } }
+        case 0x5d: { Vectors.pickSingle($0, $1) { $0 < $1 } }
+        case 0x5e: { Vectors.single($0, $1) { $0 / $1 } }
+        case 0x5f: { Vectors.pickSingle($0, $1) { $0 > $1 } }
         default: nil
         }
     }
 
     private static func oneDoubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { double($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
-        case 0x58: { double($0, $1) { $0 + $1 } }
-        case 0x59: { double($0, $1) { $0 * $1 } }
-        case 0x5c: { double($0, $1) { $0 - $1 } }
-        case 0x5d: { pickDouble($0, $1) { $0 < $1 } }
-        case 0x5e: { double($0, $1) { $0 / $1 } }
-        case 0x5f: { pickDouble($0, $1) { $0 > $1 } }
+        case 0x51: { Vectors.double($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x58: { Vectors.double($0, $1) { $0 + $1 } }
+        case 0x59: { Vectors.double($0, $1) { $0 * $1 } }
+        case 0x5c: { Vectors.double($0, $1) { $0 - $1 } }
+        case 0x5d: { Vectors.pickDouble($0, $1) { $0 < $1 } }
+        case 0x5e: { Vectors.double($0, $1) { $0 / $1 } }
+        case 0x5f: { Vectors.pickDouble($0, $1) { $0 > $1 } }
         default: nil
         }
     }

@@ -7,12 +7,12 @@ extension Vectors {
 
     static func populationCount(size: Int, memory: Bool) -> Handler {
         switch (size, memory) {
-        case (1, false): { count($0, $1, UInt16.self) { $0.get($1.rm) } }
-        case (2, false): { count($0, $1, UInt32.self) { $0.get($1.rm) } }
-        case (1, true): { count($0, $1, UInt16.self) { $0.lane($1.rm, 0) } }
-        case (2, true): { count($0, $1, UInt32.self) { $0.lane($1.rm, 0) } }
-        case (_, true): { count($0, $1, UInt64.self) { $0.lane($1.rm, 0) } }
-        default: { count($0, $1, UInt64.self) { $0.get($1.rm) } }
+        case (1, false): { Vectors.count($0, $1, UInt16.self) { $0.get($1.rm) } }
+        case (2, false): { Vectors.count($0, $1, UInt32.self) { $0.get($1.rm) } }
+        case (1, true): { Vectors.count($0, $1, UInt16.self) { $0.lane($1.rm, 0) } }
+        case (2, true): { Vectors.count($0, $1, UInt32.self) { $0.lane($1.rm, 0) } }
+        case (_, true): { Vectors.count($0, $1, UInt64.self) { $0.lane($1.rm, 0) } }
+        default: { Vectors.count($0, $1, UInt64.self) { $0.get($1.rm) } }
         }
     }
 
@@ -32,14 +32,14 @@ extension Vectors {
     /// Handlers by the size of the source, 0 to 3.
     static func checksum(size: Int, memory: Bool) -> Handler {
         switch (size, memory) {
-        case (0, false): { sum($0, $1, UInt8.self) { $0.get($1.rm) } }
-        case (1, false): { sum($0, $1, UInt16.self) { $0.get($1.rm) } }
-        case (2, false): { sum($0, $1, UInt32.self) { $0.get($1.rm) } }
-        case (0, true): { sum($0, $1, UInt8.self) { $0.lane($1.rm, 0) } }
-        case (1, true): { sum($0, $1, UInt16.self) { $0.lane($1.rm, 0) } }
-        case (2, true): { sum($0, $1, UInt32.self) { $0.lane($1.rm, 0) } }
-        case (_, true): { sum($0, $1, UInt64.self) { $0.lane($1.rm, 0) } }
-        default: { sum($0, $1, UInt64.self) { $0.get($1.rm) } }
+        case (0, false): { Vectors.sum($0, $1, UInt8.self) { $0.get($1.rm) } }
+        case (1, false): { Vectors.sum($0, $1, UInt16.self) { $0.get($1.rm) } }
+        case (2, false): { Vectors.sum($0, $1, UInt32.self) { $0.get($1.rm) } }
+        case (0, true): { Vectors.sum($0, $1, UInt8.self) { $0.lane($1.rm, 0) } }
+        case (1, true): { Vectors.sum($0, $1, UInt16.self) { $0.lane($1.rm, 0) } }
+        case (2, true): { Vectors.sum($0, $1, UInt32.self) { $0.lane($1.rm, 0) } }
+        case (_, true): { Vectors.sum($0, $1, UInt64.self) { $0.lane($1.rm, 0) } }
+        default: { Vectors.sum($0, $1, UInt64.self) { $0.get($1.rm) } }
         }
     }
 

@@ -5,12 +5,12 @@ extension Vectors {
     /// 66 0F3A 60…63. Lengths of the explicit forms are those of RAX and RDX if `wide`.
     static func compareStrings(_ opcode: UInt8, wide: Bool) -> Handler? {
         switch (opcode, wide) {
-        case (0x60, false): { compareStrings($0, $1, .explicit32, mask: true) }
-        case (0x60, true): { compareStrings($0, $1, .explicit64, mask: true) }
-        case (0x61, false): { compareStrings($0, $1, .explicit32, mask: false) }
-        case (0x61, true): { compareStrings($0, $1, .explicit64, mask: false) }
-        case (0x62, _): { compareStrings($0, $1, .implicit, mask: true) }
-        case (0x63, _): { compareStrings($0, $1, .implicit, mask: false) }
+        case (0x60, false): { Vectors.compareStrings($0, $1, .explicit32, mask: true) }
+        case (0x60, true): { Vectors.compareStrings($0, $1, .explicit64, mask: true) }
+        case (0x61, false): { Vectors.compareStrings($0, $1, .explicit32, mask: false) }
+        case (0x61, true): { Vectors.compareStrings($0, $1, .explicit64, mask: false) }
+        case (0x62, _): { Vectors.compareStrings($0, $1, .implicit, mask: true) }
+        case (0x63, _): { Vectors.compareStrings($0, $1, .implicit, mask: false) }
         default: nil
         }
     }
