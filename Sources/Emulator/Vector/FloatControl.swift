@@ -69,15 +69,13 @@ extension Processor {
         state.mxcsr = Self.masks | control & Self.rounding
         clinux_clear_float_exceptions()
         if !shape.contains(.fromGeneral) {
-            let denormal =
-                shape.hasDenormal(source)
-                || shape.contains(.readsDestination) && shape.hasDenormal(before.vector)
-            if denormal && control & Self.denormalsAreZero != 0 {
+            let other = shape.contains(.readsDestination) ? before.vector : source
+            if control & Self.denormalsAreZero != 0 {
                 setVector(op.rm, shape.flushed(source))
-                if shape.contains(.readsDestination) {
+                if shape.contains(.readsDestination), op.reg != op.rm {
                     setVector(op.reg, shape.flushed(before.vector))
                 }
-            } else if denormal && shape.contains(.signalsDenormal) {
+            } else if shape.contains(.signalsDenormal), shape.signals(other, source) {
                 raised |= 2
             }
         }
@@ -88,7 +86,6 @@ extension Processor {
             setVector(op.rm, source)
         }
         if shape.contains(.canUnderflow) { raised |= flushTiny(op, shape, control) }
-        if raised & 1 != 0 { raised &= ~2 }
         state.mxcsr = control | raised
         let unmasked = raised & ~(control >> 7) & Self.sticky
         guard unmasked != 0 else { return next }
@@ -139,6 +136,8 @@ struct FloatShape: OptionSet {
     static let fromGeneral = FloatShape(rawValue: 64)
     /// Results are of the other format than operands.
     static let converts = FloatShape(rawValue: 128)
+    /// Of the singles only two are operands.
+    static let widens = FloatShape(rawValue: 256)
 
     static var arithmetic: FloatShape { [.readsDestination, .signalsDenormal, .canUnderflow] }
 
@@ -147,24 +146,46 @@ struct FloatShape: OptionSet {
         contains(.converts) ? FloatShape(rawValue: rawValue ^ 1) : self
     }
 
-    /// Bits of the denormal lanes that a zero of the same sign has not.
-    private func denormalBits(_ value: Vector) -> Vector {
-        var mask = Vector.zero
-        if contains(.doubles) {
-            for index in 0..<(contains(.packed) ? 2 : 1)
-            where value[index] & 0x7ff0_0000_0000_0000 == 0 {
-                mask[index] = value[index] & 0x000f_ffff_ffff_ffff
-            }
-            return mask
-        }
-        let lanes: Longs = Vectors.cast(value)
-        var found = Longs.zero
-        for index in 0..<(contains(.packed) ? 4 : 1) where lanes[index] & 0x7f80_0000 == 0 {
-            found[index] = lanes[index] & 0x007f_ffff
-        }
-        return Vectors.cast(found)
+    /// Lanes of the operands.
+    private var lanes: Int {
+        if !contains(.packed) { return 1 }
+        return contains(.doubles) || contains(.widens) ? 2 : 4
     }
 
-    func hasDenormal(_ value: Vector) -> Bool { denormalBits(value) != .zero }
-    func flushed(_ value: Vector) -> Vector { value & ~denormalBits(value) }
+    /// Lane `index` without its sign, as a double's bits or a single's.
+    private func magnitude(_ value: Vector, _ index: Int) -> UInt64 {
+        if contains(.doubles) { return value[index] & 0x7fff_ffff_ffff_ffff }
+        return UInt64(Vectors.cast(value, Longs.self)[index] & 0x7fff_ffff)
+    }
+    private var infinity: UInt64 { contains(.doubles) ? 0x7ff0_0000_0000_0000 : 0x7f80_0000 }
+    private var leastNormal: UInt64 { contains(.doubles) ? 0x0010_0000_0000_0000 : 0x0080_0000 }
+
+    private func isDenormal(_ value: Vector, _ index: Int) -> Bool {
+        let bits = magnitude(value, index)
+        return bits != 0 && bits < leastNormal
+    }
+
+    /// Whether an operation on `a` and `b` finds a denormal operand in a lane where nothing worse is.
+    func signals(_ a: Vector, _ b: Vector) -> Bool {
+        for index in 0..<lanes where isDenormal(a, index) || isDenormal(b, index) {
+            if magnitude(a, index) <= infinity && magnitude(b, index) <= infinity { return true }
+        }
+        return false
+    }
+
+    func hasDenormal(_ value: Vector) -> Bool {
+        for index in 0..<lanes where isDenormal(value, index) { return true }
+        return false
+    }
+
+    /// Denormals replaced by zeros of their signs.
+    func flushed(_ value: Vector) -> Vector {
+        var words: Longs = Vectors.cast(value)
+        var result = value
+        for index in 0..<lanes where isDenormal(value, index) {
+            result[index & 1] &= 0x8000_0000_0000_0000
+            words[index] &= 0x8000_0000
+        }
+        return contains(.doubles) ? result : Vectors.cast(words)
+    }
 }

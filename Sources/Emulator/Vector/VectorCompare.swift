@@ -107,6 +107,7 @@ extension Vectors {
     ) -> Bool {
         let invert = op.immediate & 4 != 0
         let unordered = a != a || b != b
+        if unordered { noteSignalling(cpu, a, b) }
         switch op.immediate & 3 {
         case 0: return (a == b) != invert
         case 1:
@@ -162,8 +163,14 @@ extension Vectors {
         _ cpu: Processor, _ a: T, _ b: T, signalling: Bool
     ) {
         let unordered = a != a || b != b
-        if signalling && unordered { cpu.noteFloatFlags(1) }
+        if unordered { signalling ? cpu.noteFloatFlags(1) : noteSignalling(cpu, a, b) }
         cpu.flags = Flags(
             carry: unordered || a < b, zero: unordered || a == b, parity: unordered)
+    }
+    /// The compiler may compare without the host's noting a signalling NaN.
+    @inline(never) private static func noteSignalling<T: BinaryFloatingPoint>(
+        _ cpu: Processor, _ a: T, _ b: T
+    ) {
+        if a.isSignalingNaN || b.isSignalingNaN { cpu.noteFloatFlags(1) }
     }
 }

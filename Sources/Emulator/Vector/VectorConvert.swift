@@ -61,7 +61,7 @@ extension Vectors {
     // MARK: Between singles and doubles
 
     static let singlesToDoubles: Handler = {
-        convert($0, $1, [.signalsDenormal, .packed]) { _, _, source in
+        convert($0, $1, [.signalsDenormal, .packed, .widens]) { _, _, source in
             let b: Singles = cast(source)
             return cast(Doubles(Double(b[0]), Double(b[1])))
         }

@@ -17,7 +17,7 @@ extension Vectors {
 
     private static func singleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.singles($0, $1, Vectors.own) { _, b in b.squareRoot() } }
+        case 0x51: { Vectors.singles($0, $1, Vectors.own, readsDestination: false) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.singles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.singles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.singles($0, $1, Vectors.both) { $0 - $1 } }
@@ -38,7 +38,7 @@ extension Vectors {
 
     private static func doubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.doubles($0, $1, Vectors.own) { _, b in b.squareRoot() } }
+        case 0x51: { Vectors.doubles($0, $1, Vectors.own, readsDestination: false) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.doubles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.doubles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.doubles($0, $1, Vectors.both) { $0 - $1 } }
@@ -98,13 +98,16 @@ extension Vectors {
 
     @inline(__always) private static func singles(
         _ processor: UInt, _ operation: UInt,
-        _ operands: (Singles, Singles) -> (Singles, Singles),
+        _ operands: (Singles, Singles) -> (Singles, Singles), readsDestination: Bool = true,
         _ body: (Singles, Singles) -> Singles
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.arithmetic, .packed])
+            return cpu.floatSlowly(
+                op,
+                readsDestination
+                    ? [.arithmetic, .packed] : [.signalsDenormal, .canUnderflow, .packed])
         }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)
@@ -119,13 +122,16 @@ extension Vectors {
 
     @inline(__always) private static func doubles(
         _ processor: UInt, _ operation: UInt,
-        _ operands: (Doubles, Doubles) -> (Doubles, Doubles),
+        _ operands: (Doubles, Doubles) -> (Doubles, Doubles), readsDestination: Bool = true,
         _ body: (Doubles, Doubles) -> Doubles
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.arithmetic, .packed, .doubles])
+            return cpu.floatSlowly(
+                op,
+                readsDestination
+                    ? [.arithmetic, .packed, .doubles] : [.signalsDenormal, .canUnderflow, .packed, .doubles])
         }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)

@@ -242,8 +242,8 @@ extension Vectors {
     @inline(__always) static func signBits(_ value: Bytes) -> UInt32 {
         // Each multiplication gathers the eight top bits of a half in its top byte.
         let halves = cast(value, Vector.self) & Vector(repeating: 0x8080_8080_8080_8080)
-        let low = (halves[0] >> 7) &* 0x0102_0408_1020_4080 >> 56
-        let high = (halves[1] >> 7) &* 0x0102_0408_1020_4080 >> 56
+        let low = ((halves[0] >> 7) &* 0x0102_0408_1020_4080) >> 56
+        let high = ((halves[1] >> 7) &* 0x0102_0408_1020_4080) >> 56
         return UInt32(truncatingIfNeeded: low | high << 8)
     }
 }

@@ -189,7 +189,7 @@ extension Vectors {
         unary($0, $1) { (a: Words) in
             var best = UInt32.max
             for index in 0..<8 { best = min(best, UInt32(a[index]) &<< 16 | UInt32(index)) }
-            return Vector(UInt64(best >> 16 | best & 7 << 16), 0)
+            return Vector(UInt64(best >> 16 | (best & 7) << 16), 0)
         }
     }
 
