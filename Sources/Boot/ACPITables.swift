@@ -94,8 +94,8 @@ enum ACPITables {
         bits.reduce(0) { $0 | 1 << $1 }
     }
 
-    /// Processors, the I/O APIC, NMI on LINT1 of all. Inputs and ISA interrupts are numbered
-    /// alike and ISA's trigger is the default, so nothing is overridden. 5.2.12.
+    /// Processors, the I/O APIC, the timer's place on it, NMI on LINT1 of all. Other inputs and
+    /// ISA interrupts are numbered alike and have ISA's trigger, the default. 5.2.12.
     static func madt(apicIDs: [UInt32]) -> [UInt8] {
         var body: [UInt8] = []
         body.append(little: BootLayout.localAPIC)
@@ -115,6 +115,9 @@ enum ACPITables {
         body += [1, 12, UInt8(truncatingIfNeeded: apicIDs.count), 0]
         body.append(little: BootLayout.ioAPIC)
         body.append(little: UInt32(0))
+        body += [2, 10, 0, 0]
+        body.append(little: BootLayout.timerGSI)
+        body.append(little: UInt16(0))
         body += [4, 6, 0xff, 0, 0, 1]
         return table("APIC", revision: 5, body)
     }

@@ -38,8 +38,10 @@ package enum BootLayout {
     package static let deviceWindows: Range<UInt64> = 0xc000_0000..<0xfec0_0000
     package static let ioAPIC: UInt32 = 0xfec0_0000
     package static let localAPIC: UInt32 = 0xfee0_0000
-    /// Input n of the I/O APIC is GSI n; the PIT is on 0, as the kernel's KVM wires it.
+    /// Input n of the I/O APIC is GSI n, and ISA interrupts have their own numbers but the timer.
     package static let ioAPICInputs = 24
+    /// Where ISA interrupt 0, the PIT, is, as on a PC; GSI 0 is the PIC's output.
+    package static let timerGSI: UInt32 = 2
     package static let keyboardGSI: UInt32 = 1
     package static let serialGSI: UInt32 = 4
     package static let serialPort: UInt16 = 0x3f8

@@ -52,10 +52,13 @@ enum MPTable {
         entries.append("ISA", width: 6)
         entries += [2, ioAPICID, 0x11, 1]
         entries.append(little: BootLayout.ioAPIC)
-        for input in 0..<UInt8(BootLayout.ioAPICInputs) {
-            // Vectored interrupt, as the bus has it (ISA: rising edge), to the same input.
-            entries += [3, 0, 0, 0, busID, input, ioAPICID, input]
+        // ISA interrupts as the bus has them (rising edge): the timer on its own input, where the
+        // PIC is on the input that the timer's number would name, the others each on their own.
+        let timer = UInt8(BootLayout.timerGSI)
+        for interrupt in 0..<UInt8(BootLayout.ioAPICInputs) where interrupt != timer {
+            entries += [3, 0, 0, 0, busID, interrupt, ioAPICID, interrupt == 0 ? timer : interrupt]
         }
+        entries += [3, 3, 0, 0, busID, 0, ioAPICID, 0]
         // On the first processor LINT0 takes the PIC, on all LINT1 takes NMI.
         entries += [4, 3, 0, 0, busID, 0, 0, 0]
         entries += [4, 1, 0, 0, busID, 0, 0xff, 1]

@@ -25,19 +25,23 @@ import Testing
         #expect(table.word32(36) == 0xfee0_0000)
         var counts: [UInt8: Int] = [:]
         var processors: [UInt8] = []
+        var inputs: [UInt8: UInt8] = [:]
         var offset = 44
         while offset < table.count {
             let type = table[offset]
             counts[type, default: 0] += 1
             if type == 0 { processors.append(table[offset + 1]) }
             if type == 2 { #expect(!processors.contains(table[offset + 1])) }
-            if type == 3 { #expect(table[offset + 5] == table[offset + 7]) }
+            if type == 3, table[offset + 1] == 0 { inputs[table[offset + 7]] = table[offset + 5] }
+            if type == 3, table[offset + 1] == 3 { #expect(table[offset + 7] == 0) }
             offset += type == 0 ? 20 : 8
         }
         #expect(offset == table.count)
         #expect(counts == [0: cpuCount, 1: 1, 2: 1, 3: 24, 4: 2])
         #expect(processors == (0..<cpuCount).map { UInt8($0) })
         #expect(Int(table.word16(34) ?? 0) == cpuCount + 28)
+        #expect(inputs.count == 23 && inputs[2] == 0 && inputs[0] == nil)
+        #expect(inputs.allSatisfy { $0.key == 2 || $0.key == $0.value })
     }
 
     // MARK: ACPI
@@ -99,12 +103,12 @@ import Testing
             offset += Int(madt[offset + 1])
         }
         #expect(offset == madt.count)
-        #expect(types == [0: cpuCount, 1: 1, 4: 1])
+        #expect(types == [0: cpuCount, 1: 1, 2: 1, 4: 1])
     }
 
     @Test func `processors beyond 254 are x2APIC entries`() {
         let madt = ACPITables.madt(apicIDs: [0, 254, 255, 70_000])
-        #expect(madt.count == 44 + 8 + 8 + 16 + 16 + 12 + 6)
+        #expect(madt.count == 44 + 8 + 8 + 16 + 16 + 12 + 10 + 6)
         #expect(madt[60] == 9 && madt.word32(64) == 255)
         #expect(madt[76] == 9 && madt.word32(80) == 70_000)
     }

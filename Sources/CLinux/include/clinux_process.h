@@ -253,3 +253,7 @@ static inline long clinux_readlink(const char *path, char *buffer, size_t size) 
 static inline int clinux_access(const char *path, int mode) {
     return (int)clinux_result(access(path, mode));
 }
+static inline int clinux_is_regular(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}

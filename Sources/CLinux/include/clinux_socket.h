@@ -68,3 +68,8 @@ static inline int clinux_is_writable(int fd) {
     return result < 0 ? -errno : result;
 }
 static inline void clinux_ignore_broken_pipe(void) { signal(SIGPIPE, SIG_IGN); }
+/// The permission bits of a file.
+static inline int clinux_file_mode(const char *path) {
+    struct stat about;
+    return lstat(path, &about) < 0 ? -errno : (int)(about.st_mode & 07777);
+}
