@@ -40,7 +40,7 @@ package final class AgentChannel {
     func flush() {
         while waiting > 0, !isClosed {
             do throws(Errno) {
-                sent += try UnixStream.send(outgoing[sent...], to: socket)
+                sent += try UnixSocket.send(outgoing[sent...], to: socket.rawValue)
             } catch .again {
                 break
             } catch .interrupted {
