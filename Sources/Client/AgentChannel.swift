@@ -87,7 +87,8 @@ package final class AgentChannel {
         }
         guard version >= AgentProtocol.oldestVersion else {
             throw ClientError(
-                .agent, "the guest's agent speaks version \(version) of the protocol; version"
+                .agent,
+                "the guest's agent speaks version \(version) of the protocol; version"
                     + " \(AgentProtocol.oldestVersion) is needed")
         }
         greeted = true
