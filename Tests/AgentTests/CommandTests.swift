@@ -19,20 +19,23 @@ import Testing
             output: "out\n", errorOutput: "err\n", end: .exited(7)),
         Script(promise: "status 255 is told", script: "exit 255", end: .exited(255)),
         Script(promise: "a signal is told", script: "kill -9 $$", end: .killed(signal: 9)),
-        Script(promise: "SIGPIPE has its default", script: "kill -PIPE $$", end: .killed(signal: 13)),
+        Script(
+            promise: "SIGPIPE has its default", script: "kill -PIPE $$", end: .killed(signal: 13)),
         Script(promise: "input is empty without being asked for", script: "wc -c", output: "0\n"),
         Script(promise: "a command begins in /", script: "pwd", output: "/\n"),
         Script(
             promise: "a command leads its own session", script: "ps -o sid= -p $$ | grep -c $$",
             output: "1\n"),
         Script(
-            promise: "no descriptor of the agent's is inherited", script: "ls /proc/self/fd | wc -l",
+            promise: "no descriptor of the agent's is inherited",
+            script: "ls /proc/self/fd | wc -l",
             output: "4\n"),
         Script(
             promise: "no signal is blocked", script: "grep SigBlk /proc/self/status",
             output: "SigBlk:\t0000000000000000\n"),
-        Script(promise: "what an orphan holds open is not waited for", script: "sleep 30 & echo hi",
-            output: "hi\n"),
+        Script(
+            promise: "what an orphan holds open is not waited for",
+            script: "sleep 30 & echo hi", output: "hi\n"),
         Script(
             promise: "what is written at the end is not lost",
             script: "i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); done | tail -n 1",
