@@ -69,7 +69,7 @@ extension Vectors {
     static let dotSingles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else { return cpu.floatSlowly(op, [.arithmetic, .packed]) }
+        guard cpu.floatsArePlain else { return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed]) }
         let byte = UInt32(truncatingIfNeeded: op.immediate)
         let a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
@@ -89,7 +89,7 @@ extension Vectors {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.arithmetic, .packed, .doubles])
+            return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed, .doubles])
         }
         let byte = op.immediate
         let a: Doubles = cast(cpu.vector(op.reg))
