@@ -17,19 +17,33 @@ extension Vectors {
 
     private static func singleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.singles($0, $1, Vectors.own, shape: .squareRoot) { _, b in b.squareRoot() } }
+        case 0x51:
+            { Vectors.singles($0, $1, Vectors.own, shape: .squareRoot) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.singles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.singles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.singles($0, $1, Vectors.both) { $0 - $1 } }
         case 0x5d: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
         case 0x5e: { Vectors.singles($0, $1, Vectors.both, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) { $0 + $1 } }
-        case 0x7d: { Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) { $0 - $1 } }
+        case 0x7c:
+            {
+                Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 + $1
+                }
+            }
+        case 0x7d:
+            {
+                Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 - $1
+                }
+            }
         case 0xd0:
             {
                 Vectors.singles($0, $1, Vectors.both) { a, b in
-                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000), Singles.self)
+                    a
+                        + Vectors.cast(
+                            Vectors.cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000),
+                            Singles.self)
                 }
             }
         default: nil
@@ -38,19 +52,33 @@ extension Vectors {
 
     private static func doubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.doubles($0, $1, Vectors.own, shape: .squareRoot) { _, b in b.squareRoot() } }
+        case 0x51:
+            { Vectors.doubles($0, $1, Vectors.own, shape: .squareRoot) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.doubles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.doubles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.doubles($0, $1, Vectors.both) { $0 - $1 } }
         case 0x5d: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
         case 0x5e: { Vectors.doubles($0, $1, Vectors.both, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) { $0 + $1 } }
-        case 0x7d: { Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) { $0 - $1 } }
+        case 0x7c:
+            {
+                Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 + $1
+                }
+            }
+        case 0x7d:
+            {
+                Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 - $1
+                }
+            }
         case 0xd0:
             {
                 Vectors.doubles($0, $1, Vectors.both) { a, b in
-                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0), Doubles.self)
+                    a
+                        + Vectors.cast(
+                            Vectors.cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0),
+                            Doubles.self)
                 }
             }
         default: nil
