@@ -8,7 +8,7 @@ import Linux
 struct Swiftlet: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftlet",
-        abstract: "Runs a workload in a microVM: a virtual machine of its own, started in a moment.",
+        abstract: "Runs a workload in a virtual machine of its own, started in a moment.",
         version: Version.current,
         subcommands: [RunCommand.self])
 

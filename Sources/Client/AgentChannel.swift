@@ -40,7 +40,7 @@ package final class AgentChannel {
     func flush() {
         while waiting > 0, !isClosed {
             do throws(Errno) {
-                sent += try UnixStream.send(outgoing[sent...], to: socket)
+                sent += try UnixSocket.send(outgoing[sent...], to: socket.rawValue)
             } catch .again {
                 break
             } catch .interrupted {
@@ -87,7 +87,8 @@ package final class AgentChannel {
         }
         guard version >= AgentProtocol.oldestVersion else {
             throw ClientError(
-                .agent, "the guest's agent speaks version \(version) of the protocol; version"
+                .agent,
+                "the guest's agent speaks version \(version) of the protocol; version"
                     + " \(AgentProtocol.oldestVersion) is needed")
         }
         greeted = true

@@ -114,7 +114,8 @@ package final class Execution {
         case .busy:
             throw ClientError(.agent, "the guest runs as many commands as it can hold")
         case .version:
-            throw ClientError(.agent, "the guest's agent does not speak our version of the protocol")
+            throw ClientError(
+                .agent, "the guest's agent does not speak our version of the protocol")
         default:
             throw ClientError(
                 .agent, "the guest's agent refused the command (reason \(refusal.reason.rawValue))")

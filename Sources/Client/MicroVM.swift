@@ -23,7 +23,8 @@ public final class MicroVM {
             report: MonitorProcess.reportDescriptor)
         do throws(Errno) {
             // Before the guest can come and look for it.
-            listener = try UnixStream.listen("\(name)_\(AgentProtocol.readyPort)")
+            listener = try UnixSocket.listen(
+                at: "\(name)_\(AgentProtocol.readyPort)")
             monitor = try MonitorProcess(path: program, config: config, console: .kept)
         } catch {
             throw ClientError(.system, "cannot start the monitor \(program): \(error)")
@@ -129,11 +130,10 @@ extension MicroVM {
         }
     }
 
-    /// The next connection, if it is our monitor's: an abstract name has no permissions.
+    /// The next connection, if it is our monitor's.
     private func call() throws(Errno) -> FileDescriptor? {
-        let socket = try UnixStream.accept(listener)
-        let peer = try UnixStream.peer(socket)
-        guard peer.process == monitor.identifier, peer.user == UnixStream.user else { return nil }
+        let socket = try UnixSocket.accept(on: listener.rawValue)
+        guard try UnixSocket.peer(of: socket).process == monitor.identifier else { return nil }
         return socket
     }
 }

@@ -295,6 +295,8 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     func step() -> Bool {
         let traps = cpu.state.systemFlags & 0x100 != 0
         cpu.state.inhibitInterrupts = false
+        // The block is left at its end whatever it ends with: its room is used again.
+        cpu.state.stopAt = 0
         cpu.page = cpu.state.rip & ~0xfff
         guard let block = code.single(cpu.state.rip, cpu) else {
             return cpu.deliver() != .shutdown

@@ -10,6 +10,9 @@ package enum CurrentProcess {
         return now &- min(now, clinux_clock(CLOCK_PROCESS_CPUTIME_ID))
     }
 
+    /// Process number.
+    package static var identifier: CInt { getpid() }
+
     /// Path of the program's file with all links followed.
     package static var executablePath: String? { linkTarget("/proc/self/exe") }
 

@@ -54,7 +54,7 @@ final class AgentProcess {
 
     /// A connection on which nothing has been said.
     func connect() throws -> TestChannel {
-        TestChannel(try UnixSocket.connect(to: socketPath))
+        TestChannel(try UnixSocket.connect(to: socketPath), of: self)
     }
 
     /// A connection on which both sides have said hello.
@@ -74,8 +74,14 @@ final class TestChannel {
     private let socket: FileDescriptor
     private var decoder = FrameDecoder()
     private var block = [UInt8](repeating: 0, count: 1 << 16)
+    private var unread: ArraySlice<UInt8> = []
+    /// Lives as long as its channels.
+    private let agent: AgentProcess
 
-    init(_ socket: consuming FileDescriptor) { self.socket = socket }
+    init(_ socket: consuming FileDescriptor, of agent: AgentProcess) {
+        self.socket = socket
+        self.agent = agent
+    }
 
     func send(_ frames: Frame...) throws {
         var bytes: [UInt8] = []
@@ -104,16 +110,13 @@ final class TestChannel {
     func next(within milliseconds: Int32 = 10_000) throws -> Frame {
         while true {
             if let frame = try decoder.next() { return frame }
-            try wait(.readable, milliseconds)
-            let count = try socket.read(into: &block)
-            if count == 0 { throw Failure.closed }
-            var rest = block[..<count]
-            while !rest.isEmpty {
-                let taken = decoder.append(rest)
-                rest = rest.dropFirst(taken)
-                if taken == 0 { break }
+            if unread.isEmpty {
+                try wait(.readable, milliseconds)
+                let count = try socket.read(into: &block)
+                if count == 0 { throw Failure.closed }
+                unread = block[..<count]
             }
-            try #require(rest.isEmpty, "a block is no longer than the decoder's room")
+            unread = unread.dropFirst(decoder.append(unread))
         }
     }
 

@@ -76,8 +76,8 @@ import Testing
         let agent = try AgentProcess()
         let other = try agent.channel()
         var channel: TestChannel? = try agent.channel()
-        try channel?.send(
-            .execute(ExecRequest(["sh", "-c", "trap 'exit 0' HUP; echo $$; while :; do sleep 0.1; done"])))
+        let polite = "trap 'exit 0' HUP; echo $$; while :; do sleep 0.1; done"
+        try channel?.send(.execute(ExecRequest(["sh", "-c", polite])))
         guard case .output(let line)? = try channel?.next() else {
             Issue.record("no output")
             return
@@ -92,8 +92,8 @@ import Testing
         let agent = try AgentProcess()
         let other = try agent.channel()
         var channel: TestChannel? = try agent.channel()
-        try channel?.send(
-            .execute(ExecRequest(["sh", "-c", "trap '' HUP; echo $$; while :; do sleep 0.1; done"])))
+        let deaf = "trap '' HUP; echo $$; while :; do sleep 0.1; done"
+        try channel?.send(.execute(ExecRequest(["sh", "-c", deaf])))
         guard case .output(let line)? = try channel?.next() else {
             Issue.record("no output")
             return

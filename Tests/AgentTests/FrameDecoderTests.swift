@@ -52,7 +52,7 @@ import Testing
         Violation("signal 65 is none", kind: 23, payload: [65], .value(kind: 23, value: 65)),
         Violation("a shutdown is one of two", kind: 7, payload: [2], .value(kind: 7, value: 2)),
         Violation(
-            "a size has two numbers", kind: 21, payload: [0, 0, 0], .length(kind: 21, length: 3)),
+            "a size has two numbers", kind: 22, payload: [0, 0, 0], .length(kind: 22, length: 3)),
         Violation(
             "a hello has the magic number", kind: 1, payload: [0, 0, 0, 0, 1, 0, 0, 0], .magic(0)),
         Violation("a hello is whole", kind: 1, payload: magic, .length(kind: 1, length: 4)),

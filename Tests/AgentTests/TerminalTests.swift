@@ -19,8 +19,8 @@ import Testing
 
     @Test func `A new size reaches the command as a signal`() throws {
         let channel = try AgentProcess().channel()
-        try channel.send(
-            .execute(request("trap 'stty size; exit 4' WINCH; echo go; while :; do sleep 0.05; done")))
+        let script = "trap 'stty size; exit 4' WINCH; echo go; while :; do sleep 0.05; done"
+        try channel.send(.execute(request(script)))
         try channel.awaitOutput("go\r\n")
         try channel.send(.resize(TerminalSize(rows: 10, columns: 20)))
         let outcome = try channel.outcome()

@@ -4,16 +4,19 @@ import Testing
 @testable import Control
 
 @Suite struct QuantityTests {
-    @Test(arguments: [
-        ("128", 128), ("128M", 128), ("128m", 128), ("128MiB", 128), ("6G", 6144), ("6gib", 6144),
-        ("64G", 65536), ("32", 32), ("0128", 128),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("128", 128), ("128M", 128), ("128m", 128), ("128MiB", 128), ("6G", 6144),
+            ("6gib", 6144),
+            ("64G", 65536), ("32", 32), ("0128", 128),
+        ] as [(String, UInt64)])
     func `An amount of memory is read`(_ text: String, _ size: UInt64) throws {
         #expect(try MemorySize(text).mebibytes == size)
     }
 
     @Test(arguments: [
-        "", "M", "G", "128K", "128MB", "1.5G", "-1", "+128", " 128", "128 M", "0x80", "128MM", "١٢٨",
+        "", "M", "G", "128K", "128MB", "1.5G", "-1", "+128", " 128", "128 M", "0x80", "128MM",
+        "١٢٨",
     ])
     func `What is no amount of memory is refused with a form that is`(_ text: String) {
         let error = #expect(throws: QuantityError.self) { try MemorySize(text) }
@@ -26,11 +29,12 @@ import Testing
         #expect(error?.description.contains("from 32M to 64G") == true)
     }
 
-    @Test(arguments: [
-        ("10", 10_000_000_000), ("10s", 10_000_000_000), ("500ms", 500_000_000),
-        ("1.5m", 90_000_000_000), ("2h", 7_200_000_000_000), ("0.000000001", 1),
-        ("8784h", 31_622_400_000_000_000),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("10", 10_000_000_000), ("10s", 10_000_000_000), ("500ms", 500_000_000),
+            ("1.5m", 90_000_000_000), ("2h", 7_200_000_000_000), ("0.000000001", 1),
+            ("8784h", 31_622_400_000_000_000),
+        ] as [(String, UInt64)])
     func `A length of time is read`(_ text: String, _ nanoseconds: UInt64) throws {
         #expect(try TimeSpan(text).nanoseconds == nanoseconds)
     }
@@ -64,29 +68,31 @@ import Testing
         #expect(arguments.engine == .soft)
     }
 
-    @Test(arguments: [
-        (["--help"], .help), (["-h"], .help), (["--version"], .version),
-        (["--no-api", "--version"], .version),
-    ] as [([String], MonitorArguments.Request)])
+    @Test(
+        arguments: [
+            (["--help"], .help), (["-h"], .help), (["--version"], .version),
+            (["--no-api", "--version"], .version),
+        ] as [([String], MonitorArguments.Request)])
     func `Help and version need nothing else`(
         _ words: [String], _ request: MonitorArguments.Request
     ) throws {
         #expect(try MonitorArguments(words).request == request)
     }
 
-    @Test(arguments: [
-        ([], "The API socket is not supported by this version."),
-        (["--no-api"], "Argument '--no-api' requires '--config-file'."),
-        (["--frob"], "Found argument '--frob' which wasn't expected"),
-        (["file"], "Found argument 'file' which wasn't expected"),
-        (["--config-file"], "The argument '--config-file' requires a value"),
-        (["--config-file", "--no-api"], "The argument '--config-file' requires a value"),
-        (["--no-api", "--no-api"], "The argument '--no-api' was provided more than once."),
-        (["--api-sock", "/s"], "The argument '--api-sock' is not supported by this version."),
-        (["--id", "a_b"], "Invalid instance ID 'a_b'"),
-        (["--id", String(repeating: "a", count: 65)], "Invalid instance ID"),
-        (["--engine", "tcg"], "The engine 'tcg' is not known"),
-    ] as [([String], String)])
+    @Test(
+        arguments: [
+            ([], "The API socket is not supported by this version."),
+            (["--no-api"], "Argument '--no-api' requires '--config-file'."),
+            (["--frob"], "Found argument '--frob' which wasn't expected"),
+            (["file"], "Found argument 'file' which wasn't expected"),
+            (["--config-file"], "The argument '--config-file' requires a value"),
+            (["--config-file", "--no-api"], "The argument '--config-file' requires a value"),
+            (["--no-api", "--no-api"], "The argument '--no-api' was provided more than once."),
+            (["--api-sock", "/s"], "The argument '--api-sock' is not supported by this version."),
+            (["--id", "a_b"], "Invalid instance ID 'a_b'"),
+            (["--id", String(repeating: "a", count: 65)], "Invalid instance ID"),
+            (["--engine", "tcg"], "The engine 'tcg' is not known"),
+        ] as [([String], String)])
     func `A wrong command line is refused with the reason`(_ words: [String], _ message: String) {
         let failure = #expect(throws: MonitorArguments.Failure.self) { try MonitorArguments(words) }
         #expect(failure?.description.hasPrefix(message) == true)

@@ -33,10 +33,12 @@ import Testing
         Text("[]", .array([])),
         Text("[1,[2]]", .array([.integer(1), .array([.integer(2)])])),
         Text("{}", .object([])),
-        Text(#"{"a":null,"b":[true]}"#,
+        Text(
+            #"{"a":null,"b":[true]}"#,
             .object([.init("a", .null), .init("b", .array([.bool(true)]))])),
         // Two names that Swift's strings would call equal.
-        Text("{\"\u{e9}\":1,\"e\u{301}\":2}",
+        Text(
+            "{\"\u{e9}\":1,\"e\u{301}\":2}",
             .object([.init("\u{e9}", .integer(1)), .init("e\u{301}", .integer(2))])),
     ]
 
@@ -92,7 +94,8 @@ import Testing
         Fault(#""\ud800""#, "lone leading surrogate in hex escape at line 1 column 8"),
         Fault(#""\ud800\u0041""#, "lone leading surrogate in hex escape at line 1 column 14"),
         Fault(#""\udc00\ud800""#, "lone leading surrogate in hex escape at line 1 column 8"),
-        Fault("\"a\nb\"",
+        Fault(
+            "\"a\nb\"",
             "control character (\\u0000-\\u001F) found while parsing a string at line 1 column 3"),
         Fault("// no", "expected value at line 1 column 1"),
         Fault(String(repeating: "[", count: 65), "recursion limit exceeded at line 1 column 65"),
@@ -125,8 +128,10 @@ import Testing
         let seed = Array(
             #"{"boot-source":{"kernel_image_path":"/k\u00e9\ud83d\ude00"},"n":[-1.5e+3,true,null]}"#
                 .utf8)
-        let bytes: [UInt8] = [0x00, 0x20, 0x22, 0x2c, 0x2d, 0x2e, 0x30, 0x3a, 0x5b, 0x5c, 0x5d, 0x65,
-            0x75, 0x7b, 0x7d, 0x80, 0xd8, 0xff]
+        let bytes: [UInt8] = [
+            0x00, 0x20, 0x22, 0x2c, 0x2d, 0x2e, 0x30, 0x3a, 0x5b, 0x5c, 0x5d, 0x65,
+            0x75, 0x7b, 0x7d, 0x80, 0xd8, 0xff,
+        ]
         for index in seed.indices {
             for byte in bytes {
                 var changed = seed

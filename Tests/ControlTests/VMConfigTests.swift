@@ -67,39 +67,52 @@ import Testing
     }
 
     static let faults = [
-        Fault(#""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,
             "machine-config.vcpu_count: invalid value: integer `0`, expected an integer from 1 to"
                 + " 32 at line 2 column 31"),
-        Fault(#""machine-config":{"vcpu_count":"2","mem_size_mib":128}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":"2","mem_size_mib":128}"#,
             "machine-config.vcpu_count: invalid type: string \"2\", expected an integer from 1 to"
                 + " 32 at line 2 column 31"),
-        Fault(#""machine-config":{"vcpu_count":1}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":1}"#,
             "machine-config: missing field `mem_size_mib` at line 2 column 18"),
-        Fault(#""machine-config":{"vcpu_count":1,"mem_size_mib":0}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":1,"mem_size_mib":0}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
                 + " the configured page size. at line 2 column 48"),
-        Fault(#""machine-config":{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
                 + " the configured page size. at line 2 column 49"),
-        Fault(#""machine-config":{"vcpu_count":1,"mem_size_mib":128.5}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":1,"mem_size_mib":128.5}"#,
             "machine-config.mem_size_mib: invalid type: floating point `128.5`, expected an"
                 + " integer from 0 to 18446744073709551615 at line 2 column 48"),
-        Fault(#""machine-config":{"vcpu_count":1,"mem_size_mib":128,"smt":true}"#,
+        Fault(
+            #""machine-config":{"vcpu_count":1,"mem_size_mib":128,"smt":true}"#,
             "machine-config.smt: simultaneous multithreading is not supported at line 2 column 58"),
-        Fault(#""vsock":{"guest_cid":2,"uds_path":"/v"}"#,
+        Fault(
+            #""vsock":{"guest_cid":2,"uds_path":"/v"}"#,
             "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"
                 + " at line 2 column 21"),
-        Fault(#""entropy":{"rate_limiter":{}}"#,
+        Fault(
+            #""entropy":{"rate_limiter":{}}"#,
             "entropy.rate_limiter: rate limiters are not supported at line 2 column 27"),
-        Fault(#""drives":[{}]"#,
+        Fault(
+            #""drives":[{}]"#,
             "drives: not supported by this version of swiftlet-vmm at line 2 column 10"),
-        Fault(#""swiftlet":{"engine":"fast"}"#,
+        Fault(
+            #""swiftlet":{"engine":"fast"}"#,
             "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
                 + " 2 column 21"),
-        Fault(#""swiftlet":{"turbo":1}"#,
+        Fault(
+            #""swiftlet":{"turbo":1}"#,
             "swiftlet: unknown field `turbo`, expected one of `engine`, `deterministic`,"
                 + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 20"),
-        Fault(#""swiftlet":[]"#,
+        Fault(
+            #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),
     ]
 
@@ -112,12 +125,18 @@ import Testing
 
     @Test(arguments: [
         (#"{}"#, "missing field `boot-source` at line 1 column 1"),
-        (#"{"boot-source":{}}"#,
-            "boot-source: missing field `kernel_image_path` at line 1 column 16"),
-        (#"{"boot-source":{"kernel_image_path":""}}"#,
-            "boot-source.kernel_image_path: the path is empty at line 1 column 37"),
-        (#"{"boot-source":{"kernel_image_path":"a\u0000b"}}"#,
-            "boot-source.kernel_image_path: a zero byte inside the string at line 1 column 37"),
+        (
+            #"{"boot-source":{}}"#,
+            "boot-source: missing field `kernel_image_path` at line 1 column 16"
+        ),
+        (
+            #"{"boot-source":{"kernel_image_path":""}}"#,
+            "boot-source.kernel_image_path: the path is empty at line 1 column 37"
+        ),
+        (
+            #"{"boot-source":{"kernel_image_path":"a\u0000b"}}"#,
+            "boot-source.kernel_image_path: a zero byte inside the string at line 1 column 37"
+        ),
     ])
     func `A boot source without a kernel is refused`(_ text: String, _ message: String) {
         let error = #expect(throws: JSONError.self) { try VMConfig(Array(text.utf8)) }

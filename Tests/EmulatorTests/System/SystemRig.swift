@@ -132,7 +132,7 @@ final class SystemRig {
         let dpl = dpl ?? (vector == 3 || vector == 4 || vector == 0x80 ? 3 : 0)
         let target = UInt64(0x10000 + vector * 16)
         let rights = type | dpl << 5 | (present ? 0x80 : 0)
-        let gate = target & 0xffff | target >> 16 << 48 | rights << 40
+        let gate = target & 0xffff | (target >> 16) << 48 | rights << 40
         put(0x4000 + UInt64(vector) * 16, gate | 0x08 << 16 | ist << 32)
         put(0x4008 + UInt64(vector) * 16, 0)
         put(0x7000 + UInt64(vector) * 8, gate | 0x40 << 16)
