@@ -39,11 +39,12 @@ import Virtio
         #expect(resets.count == 2)
     }
 
-    @Test(arguments: [
-        (0x20, nil, [0x45]), (0xaa, nil, [0x55]), (0xab, nil, [0x00]), (0xa9, nil, [0x01]),
-        (0xd0, nil, [0x03]), (0xd3, 0x5a, [0x5a]), (0x60, 0x47, []), (0xa7, nil, []),
-        (0xc0, nil, [0x80]),
-    ] as [(UInt64, UInt64?, [UInt64])])
+    @Test(
+        arguments: [
+            (0x20, nil, [0x45]), (0xaa, nil, [0x55]), (0xab, nil, [0x00]), (0xa9, nil, [0x01]),
+            (0xd0, nil, [0x03]), (0xd3, 0x5a, [0x5a]), (0x60, 0x47, []), (0xa7, nil, []),
+            (0xc0, nil, [0x80]),
+        ] as [(UInt64, UInt64?, [UInt64])])
     func `Every command has its answer`(byte: UInt64, parameter: UInt64?, expected: [UInt64]) {
         #expect(command(controller(), byte, parameter) == expected)
     }
@@ -58,10 +59,11 @@ import Virtio
         #expect(controller().command.read(offset: 0, size: 1) == 0x14)
     }
 
-    @Test(arguments: [
-        ([0xff], [0xfa, 0xaa]), ([0xf2], [0xfa, 0xab, 0x83]), ([0xee], [0xee]),
-        ([0xed, 0x02], [0xfa, 0xfa]), ([0xf0, 0x00], [0xfa, 0xfa, 0x02]), ([0xf4], [0xfa]),
-    ] as [([UInt64], [UInt64])])
+    @Test(
+        arguments: [
+            ([0xff], [0xfa, 0xaa]), ([0xf2], [0xfa, 0xab, 0x83]), ([0xee], [0xee]),
+            ([0xed, 0x02], [0xfa, 0xfa]), ([0xf0, 0x00], [0xfa, 0xfa, 0x02]), ([0xf4], [0xfa]),
+        ] as [([UInt64], [UInt64])])
     func `The keyboard answers`(bytes: [UInt64], expected: [UInt64]) {
         let device = controller()
         for byte in bytes { device.data.write(offset: 0, size: 1, value: byte) }

@@ -30,9 +30,10 @@ final class Log<Entry: Sendable>: Sendable {
         #expect(timer.read(offset: 0, size: 1) == 0)
     }
 
-    @Test(arguments: [
-        (1, 0x1ff, 0xff), (2, 0x1_0001, 1), (4, 0x1_0000_0007, 7), (8, .max, .max),
-    ] as [(Int, UInt64, UInt32)])
+    @Test(
+        arguments: [
+            (1, 0x1ff, 0xff), (2, 0x1_0001, 1), (4, 0x1_0000_0007, 7), (8, .max, .max),
+        ] as [(Int, UInt64, UInt32)])
     func `The debug port passes on what its width holds`(
         size: Int, value: UInt64, expected: UInt32
     ) {

@@ -79,13 +79,17 @@ package struct DeviceScript {
             case 4:
                 driver.rings[ring].setUsedEvent(half())
                 driver.rings[ring].setAvailableFlags(half())
-            case 5: _ = driver.transport.read(offset: UInt64(half() & 0xfff), size: 1 << Int(byte() % 4))
+            case 5:
+                _ = driver.transport.read(
+                    offset: UInt64(half() & 0xfff), size: 1 << Int(byte() % 4))
             case 6: driver.start()
             case 7: host(&self)
             case 8:
                 // What the device may fill.
                 for index in 0..<UInt64(byte() % 16) {
-                    driver.rings[ring].publish([.writable(0x40_0000 + index * 4096, length() % 4097)])
+                    driver.rings[ring].publish([
+                        .writable(0x40_0000 + index * 4096, length() % 4097)
+                    ])
                 }
                 driver.notify(ring)
             case 9, 10:
