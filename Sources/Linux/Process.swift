@@ -50,9 +50,9 @@ package struct ChildProcess: ~Copyable {
         self.parent = parent
     }
 
-    /// Sends `signal`; does nothing once the child has ended.
-    package func signal(_ signal: CInt) {
-        _ = clinux_pidfd_signal(descriptor.rawValue, signal)
+    /// Does nothing once the child has ended.
+    package func send(_ signal: Signal) {
+        _ = clinux_pidfd_signal(descriptor.rawValue, signal.rawValue)
     }
 
     /// Waits for the end of the child and lets the kernel forget it.
