@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 extension Decoder {
-    mutating func decodeVector(_ opcode: UInt8, map: OpcodeMap) throws(DecodeError) -> Bool { false }
-    mutating func decodeX87(_ opcode: UInt8) throws(DecodeError) { throw .invalidOpcode }
+    mutating func decodeX87(_ opcode: UInt8) throws(DecodeError) {
+        if opcode == 0x9b { return emit(MoveHandlers.nothing) }
+        try modRM()
+        finishOperand()
+        emit(MoveHandlers.nothing)
+    }
 }
-extension Processor { func enterThread() {} }
