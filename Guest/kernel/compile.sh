@@ -7,7 +7,8 @@
 #
 # $SWIFTLET_HEADERS names the header; while $SWIFTLET_HEADERS.gch is missing this is plain gcc.
 # Where the flags are not those the header was compiled with (vDSO, boot code) gcc does not use it
-# and reads $SWIFTLET_HEADERS instead, which is empty.
+# and reads $SWIFTLET_HEADERS instead, which is empty. A file that does not compile this way (it has
+# names of its own that are macros in the headers) is compiled the plain way, errors and all.
 if [[ $* != *-DKBUILD_MODNAME=* || ! -s $SWIFTLET_HEADERS.gch ]]; then exec gcc "$@"; fi
 
 # gcc refuses a precompiled header if a macro is defined that the header mentions, so the names of
@@ -24,4 +25,5 @@ for argument; do
 done
 printf '%s' "$names" >"$object.names.h"
 printf '%s: %s\n' "$object" "$previous" >"$dependencies"
-exec gcc -include "$SWIFTLET_HEADERS" "${arguments[@]}" -include "$object.names.h"
+gcc -include "$SWIFTLET_HEADERS" "${arguments[@]}" -include "$object.names.h" 2>/dev/null ||
+    exec gcc "$@"
