@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the guest kernel from Debian's linux-source-6.12, fragment.config and patches/.
-# compile.sh and common-headers.h make the build faster and change nothing about its result.
+# compile.sh and common-headers.h only make it faster.
 #
 #   build.sh [--bzimage] [OUTPUT]
 #
