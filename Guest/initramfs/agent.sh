@@ -22,7 +22,7 @@ hash=$({
     swiftc --version 2>/dev/null
     cd "$root"
     sha256sum Guest/initramfs/agent.sh "$musl/libc.a"
-    find Sources/Agent Sources/agent -type f | LC_ALL=C sort | xargs sha256sum
+    find Sources/Agent/ Sources/agent/ -type f | LC_ALL=C sort | xargs sha256sum
 } | sha256sum | cut -c1-16)
 
 if [ ! -x "$cache/$hash/swiftlet-agent" ]; then

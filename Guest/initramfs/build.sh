@@ -45,7 +45,8 @@ if [ ! -f "$cache/$hash/initramfs.cpio" ]; then
         mv "$work/newc" "$cache/newc-$tool"
     fi
 
-    "$busybox" --list | grep -vx busybox | LC_ALL=C sort > "$work/applets"
+    { echo busybox; "$busybox" --list | grep -vx busybox | LC_ALL=C sort; } |
+        tr '\n' '\0' > "$work/applets"
     printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
         'nobody:x:65534:65534:nobody:/nonexistent:/bin/false' > "$work/passwd"
     printf '%s\n' 'root:x:0:' 'tty:x:5:' 'nogroup:x:65534:' > "$work/group"

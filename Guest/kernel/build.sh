@@ -6,7 +6,7 @@
 #   build.sh [--bzimage] [OUTPUT]
 #
 # Prints the path of a stripped ELF vmlinux (64-bit entry and PVH note): OUTPUT, or, without it,
-# the file in the cache. With --bzimage the same kernel as a bzImage is built and printed instead.
+# the file in the cache. With --bzimage it is the same kernel as a bzImage instead.
 # The cache is ~/.cache/swiftlet/kernel/<digest of the inputs>/; the same inputs are built once.
 # Installs nothing and writes nothing outside the cache, OUTPUT and a temporary directory.
 #
@@ -74,12 +74,14 @@ finish() {
 
 exec 9>"$cache/lock"
 flock 9
-[[ -s $cache/$image ]] && finish
+[[ -s $cache/vmlinux && -s $cache/bzImage ]] && finish
 
 # -- The build ----------------------------------------------------------------------------------
 
 readonly work=$(mktemp -d "${TMPDIR:-/tmp}/swiftlet-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 readonly log=$cache/build.log
 : >"$log"
 
@@ -135,15 +137,12 @@ step "unpacking $package $version" unpack
 step "patching" apply_patches
 step "configuring" run_make KCONFIG_ALLCONFIG="$here/fragment.config" allnoconfig
 step "checking the configuration" check_config
-if [[ $image == vmlinux ]]; then
-    step "building (some minutes)" run_make vmlinux
-    strip -o "$cache/vmlinux.part" "$work/vmlinux"
-    nm -n "$work/vmlinux" >"$cache/System.map"
-    cp "$work/.config" "$cache/config"
-else
-    step "building (some minutes)" run_make bzImage
-    cp "$work/arch/x86/boot/bzImage" "$cache/bzImage.part"
-fi
-mv "$cache/$image.part" "$cache/$image"
+step "building (some minutes)" run_make bzImage
+strip -o "$cache/vmlinux.part" "$work/vmlinux"
+nm -n "$work/vmlinux" >"$cache/System.map"
+cp "$work/.config" "$cache/config"
+cp "$work/arch/x86/boot/bzImage" "$cache/bzImage.part"
+mv "$cache/bzImage.part" "$cache/bzImage"
+mv "$cache/vmlinux.part" "$cache/vmlinux"
 echo "kernel: built in $((SECONDS - began)) s" >&2
 finish

@@ -1,1 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
+import Agent
+import Control
+import Linux
+
+/// A virtual machine for one workload, in a process of its own.
+///
+/// It ends with this value, and with this process whatever ends that: the kernel kills the monitor,
+/// and nothing of the machine is a file. Use it from one thread at a time.
+public final class MicroVM {
+    private let monitor: MonitorProcess
+    private let listener: FileDescriptor
+    private var channel: AgentChannel?
+    private let setsClock: Bool
+
+    /// Starts a machine; it boots while this returns.
+    public init(_ configuration: Configuration) throws(ClientError) {
+        let program = try configuration.program
+        // An abstract name: no file, gone with its sockets, and nobody guesses it.
+        let name = "@swiftlet/" + String(UInt128.random(in: 0 ... .max), radix: 16)
+        let config = try configuration.monitorConfig(
+            socket: name, console: MonitorProcess.consoleConfig(.kept),
+            report: MonitorProcess.reportDescriptor)
+        do throws(Errno) {
+            // Before the guest can come and look for it.
+            listener = try UnixSocket.listen(
+                at: "\(name)_\(AgentProtocol.readyPort)")
+            monitor = try MonitorProcess(path: program, config: config, console: .kept)
+        } catch {
+            throw ClientError(.system, "cannot start the monitor \(program): \(error)")
+        }
+        setsClock = !configuration.isDeterministic
+    }
+
+    /// Waits until the agent in the guest can take commands, at most so many seconds.
+    public func waitUntilReady(seconds: Double = 60) throws(ClientError) {
+        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e9)) * 1e9)
+        while !isReady {
+            let now = Clock.monotonic
+            guard now < deadline else {
+                throw ClientError(.timedOut, "the guest's agent did not come up in time")
+            }
+            var set = PollSet()
+            register(in: &set)
+            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            if try serve(set) { throw failure }
+        }
+    }
+
+    /// Runs a command to its end, one at a time, and keeps all that it writes.
+    public func run(_ command: Command, input: [UInt8] = []) throws(ClientError) -> CommandResult {
+        try waitUntilReady()
+        let request = try command.request(wantsInput: !input.isEmpty)
+        let execution = try start(request)
+        var rest = input[...]
+        var result = CommandResult(ending: .exited(0), output: [], errorOutput: [])
+        while true {
+            while let event = try execution.next() {
+                switch event {
+                case .output(let bytes): result.output += bytes
+                case .errorOutput(let bytes): result.errorOutput += bytes
+                case .ended(let ending):
+                    result.ending = ending
+                    return result
+                }
+            }
+            while !rest.isEmpty, execution.inputRoom > 0 {
+                let part = rest.prefix(execution.inputRoom)
+                try execution.send(input: part)
+                rest = rest.dropFirst(part.count)
+                if rest.isEmpty { try execution.endInput() }
+            }
+            var set = PollSet()
+            register(in: &set)
+            execution.register(in: &set, wantsOutput: true)
+            set.wait()
+            execution.serve(set)
+            if try serve(set) { throw failure }
+        }
+    }
+
+    /// Ends the machine at once.
+    public func stop() { _ = stop(gracePeriod: 0) }
+}
+
+extension MicroVM {
+    /// Process number of the monitor.
+    package var monitorIdentifier: CInt { monitor.identifier }
+
+    /// Whether the agent has called.
+    package var isReady: Bool { channel != nil }
+
+    /// Starts a command on the agent's channel, without waiting. One at a time.
+    package func start(_ request: ExecRequest) throws(ClientError) -> Execution {
+        guard let channel else { throw ClientError(.agent, "the guest's agent is not ready") }
+        return try Execution(
+            request, on: channel, clock: setsClock ? Clock.realtime : nil)
+    }
+
+    /// Asks to be woken when the agent calls or the machine ends.
+    package func register(in set: inout PollSet) {
+        monitor.register(in: &set)
+        if channel == nil { set.add(listener.rawValue, .readable) }
+    }
+
+    /// Takes the agent's call. True once the machine has ended.
+    package func serve(_ set: PollSet) throws(ClientError) -> Bool {
+        if channel == nil, set.isReadable(listener.rawValue) { try accept() }
+        return monitor.serve(set)
+    }
+
+    /// What went wrong, once the machine has ended by itself.
+    package var failure: ClientError { monitor.failure }
+
+    /// The value with which the guest has ended its machine, if it did.
+    package var debugExitValue: UInt32? { monitor.debugExitValue }
+
+    /// Ends the machine; with a grace period (ns) it may still write its report.
+    package func stop(gracePeriod: UInt64) -> MachineReport? {
+        monitor.stop(gracePeriod: gracePeriod).report
+    }
+
+    private func accept() throws(ClientError) {
+        do throws(Errno) {
+            if let socket = try call() { channel = AgentChannel(socket) }
+        } catch .again {
+            return
+        } catch {
+            throw ClientError(.system, "cannot take the guest's call: \(error)")
+        }
+    }
+
+    /// The next connection, if it is our monitor's.
+    private func call() throws(Errno) -> FileDescriptor? {
+        let socket = try UnixSocket.accept(on: listener.rawValue)
+        guard try UnixSocket.peer(of: socket).process == monitor.identifier else { return nil }
+        return socket
+    }
+}

@@ -13,8 +13,8 @@ package struct JSONFields {
         guard case .object(let members) = json.value else {
             throw json.wrongType(expected: "an object")
         }
-        for member in members where !names.contains(where: { $0.scalarKey == member.name.scalarKey })
-        {
+        let expected = Set(names.map(\.scalarKey))
+        for member in members where !expected.contains(member.name.scalarKey) {
             throw JSONError(
                 .unknownField(member.name, expected: names), at: member.value.position)
         }

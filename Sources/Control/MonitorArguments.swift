@@ -38,7 +38,8 @@ package struct MonitorArguments: Hashable, Sendable {
         var seen: Set<String> = []
         while let argument = rest.popFirst() {
             guard seen.insert(argument).inserted else {
-                throw Failure(description: "The argument '\(argument)' was provided more than once.")
+                throw Failure(
+                    description: "The argument '\(argument)' was provided more than once.")
             }
             switch argument {
             case "--help", "-h":

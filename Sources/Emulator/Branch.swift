@@ -252,5 +252,16 @@ enum BranchHandlers {
     }
 
     /// What an invalidated block is overwritten with: look the instruction up again.
-    static let stale: Handler = { p, o in Processor(p).fault(Op(o)) }
+    static let stale: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        let target = cpu.linearAddress(op)
+        let entry = JumpCacheEntry(table: cpu.state.jumpCache, linear: target)
+        guard entry.matches(target, key: cpu.state.codeKey),
+            Block(operations: entry.block).isValid
+        else { return cpu.fault(op) }
+        // Somebody still had a link to the old block; the new one is known.
+        cpu.state.retired &+= UInt64(op.ordinal &- 1)
+        return entry.block
+    }
 }

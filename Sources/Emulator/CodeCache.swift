@@ -25,6 +25,9 @@ import Memory
     }
 
     @inline(__always) init(_ address: UInt) { self.address = address }
+    @inline(__always) init(operations: UInt) { address = operations &- Self.headerBytes }
+
+    @inline(__always) var isValid: Bool { header.isValid }
 
     var header: Header {
         @inline(__always) _read {

@@ -62,11 +62,12 @@ extension Processor {
             pend(.generalProtection)
             return nil
         }
-        var pair: (UInt64, UInt64) = (found[0], found[1])
-        let equal = unsafe withUnsafeMutablePointer(to: &pair.0) { first in
-            unsafe clinux_cas128(HostAddress(host).pointer, first, desired[0], desired[1])
+        let equal = unsafe withUnsafeMutableBytes(of: &found) { raw in
+            unsafe clinux_cas128(
+                HostAddress(host).pointer,
+                raw.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self),
+                desired[0], desired[1])
         }
-        found = SIMD2(pair.0, pair.1)
         vcpu.wrote(host, 16)
         return equal
     }

@@ -190,7 +190,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     // MARK: Running
 
     package func run() -> VCPUExit {
-        cpu.enterThread()
+        cpu.enterFloatEnvironment()
         while true {
             let wanted = signals.take()
             if wanted & Self.codeNews != 0 { readMail() }
@@ -249,8 +249,8 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
                 runBlocks(first)
             }
             if cpu.state.pending.vector != 0xff, cpu.deliver() == .shutdown { return .shutdown }
-            if cpu.state.leaving != .none, let exit = leave() { return exit }
-            if activity == .halted { return nil }
+            if cpu.state.leaving.rawValue != 0, let exit = leave() { return exit }
+            if activity.rawValue != 0 { return nil }
             if cpu.state.interruptWaiting, cpu.state.systemFlags & 0x200 != 0 { return nil }
         } while cpu.state.retired < cpu.state.stopAt
         return nil
@@ -273,7 +273,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     @inline(__always) private func enterBlock() -> UInt? {
         let rip = cpu.state.rip
         let entry = JumpCacheEntry(table: cpu.state.jumpCache, linear: rip)
-        if entry.matches(rip, key: cpu.state.codeKey) {
+        if entry.matches(rip, key: cpu.state.codeKey), Block(operations: entry.block).isValid {
             cpu.page = rip & ~0xfff
             return entry.block
         }
@@ -295,6 +295,8 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     func step() -> Bool {
         let traps = cpu.state.systemFlags & 0x100 != 0
         cpu.state.inhibitInterrupts = false
+        // The block is left at its end whatever it ends with: its room is used again.
+        cpu.state.stopAt = 0
         cpu.page = cpu.state.rip & ~0xfff
         guard let block = code.single(cpu.state.rip, cpu) else {
             return cpu.deliver() != .shutdown

@@ -10,6 +10,9 @@ package enum CurrentProcess {
         return now &- min(now, clinux_clock(CLOCK_PROCESS_CPUTIME_ID))
     }
 
+    /// Process number.
+    package static var identifier: CInt { getpid() }
+
     /// Path of the program's file with all links followed.
     package static var executablePath: String? { linkTarget("/proc/self/exe") }
 
@@ -78,11 +81,39 @@ package enum FileSystem {
         }
     }
 
+    /// Whether `descriptor` is an ordinary file, which never makes anybody wait.
+    package static func isRegularFile(_ descriptor: CInt) -> Bool {
+        clinux_is_regular(descriptor) == 1
+    }
+
     /// Flags for a log that is made if it is not there.
     package static var appending: CInt { O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY }
 
     private static func access(_ path: String, _ mode: CInt) -> Errno? {
         let result = unsafe clinux_access(path, mode)
         return result < 0 ? Errno(rawValue: -result) : nil
+    }
+}
+
+/// Reads and writes on descriptors that this process was started with, and does not own.
+package enum Stream {
+    /// Reads at most `limit` bytes; none at the end.
+    package static func read(_ descriptor: CInt, limit: Int) throws(Errno) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: limit)
+        let result = unsafe buffer.withUnsafeMutableBytes {
+            unsafe clinux_read(descriptor, $0.baseAddress, $0.count)
+        }
+        buffer.removeSubrange(try Errno.check(result)...)
+        return buffer
+    }
+
+    /// Writes at most all of `bytes`; how many were taken.
+    package static func write(
+        _ bytes: ArraySlice<UInt8>, to descriptor: CInt
+    ) throws(Errno) -> Int {
+        let result = unsafe bytes.withUnsafeBytes {
+            unsafe clinux_write(descriptor, $0.baseAddress, $0.count)
+        }
+        return try Errno.check(result)
     }
 }

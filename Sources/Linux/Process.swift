@@ -50,9 +50,9 @@ package struct ChildProcess: ~Copyable {
         self.parent = parent
     }
 
-    /// Sends `signal`; does nothing once the child has ended.
-    package func signal(_ signal: CInt) {
-        _ = clinux_pidfd_signal(descriptor.rawValue, signal)
+    /// Does nothing once the child has ended.
+    package func send(_ signal: Signal) {
+        _ = clinux_pidfd_signal(descriptor.rawValue, signal.rawValue)
     }
 
     /// Waits for the end of the child and lets the kernel forget it.
@@ -110,7 +110,7 @@ package struct ChildProcess: ~Copyable {
         _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt
     ) -> CInt {
         var list = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe string in unsafe list { unsafe free(string) } }
+        defer { for unsafestring in unsafe list { unsafe free(string) } }
         return unsafe list.withUnsafeMutableBufferPointer { buffer in
             guard let first = buffer.baseAddress else { return -EINVAL }
             return unsafe body(first)

@@ -2,6 +2,9 @@
 import CLinux
 
 /// Stream sockets that are found by a path. unix(7); never blocking, close-on-exec.
+///
+/// A path that begins with `@` is an abstract name: it is no file, and the kernel forgets it with
+/// the socket. As such a name has no permissions, both sides refuse a peer of another user.
 package enum UnixSocket {
     /// Longest path in bytes.
     package static var pathLimit: Int { Int(CLINUX_PATH_LIMIT) }
@@ -23,12 +26,36 @@ package enum UnixSocket {
     package static func connect(to path: String) throws(Errno) -> FileDescriptor {
         let socket = FileDescriptor(adopting: try Errno.check(clinux_unix_socket()))
         try Errno.check(unsafe clinux_unix_connect(socket.rawValue, path, path.utf8.count))
+        if path.hasPrefix("@") {
+            guard try peer(of: socket).isSameUser else { throw Errno(rawValue: ECONNREFUSED) }
+        }
         return socket
     }
 
     /// The next connection that waits, or `.again`.
     package static func accept(on listener: CInt) throws(Errno) -> FileDescriptor {
-        FileDescriptor(adopting: try Errno.check(clinux_accept(listener)))
+        let isAbstract = clinux_is_abstract(listener) == 1
+        while true {
+            let socket = FileDescriptor(adopting: try Errno.check(clinux_accept(listener)))
+            let isWelcome = isAbstract ? try peer(of: socket).isSameUser : true
+            if isWelcome { return socket }
+        }
+    }
+
+    /// Who is at the other end of a socket, as the kernel says.
+    package struct Peer: Hashable, Sendable {
+        package let process: CInt
+        package let user: UInt32
+
+        /// Whether it acts for the user that this process acts for.
+        package var isSameUser: Bool { user == geteuid() }
+    }
+
+    package static func peer(of socket: borrowing FileDescriptor) throws(Errno) -> Peer {
+        var process: CInt = 0
+        var user: UInt32 = 0
+        try Errno.check(unsafe clinux_socket_peer(socket.rawValue, &process, &user))
+        return Peer(process: process, user: user)
     }
 
     /// Two sockets connected to each other.
@@ -66,7 +93,9 @@ package enum UnixSocket {
     }
 
     /// Removes the file of a socket.
-    package static func remove(_ path: String) { _ = unsafe clinux_unlink(path) }
+    package static func remove(_ path: String) {
+        if !path.hasPrefix("@") { _ = unsafe clinux_unlink(path) }
+    }
 }
 
 /// Signals that concern the whole process.

@@ -58,4 +58,9 @@ package struct UsedElement: Hashable, Sendable, BitwiseCopyable {
     package var id: UInt32
     /// Bytes written into the chain.
     package var length: UInt32
+
+    package init(id: UInt32, length: UInt32) {
+        self.id = id
+        self.length = length
+    }
 }

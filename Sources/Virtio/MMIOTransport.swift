@@ -76,6 +76,9 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// it themselves (an ioeventfd).
     package var notification: CInt { kick.descriptor.rawValue }
 
+    /// True if the event loop serves the device, false if the notifying vCPU does.
+    package var isServedByLoop: Bool { hostEvents != nil }
+
     private func notify(_ index: UInt32) {
         guard index < queueCount else { return }
         if hostEvents == nil {
@@ -117,6 +120,12 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// Looks at the device, or changes what the driver cannot see.
     package func withDevice<Result>(_ body: (inout Device) -> sending Result) -> sending Result {
         core.withLock { core in body(&core.device) }
+    }
+
+    /// Chains that the device has taken and not given back. None, between two calls, unless it
+    /// says otherwise.
+    package var chainsInFlight: Int {
+        core.withLock { core in core.queues.indices.reduce(0) { $0 + core.queues[$1].inFlight } }
     }
 
     /// Changes the device's configuration space and tells the driver.

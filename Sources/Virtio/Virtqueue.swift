@@ -252,4 +252,13 @@ extension GuestSlices {
             return copyOut(at: offset, into: &span)
         }
     }
+
+    /// Copies bytes in from `offset` on, as many as there is room for; answers how many.
+    @discardableResult
+    package func copyIn(_ bytes: ArraySlice<UInt8>, at offset: Int = 0) -> Int {
+        unsafe bytes.withUnsafeBytes { buffer in
+            let span = unsafe RawSpan(_unsafeBytes: buffer)
+            return copyIn(span, at: offset)
+        }
+    }
 }

@@ -3,7 +3,7 @@ import Agent
 import CGuest
 
 /// The first process of the guest; or, for tests, an ordinary process that is given its listening
-/// socket as descriptor 3 (`swiftlet-agent --listen`).
+/// socket as descriptor 3.
 @main
 enum Main {
     private static var inheritedListener: Int32 { 3 }
@@ -47,7 +47,9 @@ enum Main {
 
     private static func serveTests() {
         guest_adopt_orphans()
-        guard let listener = Descriptor(inheritedListener),
+        let listening = guest_duplicate(inheritedListener)
+        guest_close(inheritedListener)
+        guard let listener = Descriptor(listening),
             let loop = EventLoop(
                 listener: listener, setup: Setup(isFirstProcess: false), isFirstProcess: false)
         else { guest_exit(125) }

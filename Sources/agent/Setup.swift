@@ -76,14 +76,10 @@ final class Setup {
 
     /// Gives busybox its names; each costs less here than as an entry of the initramfs.
     private func linkApplets() {
-        guard let names = contents(of: "/etc/swiftlet/applets"),
+        guard let names = contents(of: "/etc/swiftlet/applets"), names.last == 0,
             let directory = Descriptor(guest_open(Strings("/usr/bin").bytes.span, 0))
         else { return }
-        for name in names.split(separator: UInt8(ascii: "\n")) {
-            var strings = Strings("busybox")
-            strings.append(name)
-            _ = guest_link(directory.number, strings.bytes.span)
-        }
+        guest_link_all(directory.number, names.span)
     }
 
     private func obeyCommandLine() {

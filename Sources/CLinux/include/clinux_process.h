@@ -96,57 +96,6 @@ static inline int clinux_pidfd_signal(int pidfd, int signal) {
 }
 static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(ends, O_CLOEXEC)); }
 
-/// Fills `address`; a name that begins with '@' is abstract. The length, or 0 if it is too long.
-static inline socklen_t clinux_stream_address(const char *name, size_t length, struct sockaddr_un *address) {
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (length == 0 || length >= sizeof address->sun_path) return 0;
-    for (size_t i = 0; i < length; i++) address->sun_path[i] = name[i];
-    int abstract = name[0] == '@';
-    if (abstract) address->sun_path[0] = 0;
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (abstract ? 0 : 1));
-}
-static inline int clinux_stream_listen(const char *name, size_t length, int backlog) {
-    struct sockaddr_un address;
-    socklen_t size = clinux_stream_address(name, length, &address);
-    if (size == 0) return -ENAMETOOLONG;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -errno;
-    if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, backlog) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd;
-}
-static inline int clinux_stream_connect(const char *name, size_t length) {
-    struct sockaddr_un address;
-    socklen_t size = clinux_stream_address(name, length, &address);
-    if (size == 0) return -ENAMETOOLONG;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    if (connect(fd, (struct sockaddr *)&address, size) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd;
-}
-static inline int clinux_stream_accept(int fd) {
-    return (int)clinux_result(accept4(fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK));
-}
-/// Process and user at the other end. unix(7), SO_PEERCRED.
-static inline int clinux_stream_peer(int fd, pid_t *process, uid_t *user) {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
-    *process = peer.pid;
-    *user = peer.uid;
-    return 0;
-}
-static inline long clinux_stream_send(int fd, const void *bytes, size_t count) {
-    return clinux_result(send(fd, bytes, count, MSG_NOSIGNAL));
-}
-
 static inline int clinux_poll(struct pollfd *descriptors, size_t count, int milliseconds) {
     return (int)clinux_result(poll(descriptors, count, milliseconds));
 }
@@ -252,4 +201,8 @@ static inline long clinux_readlink(const char *path, char *buffer, size_t size) 
 }
 static inline int clinux_access(const char *path, int mode) {
     return (int)clinux_result(access(path, mode));
+}
+static inline int clinux_is_regular(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }

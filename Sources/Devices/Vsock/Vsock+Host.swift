@@ -62,6 +62,7 @@ extension Vsock {
                 let ports = VsockPorts(host: 0, guest: 0)
                 guard let connection = open(socket, ports: ports, phase: .greeting) else { return }
                 greet(connection)
+                schedule(connection)
             } catch .interrupted {
                 continue
             } catch {

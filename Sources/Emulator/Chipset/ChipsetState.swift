@@ -64,7 +64,8 @@ package struct ChipsetState: Hashable, Sendable {
     }
 
     /// The one of `candidates` with the lowest processor priority; equals take turns.
-    private mutating func lowest(among candidates: UInt64, for message: InterruptMessage) -> UInt64 {
+    private mutating func lowest(among candidates: UInt64, for message: InterruptMessage) -> UInt64
+    {
         var best: (cpu: Int, priority: UInt8)?
         for step in localAPICs.indices {
             let cpu = (turn &+ step) % localAPICs.count
@@ -180,19 +181,10 @@ package struct ChipsetState: Hashable, Sendable {
     }
 
     /// What `cpu` must see at `now`.
+    @inline(__always)
     func pending(cpu: Int, now: UInt64) -> Pending {
-        let apic = localAPICs[cpu]
-        var answer = Pending()
-        answer.nextDeadline = apic.nextDeadline(now: now)
+        var answer = localAPICs[cpu].pending(now: now, wire: externalWire)
         if cpu == 0 { answer.nextDeadline = min(answer.nextDeadline, pitDeadline) }
-        answer.initSignal = apic.signals.initialize
-        guard !apic.signals.isWaiting else {
-            if !answer.initSignal { answer.startupVector = apic.signals.startup }
-            return answer
-        }
-        answer.nmi = apic.signals.nonMaskable
-        answer.interrupt =
-            apic.deliverable != nil || externalWire && apic.takesExternal
         return answer
     }
 
@@ -208,19 +200,4 @@ package struct ChipsetState: Hashable, Sendable {
                     && apic.base & 0xc00 != 0x400
             }
     }
-}
-
-/// What a processor must see now.
-package struct Pending: Hashable, Sendable {
-    package var nmi = false
-    /// INIT has arrived: ``Chipset/takeInit(cpu:)``, then reset the processor.
-    package var initSignal = false
-    /// The page number at which a processor that waits for its startup begins.
-    package var startupVector: UInt8?
-    /// ``Chipset/acknowledge(cpu:now:)`` has a vector, should the processor's IF allow it.
-    package var interrupt = false
-    /// Guest nanoseconds at which to ask again at the latest; `.max` for never.
-    package var nextDeadline = UInt64.max
-
-    package init() {}
 }

@@ -3,12 +3,20 @@
 /// A set of the 256 interrupt vectors: IRR, ISR or TMR of a local APIC. Intel SDM 3, 11.8.4.
 package struct VectorSet: Hashable, Sendable {
     /// Bit `v % 64` of word `v / 64` is vector `v`.
-    package var words = SIMD4<UInt64>(repeating: 0)
+    package var words = InlineArray<4, UInt64>(repeating: 0)
 
     package init() {}
 
     package init(_ vectors: [UInt8]) {
         for vector in vectors { insert(vector) }
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.words.indices.allSatisfy { left.words[$0] == right.words[$0] }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for index in words.indices { hasher.combine(words[index]) }
     }
 
     @inline(__always)
@@ -27,8 +35,13 @@ package struct VectorSet: Hashable, Sendable {
     /// The vector of highest priority, which is the highest number.
     @inline(__always)
     package var highest: UInt8? {
-        for index in stride(from: 3, through: 0, by: -1) where words[index] != 0 {
-            return UInt8(truncatingIfNeeded: index * 64 + 63 - words[index].leadingZeroBitCount)
+        var index = 3
+        while index >= 0 {
+            let word = words[index]
+            if word != 0 {
+                return UInt8(truncatingIfNeeded: index &* 64 &+ 63 &- word.leadingZeroBitCount)
+            }
+            index &-= 1
         }
         return nil
     }

@@ -176,7 +176,7 @@ extension Processor {
     /// CPUID.
     func identify(_ op: Op) -> UInt {
         let leaf = CPUID(
-            processorCount: state.system.processorCount,
+            processorCount: UInt32(truncatingIfNeeded: host.machine.cpuCount),
             apicID: UInt32(truncatingIfNeeded: state.index),
             usesExtendedState: state.cr4 & ControlBits.osxsave != 0
         ).leaf(get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))

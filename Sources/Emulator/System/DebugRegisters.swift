@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// Debug registers and debug exceptions. Intel SDM 3, 18.2.
 ///

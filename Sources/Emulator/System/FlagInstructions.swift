@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// Instructions on RFLAGS as a whole, IF and AC, and HLT. Intel SDM 2.
 extension Processor {

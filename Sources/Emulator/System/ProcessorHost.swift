@@ -25,11 +25,7 @@ protocol ProcessorHost: AnyObject {
 
 extension Processor {
     /// The processor object that this state belongs to.
-    var host: SoftVCPU {
-        unsafe Unmanaged<SoftVCPU>.fromOpaque(
-            UnsafeRawPointer(bitPattern: state.owner).unsafelyUnwrapped
-        ).takeUnretainedValue()
-    }
+    @inline(__always) var host: SoftVCPU { vcpu }
 
     /// Calls the host at `op`'s instruction, with the count of retired instructions exact.
     @inline(__always) func atInstruction<R>(_ op: Op, _ body: (SoftVCPU) -> R) -> R {

@@ -4,8 +4,6 @@
 struct SystemState {
     /// An NMI is being handled: no other is delivered before the next IRET. Intel SDM 3, 6.7.1.
     var nmiBlocked = false
-    /// Processors of the machine, 1 to 255: what CPUID tells.
-    var processorCount: UInt32 = 1
     /// DE_CFG (C001_1029): bit 1 says that LFENCE is serializing.
     var decodeConfiguration: UInt64 = 2
     /// SYSCFG (C001_0010).

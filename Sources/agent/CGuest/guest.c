@@ -327,9 +327,13 @@ int32_t guest_symlink(const uint8_t *strings, int32_t size) {
     return outcome(symlink(text(strings), after(text(strings))));
 }
 
-int32_t guest_link(int32_t directory, const uint8_t *strings, int32_t size) {
-    (void)size;
-    return outcome(linkat(directory, text(strings), directory, after(text(strings)), 0));
+void guest_link_all(int32_t directory, const uint8_t *strings, int32_t size) {
+    const char *end = text(strings) + size;
+    int file = openat(directory, text(strings), O_PATH | O_CLOEXEC);
+    if (file < 0) return;
+    for (const char *name = after(text(strings)); name < end; name = after(name))
+        linkat(file, "", directory, name, AT_EMPTY_PATH);
+    close(file);
 }
 
 int32_t guest_load_module(int32_t fd) { return outcome(syscall(SYS_finit_module, fd, "", 0)); }

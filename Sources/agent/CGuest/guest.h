@@ -137,8 +137,9 @@ int32_t guest_open(const uint8_t *GUEST_IN(size) strings, int32_t size, int32_t 
 /// `strings`: the target, the new link.
 int32_t guest_symlink(const uint8_t *GUEST_IN(size) strings, int32_t size);
 
-/// `strings`: the file, its further name; both relative to `directory`.
-int32_t guest_link(int32_t directory, const uint8_t *GUEST_IN(size) strings, int32_t size);
+/// `strings`: a file in `directory`, then its further names there. Names that exist stay as they
+/// are.
+void guest_link_all(int32_t directory, const uint8_t *GUEST_IN(size) strings, int32_t size);
 
 int32_t guest_load_module(int32_t fd);
 int32_t guest_set_host_name(const uint8_t *GUEST_IN(size) name, int32_t size);

@@ -44,10 +44,11 @@ import Testing
         #expect(try memory.load(UInt32.self, at: GuestAddress(0x6008)) == 123_456_789)
     }
 
-    @Test(arguments: [
-        1, 3, 0x1ff_ffe1, 0x1ff_fff9, 0x200_0001, 0xfee0_0001, 0xffff_ffff, 0x1_0000_0001,
-        0x7fff_ffff_ffff_ffff, .max,
-    ] as [UInt64])
+    @Test(
+        arguments: [
+            1, 3, 0x1ff_ffe1, 0x1ff_fff9, 0x200_0001, 0xfee0_0001, 0xffff_ffff, 0x1_0000_0001,
+            0x7fff_ffff_ffff_ffff, .max,
+        ] as [UInt64])
     func `Any address is survived, and RAM is written whole or not at all`(_ value: UInt64) throws {
         let (memory, clock) = try Self.machine()
         clock.writeMSR(cpu: 0, number: 0x4b56_4d01, value: value, now: 1, tsc: 1)

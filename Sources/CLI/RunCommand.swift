@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Client
+import Control
+import Linux
+
+/// `swiftlet run`: one command in a machine of its own.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a command in a new microVM, which ends with it.",
+        usage: "swiftlet run [<options>] [--] <command> [<argument> ...]",
+        discussion: """
+            The command's output comes as it is written, its input is ours unless that is a \
+            terminal (then give -i or -t). Ctrl-C goes to the command; a second one ends the \
+            machine, as does Ctrl-] three times within a second when the terminal is the guest's.
+
+            With --kernel and no command, that kernel boots with its console on the terminal.
+
+            Exit status: the command's own, or 128 and the signal that ended it; 124 after \
+            --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
+            there is no such command; with --debug-exit, what the guest wrote, modulo 256.
+            """)
+
+    @Option(help: "Who executes the guest: auto, kvm or soft.")
+    var engine: MicroVM.Engine = .auto
+
+    @Option(help: "Virtual processors, 1 to 32.")
+    var cpus = 1
+
+    @Option(
+        help: "Memory of the guest: 128M, 6G, or a number of MiB.",
+        transform: { try MemorySize($0) })
+    var memory: MemorySize?
+
+    @Option(help: "Kernel to boot, in place of Swiftlet's own.")
+    var kernel: String?
+
+    @Option(help: "Initramfs, in place of Swiftlet's own.")
+    var initrd: String?
+
+    @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
+    var append: [String] = []
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditionalSingleValue,
+        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
+    var env: [String] = []
+
+    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
+    var workdir: String?
+
+    @Option(
+        help: "End the machine after so long: 500ms, 10s, 2m, 1h.",
+        transform: { try TimeSpan($0) })
+    var timeout: TimeSpan?
+
+    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
+    var terminal = false
+
+    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
+    var interactive = false
+
+    @Flag(name: .shortAndLong, help: "Say on standard error what took how long.")
+    var verbose = false
+
+    @Flag(help: "Let time go by instructions, so that two runs are the same.")
+    var deterministic = false
+
+    @Flag(help: "Let the guest end the machine with an exit status of its own.")
+    var debugExit = false
+
+    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
+    var command: [String] = []
+
+    mutating func validate() throws {
+        let isTerminated = command.first == "--"
+        if isTerminated { command.removeFirst() }
+        guard (1...Int(MachineConfig.vcpuLimit)).contains(cpus) else {
+            throw ValidationError(
+                "A machine has from 1 to \(MachineConfig.vcpuLimit) processors, not \(cpus).")
+        }
+        guard command.first != "" else { throw ValidationError("The command's name is empty.") }
+        if let option = command.first, option.hasPrefix("-"), !isTerminated {
+            if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
+            throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
+        }
+        guard !command.isEmpty || kernel != nil else {
+            throw ValidationError("What is to be run? swiftlet run -- uname -a")
+        }
+        for variable in env where variable.isEmpty || variable.hasPrefix("=") {
+            throw ValidationError(
+                "'\(JSONError.printable(variable))' is no environment variable; write NAME=value.")
+        }
+    }
+
+    /// Does it; the exit status.
+    func perform(since start: UInt64) -> CInt {
+        var timeline = Timeline(start: start)
+        let status: CInt
+        do throws(ClientError) {
+            let configuration = try machine()
+            if command.isEmpty {
+                status = try ConsoleSession(self, since: start).run(configuration, &timeline)
+            } else {
+                status = try CommandSession(self, since: start).run(configuration, &timeline)
+            }
+        } catch {
+            CurrentProcess.complain("swiftlet: \(error.message)\n")
+            status = ExitStatus.ownFailure
+        }
+        if verbose { CurrentProcess.complain(timeline.text) }
+        return status
+    }
+
+    private func machine() throws(ClientError) -> MicroVM.Configuration {
+        var configuration: MicroVM.Configuration
+        if let kernel {
+            // A kernel alone on the console gets what it is given; one for a command needs an agent.
+            configuration = MicroVM.Configuration(
+                kernel: kernel,
+                initrd: command.isEmpty || initrd != nil ? initrd : try Installation.initrd())
+        } else {
+            configuration = MicroVM.Configuration(
+                kernel: try Installation.kernel(),
+                initrd: initrd != nil ? initrd : try Installation.initrd())
+        }
+        try check(configuration.kernel, "kernel")
+        if let initrd = configuration.initrd { try check(initrd, "initramfs") }
+        if command.isEmpty {
+            configuration.commandLine = MicroVM.Configuration.consoleCommandLine
+        }
+        configuration.commandLine = ([configuration.commandLine] + append).joined(separator: " ")
+        configuration.cpus = cpus
+        if let memory { configuration.memory = memory.mebibytes }
+        configuration.engine = engine
+        configuration.isDeterministic = deterministic
+        configuration.hasDebugExit = debugExit
+        return configuration
+    }
+
+    private func check(_ path: String, _ what: String) throws(ClientError) {
+        guard let error = FileSystem.readError(path) else { return }
+        throw ClientError(.notInstalled, "the \(what) \(path) cannot be read: \(error)")
+    }
+
+    /// The command with the environment that was asked for.
+    var requested: Command {
+        var request = Command(command)
+        request.workingDirectory = workdir
+        for variable in env {
+            if variable.contains("=") {
+                request.environment.append(variable)
+            } else if let value = CurrentProcess.environment(variable) {
+                request.environment.append("\(variable)=\(value)")
+            }
+        }
+        let hasTerm = request.environment.contains { $0.hasPrefix("TERM=") }
+        if terminal, !hasTerm, let term = CurrentProcess.environment("TERM") {
+            request.environment.append("TERM=\(term)")
+        }
+        return request
+    }
+}
+
+extension MicroVM.Engine: ExpressibleByArgument {}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// MXCSR and the host's floating-point environment, which mirrors the guest's rounding direction and
+/// gathers its sticky flags. Intel SDM 1, 10.2.3.
+///
+/// Handlers compute with the host's arithmetic as long as MXCSR asks for nothing else: all
+/// exceptions masked, denormals kept. Else ``floatSlowly(_:_:)`` runs the same handler between
+/// checks.
+extension Processor {
+    private static var sticky: UInt32 { 0x3f }
+    private static var denormalsAreZero: UInt32 { 0x40 }
+    private static var masks: UInt32 { 0x1f80 }
+    private static var rounding: UInt32 { 0x6000 }
+    private static var flushToZero: UInt32 { 0x8000 }
+
+    /// All exceptions are masked and denormals are kept.
+    @inline(__always) var floatsArePlain: Bool { state.mxcsr & 0x9fc0 == 0x1f80 }
+
+    /// MXCSR.RC: nearest, down, up, zero.
+    @inline(__always) var roundingMode: UInt32 { state.mxcsr >> 13 & 3 }
+
+    /// Sets sticky flags: 1 invalid, 2 denormal, 4 divide, 8 overflow, 16 underflow, 32 inexact.
+    @inline(__always) func noteFloatFlags(_ flags: UInt32) { state.mxcsr |= flags }
+
+    /// MXCSR as the guest sees it.
+    var controlStatus: UInt32 {
+        @inline(never) get {
+            state.mxcsr | UInt32(truncatingIfNeeded: clinux_float_exceptions()) & Self.sticky
+        }
+    }
+
+    /// Loads MXCSR; bits 16 and up are zero (the caller has raised #GP otherwise).
+    @inline(never) func setControlStatus(_ value: UInt32) {
+        let changed = state.mxcsr ^ value
+        state.mxcsr = value
+        if changed & Self.rounding != 0 {
+            clinux_set_rounding(Int32(truncatingIfNeeded: value >> 13))
+        }
+        if clinux_float_exceptions() != 0 { clinux_clear_float_exceptions() }
+    }
+
+    /// Makes the calling thread's environment the guest's: at the start of a processor's thread, and
+    /// after its state was replaced.
+    @inline(never) func enterFloatEnvironment() {
+        clinux_clear_float_exceptions()
+        clinux_set_rounding(Int32(truncatingIfNeeded: state.mxcsr >> 13))
+    }
+
+    /// Runs `body` without trace in the sticky flags.
+    @inline(never) func withoutFloatFlags(_ body: () -> Void) {
+        state.mxcsr = controlStatus
+        body()
+        clinux_clear_float_exceptions()
+    }
+
+    // MARK: Slow path
+
+    /// Runs `op`'s handler under an MXCSR that unmasks exceptions, flushes results or ignores
+    /// denormals: operands are flushed before, the host's flags looked at behind it. An unmasked
+    /// exception leaves the destination as it was and is raised.
+    @inline(never) func floatSlowly(_ op: Op, _ shape: FloatShape) -> UInt {
+        let control = controlStatus
+        let before = Destination(
+            vector: vector(shape.contains(.toGeneral) ? 16 : op.reg), general: get64(op.reg & 127),
+            flags: flags)
+        let source = vector(shape.contains(.fromGeneral) ? 16 : op.rm)
+        var raised = UInt32(0)
+        state.mxcsr = Self.masks | control & Self.rounding
+        clinux_clear_float_exceptions()
+        if !shape.contains(.fromGeneral) {
+            let other = shape.contains(.readsDestination) ? before.vector : source
+            if control & Self.denormalsAreZero != 0 {
+                setVector(op.rm, shape.flushed(source))
+                if shape.contains(.readsDestination), op.reg != op.rm {
+                    setVector(op.reg, shape.flushed(before.vector))
+                }
+            } else if shape.contains(.signalsDenormal), shape.signals(other, source) {
+                raised |= 2
+            }
+        }
+        let next = op.handler(address, op.address)
+        raised |= UInt32(truncatingIfNeeded: clinux_float_exceptions()) | state.mxcsr & Self.sticky
+        clinux_clear_float_exceptions()
+        if !shape.contains(.fromGeneral), op.rm != op.reg || shape.contains(.toGeneral) {
+            setVector(op.rm, source)
+        }
+        if shape.contains(.canUnderflow) { raised |= flushTiny(op, shape, control) }
+        state.mxcsr = control | raised
+        let unmasked = raised & ~(control >> 7) & Self.sticky
+        guard unmasked != 0 else { return next }
+        // Invalid, denormal and divide are found before there is a result to round.
+        if unmasked & 7 != 0 { state.mxcsr = control | raised & 7 }
+        if shape.contains(.toGeneral) {
+            set64(op.reg & 127, before.general)
+        } else {
+            setVector(op.reg, before.vector)
+        }
+        flags = before.flags
+        return raise(op, state.cr4 & 0x400 != 0 ? .simd : .invalidOpcode)
+    }
+
+    private struct Destination {
+        var vector: Vector
+        var general: UInt64
+        var flags: Flags
+    }
+
+    /// Denormal results: flushed if MXCSR says so and underflow is masked, signalled if it is not.
+    private func flushTiny(_ op: Op, _ shape: FloatShape, _ control: UInt32) -> UInt32 {
+        let result = vector(op.reg)
+        let form = shape.ofResult
+        guard form.hasDenormal(result) else { return 0 }
+        if control & 0x800 == 0 { return 0x10 }
+        guard control & Self.flushToZero != 0 else { return 0 }
+        setVector(op.reg, form.flushed(result))
+        return 0x30
+    }
+}
+
+/// What the slow path must know of a floating-point instruction.
+struct FloatShape: OptionSet {
+    let rawValue: UInt16
+
+    /// Operands are doubles, else singles.
+    static let doubles = FloatShape(rawValue: 1)
+    /// All lanes, else the lowest.
+    static let packed = FloatShape(rawValue: 2)
+    static let readsDestination = FloatShape(rawValue: 4)
+    /// A denormal operand is an exception.
+    static let signalsDenormal = FloatShape(rawValue: 8)
+    static let canUnderflow = FloatShape(rawValue: 16)
+    /// The destination is a general register.
+    static let toGeneral = FloatShape(rawValue: 32)
+    /// The source is no vector, or not of floating point.
+    static let fromGeneral = FloatShape(rawValue: 64)
+    /// Results are of the other format than operands.
+    static let converts = FloatShape(rawValue: 128)
+    /// Of the singles only two are operands.
+    static let widens = FloatShape(rawValue: 256)
+
+    static var arithmetic: FloatShape { [.readsDestination, .signalsDenormal, .canUnderflow] }
+
+    /// The lanes of the result.
+    var ofResult: FloatShape {
+        contains(.converts) ? FloatShape(rawValue: rawValue ^ 1) : self
+    }
+
+    /// Lanes of the operands.
+    private var lanes: Int {
+        if !contains(.packed) { return 1 }
+        return contains(.doubles) || contains(.widens) ? 2 : 4
+    }
+
+    /// Lane `index` without its sign, as a double's bits or a single's.
+    private func magnitude(_ value: Vector, _ index: Int) -> UInt64 {
+        if contains(.doubles) { return value[index] & 0x7fff_ffff_ffff_ffff }
+        return UInt64(Vectors.cast(value, Longs.self)[index] & 0x7fff_ffff)
+    }
+    private var infinity: UInt64 { contains(.doubles) ? 0x7ff0_0000_0000_0000 : 0x7f80_0000 }
+    private var leastNormal: UInt64 { contains(.doubles) ? 0x0010_0000_0000_0000 : 0x0080_0000 }
+
+    private func isDenormal(_ value: Vector, _ index: Int) -> Bool {
+        let bits = magnitude(value, index)
+        return bits != 0 && bits < leastNormal
+    }
+
+    /// Whether an operation on `a` and `b` finds a denormal operand in a lane where nothing worse is.
+    func signals(_ a: Vector, _ b: Vector) -> Bool {
+        for index in 0..<lanes where isDenormal(a, index) || isDenormal(b, index) {
+            if magnitude(a, index) <= infinity && magnitude(b, index) <= infinity { return true }
+        }
+        return false
+    }
+
+    func hasDenormal(_ value: Vector) -> Bool {
+        for index in 0..<lanes where isDenormal(value, index) { return true }
+        return false
+    }
+
+    /// Denormals replaced by zeros of their signs.
+    func flushed(_ value: Vector) -> Vector {
+        var words: Longs = Vectors.cast(value)
+        var result = value
+        for index in 0..<lanes where isDenormal(value, index) {
+            result[index & 1] &= 0x8000_0000_0000_0000
+            words[index] &= 0x8000_0000
+        }
+        return contains(.doubles) ? result : Vectors.cast(words)
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import Agent
+import Linux
+import Testing
+
+@testable import Client
+
+/// The guest's side of a channel, played by the test.
+private final class FakeAgent {
+    let socket: FileDescriptor
+    private var decoder = FrameDecoder(payloadLimit: AgentProtocol.requestLimit)
+
+    init(_ socket: consuming FileDescriptor) { self.socket = socket }
+
+    func send(_ frames: Frame...) throws {
+        for frame in frames {
+            var rest = try frame.encoded()[...]
+            while !rest.isEmpty {
+                rest = rest.dropFirst(try UnixSocket.send(rest, to: socket.rawValue))
+            }
+        }
+    }
+
+    /// All frames that have come.
+    func received() throws -> [Frame] {
+        var frames: [Frame] = []
+        while decoder.fill({ bytes, start in socket.read(into: &bytes, from: start) }) > 0 {
+            while let frame = try decoder.next() { frames.append(frame) }
+        }
+        return frames
+    }
+}
+
+@Suite struct ExecutionTests {
+    private let agent: FakeAgent
+    private let channel: AgentChannel
+    private let request: ExecRequest
+
+    init() throws {
+        let pair = try UnixSocket.Pair()
+        agent = FakeAgent(try pair.far.duplicate())
+        channel = AgentChannel(try pair.near.duplicate())
+        request = try Command(["cat"]).request(wantsInput: true)
+    }
+
+    /// Serves the channel until `execution` has something to tell.
+    private func next(_ execution: Execution) throws -> Execution.Event? {
+        for _ in 0..<100 {
+            if let event = try execution.next() { return event }
+            var set = PollSet()
+            execution.register(in: &set, wantsOutput: true)
+            set.wait(milliseconds: 10)
+            execution.serve(set)
+        }
+        return nil
+    }
+
+    @Test func `A command is asked for after greeting and clock`() throws {
+        _ = try Execution(request, on: channel, clock: 5)
+        #expect(
+            try agent.received() == [
+                .hello(version: AgentProtocol.version), .setClock(nanoseconds: 5),
+                .execute(request),
+            ])
+    }
+
+    @Test func `What the agent says comes in its order`() throws {
+        let execution = try Execution(request, on: channel)
+        try agent.send(
+            .hello(version: 1), .output([1, 2]), .errorOutput([3]), .output([4]),
+            .ended(.exited(7)))
+
+        guard case .output([1, 2]) = try next(execution) else { return Issue.record("output") }
+        guard case .errorOutput([3]) = try next(execution) else { return Issue.record("error") }
+        guard case .output([4]) = try next(execution) else { return Issue.record("output") }
+        guard case .ended(.exited(7)) = try next(execution) else { return Issue.record("end") }
+        #expect(execution.inputRoom == 0)
+    }
+
+    struct Ending: CustomTestStringConvertible, Sendable {
+        let end: CommandEnd
+        let status: Int32
+        var testDescription: String { "\(end)" }
+    }
+
+    static let endings = [
+        Ending(end: .exited(0), status: 0),
+        Ending(end: .exited(255), status: 255),
+        Ending(end: .killed(signal: 9), status: 137),
+        Ending(end: .notStarted(StartFailure(step: .execute, errno: 2)), status: 127),
+        Ending(end: .notStarted(StartFailure(step: .execute, errno: 13)), status: 126),
+        Ending(end: .notStarted(StartFailure(step: .directory, errno: 2)), status: 126),
+    ]
+
+    @Test(arguments: endings)
+    func `An end has the status that a shell would show`(_ ending: Ending) {
+        #expect(CommandEnding(ending.end, of: request).status == ending.status)
+    }
+
+    @Test func `Input stays within the window and what the agent gives back`() throws {
+        let execution = try Execution(request, on: channel)
+        _ = try agent.received()
+        var sent = 0
+        while execution.inputRoom > 0 {
+            let part = [UInt8](repeating: 7, count: execution.inputRoom)
+            try execution.send(input: part[...])
+            sent += part.count
+            _ = try agent.received()
+        }
+        #expect(sent == AgentProtocol.inputWindow)
+
+        try agent.send(.hello(version: 1), .inputCredit(1000))
+        #expect(try next(execution) == nil)
+        #expect(execution.inputRoom == 1000)
+    }
+
+    static let violations: [[Frame]] = [
+        [.output([1])],
+        [.hello(version: 0)],
+        [.hello(version: 1), .execute(ExecRequest(["x"]))],
+        [.hello(version: 1), .inputCredit(1)],
+        [.hello(version: 1), .hello(version: 1)],
+        [.hello(version: 1), .refused(Refusal(.busy))],
+        [.hello(version: 1), .refused(Refusal(.malformed, detail: 16))],
+        [.hello(version: 1), .refused(Refusal(.outOfTurn, detail: 16))],
+    ]
+
+    @Test(arguments: violations)
+    func `An agent that breaks the protocol is given up`(_ frames: [Frame]) throws {
+        let execution = try Execution(request, on: channel)
+        for frame in frames { try agent.send(frame) }
+        let error = #expect(throws: ClientError.self) { try next(execution) }
+        #expect(error?.kind == .agent)
+    }
+
+    @Test func `An agent that goes away before the end is an error`() throws {
+        let pair = try UnixSocket.Pair()
+        let execution: Execution
+        do {
+            let channel = AgentChannel(try pair.near.duplicate())
+            execution = try Execution(request, on: channel)
+        }
+        UnixSocket.shutdown(pair.far.rawValue, .writing)
+        let error = #expect(throws: ClientError.self) { try next(execution) }
+        #expect(error?.kind == .machineEnded)
+    }
+
+    @Test(arguments: [[""], ["a\0b"], []])
+    func `A command that no guest could take is refused before it is sent`(_ words: [String]) {
+        let error = #expect(throws: ClientError.self) {
+            try Command(words).request(wantsInput: false)
+        }
+        #expect(error?.kind == .badConfiguration)
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Control
+
+@Suite struct QuantityTests {
+    @Test(
+        arguments: [
+            ("128", 128), ("128M", 128), ("128m", 128), ("128MiB", 128), ("6G", 6144),
+            ("6gib", 6144),
+            ("64G", 65536), ("32", 32), ("0128", 128),
+        ] as [(String, UInt64)])
+    func `An amount of memory is read`(_ text: String, _ size: UInt64) throws {
+        #expect(try MemorySize(text).mebibytes == size)
+    }
+
+    @Test(arguments: [
+        "", "M", "G", "128K", "128MB", "1.5G", "-1", "+128", " 128", "128 M", "0x80", "128MM",
+        "١٢٨",
+    ])
+    func `What is no amount of memory is refused with a form that is`(_ text: String) {
+        let error = #expect(throws: QuantityError.self) { try MemorySize(text) }
+        #expect(error?.description.contains("write 128M") == true)
+    }
+
+    @Test(arguments: ["0", "31", "65G", "65537", "18446744073709551615G", "99999999999999999999"])
+    func `An amount that no machine has is refused with the range`(_ text: String) {
+        let error = #expect(throws: QuantityError.self) { try MemorySize(text) }
+        #expect(error?.description.contains("from 32M to 64G") == true)
+    }
+
+    @Test(
+        arguments: [
+            ("10", 10_000_000_000), ("10s", 10_000_000_000), ("500ms", 500_000_000),
+            ("1.5m", 90_000_000_000), ("2h", 7_200_000_000_000), ("0.000000001", 1),
+            ("8784h", 31_622_400_000_000_000),
+        ] as [(String, UInt64)])
+    func `A length of time is read`(_ text: String, _ nanoseconds: UInt64) throws {
+        #expect(try TimeSpan(text).nanoseconds == nanoseconds)
+    }
+
+    @Test(arguments: [
+        "", "s", "1.", ".5", "1.2.3", "-1s", "1d", "1 s", "10S", "1e3", "0.0000000001",
+        "999999999999s", "1.5ms.",
+    ])
+    func `What is no length of time is refused with a form that is`(_ text: String) {
+        let error = #expect(throws: QuantityError.self) { try TimeSpan(text) }
+        #expect(error?.description.contains("write 500ms") == true)
+    }
+
+    @Test(arguments: ["0", "0s", "0.0", "8785h", "99999999999"])
+    func `A length of time without use is refused with the range`(_ text: String) {
+        let error = #expect(throws: QuantityError.self) { try TimeSpan(text) }
+        #expect(error?.description.contains("at most a year") == true)
+    }
+}
+
+@Suite struct MonitorArgumentsTests {
+    @Test func `Firecracker's flags are taken`() throws {
+        let arguments = try MonitorArguments([
+            "--no-api", "--config-file", "/c.json", "--id", "a-1", "--boot-timer", "--engine",
+            "soft",
+        ])
+        #expect(arguments.request == .run)
+        #expect(arguments.configPath == "/c.json")
+        #expect(arguments.identifier == "a-1")
+        #expect(arguments.bootTimer)
+        #expect(arguments.engine == .soft)
+    }
+
+    @Test(
+        arguments: [
+            (["--help"], .help), (["-h"], .help), (["--version"], .version),
+            (["--no-api", "--version"], .version),
+        ] as [([String], MonitorArguments.Request)])
+    func `Help and version need nothing else`(
+        _ words: [String], _ request: MonitorArguments.Request
+    ) throws {
+        #expect(try MonitorArguments(words).request == request)
+    }
+
+    @Test(
+        arguments: [
+            ([], "The API socket is not supported by this version."),
+            (["--no-api"], "Argument '--no-api' requires '--config-file'."),
+            (["--frob"], "Found argument '--frob' which wasn't expected"),
+            (["file"], "Found argument 'file' which wasn't expected"),
+            (["--config-file"], "The argument '--config-file' requires a value"),
+            (["--config-file", "--no-api"], "The argument '--config-file' requires a value"),
+            (["--no-api", "--no-api"], "The argument '--no-api' was provided more than once."),
+            (["--api-sock", "/s"], "The argument '--api-sock' is not supported by this version."),
+            (["--id", "a_b"], "Invalid instance ID 'a_b'"),
+            (["--id", String(repeating: "a", count: 65)], "Invalid instance ID"),
+            (["--engine", "tcg"], "The engine 'tcg' is not known"),
+        ] as [([String], String)])
+    func `A wrong command line is refused with the reason`(_ words: [String], _ message: String) {
+        let failure = #expect(throws: MonitorArguments.Failure.self) { try MonitorArguments(words) }
+        #expect(failure?.description.hasPrefix(message) == true)
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Support
+import Testing
+
+@testable import Devices
+
+@Suite struct ConformanceTests {
+    @Test(arguments: VirtioConformance<Entropy>.cases)
+    func `Entropy conforms`(_ rule: VirtioConformance<Entropy>.Case) throws {
+        #expect(try rule.check { Entropy() } == [])
+    }
+
+    @Test(arguments: VirtioConformance<Vsock>.cases)
+    func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
+        #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
+    }
+}

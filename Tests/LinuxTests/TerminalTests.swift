@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Testing
+
+@testable import Linux
+
+@Suite(.serialized) struct TerminalTests {
+    /// Both ends of a pseudo-terminal: whoever types, and where it is typed to.
+    private struct Pair: ~Copyable {
+        let master: FileDescriptor
+        let slave: FileDescriptor
+
+        init() throws {
+            let raw = posix_openpt(O_RDWR | O_NOCTTY)
+            try Errno.check(raw)
+            master = FileDescriptor(adopting: raw)
+            try Errno.check(grantpt(raw))
+            try Errno.check(unlockpt(raw))
+            slave = try FileDescriptor.open(
+                unsafe String(cString: ptsname(raw)), flags: O_RDWR | O_NOCTTY)
+        }
+
+        /// Whether typed characters are echoed, gathered to lines, and make signals.
+        var isCooked: Bool {
+            var mode = termios()
+            unsafe tcgetattr(slave.rawValue, &mode)
+            let all = tcflag_t(ECHO | ICANON | ISIG)
+            return mode.c_lflag & all == all
+        }
+    }
+
+    @Test func `A raw terminal is cooked again when its owner lets go`() throws {
+        let pair = try Pair()
+        let before = pair.isCooked
+        let during: Bool
+        do {
+            let raw = try RawTerminal(pair.slave.rawValue)
+            during = pair.isCooked
+            _ = consume raw
+        }
+        let after = pair.isCooked
+        #expect(before && !during && after)
+    }
+
+    @Test func `What is no terminal cannot be made raw`() throws {
+        let file = try FileDescriptor.open("/dev/null")
+        #expect(!Terminal.isTerminal(file.rawValue))
+        #expect(Terminal.size(of: file.rawValue) == nil)
+        #expect(throws: Errno(rawValue: ENOTTY)) { _ = try RawTerminal(file.rawValue) }
+    }
+
+    @Test func `A terminal tells its size`() throws {
+        let pair = try Pair()
+        var size = winsize(ws_row: 33, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0)
+        let request = UInt(TIOCSWINSZ)
+        let result = unsafe ioctl(pair.master.rawValue, request, &size)
+        #expect(result == 0)
+        let told = Terminal.size(of: pair.slave.rawValue)
+        #expect(told?.rows == 33)
+        #expect(told?.columns == 99)
+    }
+
+    /// A process that makes its terminal raw and then ends in its own bad way must leave it cooked:
+    /// it says itself whether it had been raw, and another looks at it afterwards.
+    @Test(arguments: [SIGKILL, SIGSEGV, SIGILL, SIGABRT])
+    func `A terminal is cooked again after its owner's sudden end`(_ number: CInt) async throws {
+        let pair = try Pair()
+        let path = unsafe String(cString: ptsname(pair.master.rawValue))
+        await #expect(processExitsWith: .signal(number)) { [path, number] in
+            let slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
+            let raw = try RawTerminal(slave.rawValue)
+            _ = kill(getpid(), number)
+            _ = consume raw
+        }
+        let deadline = Clock.monotonic + 5_000_000_000
+        while !pair.isCooked, Clock.monotonic < deadline { usleep(10_000) }
+        let isCooked = pair.isCooked
+        #expect(isCooked)
+    }
+}

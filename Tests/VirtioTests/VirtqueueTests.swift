@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+import Support
+import Testing
+
+@testable import Virtio
+
+/// A queue of four entries over real memory, and the driver that feeds it.
+final class QueueBench {
+    static let ring: UInt64 = 0x1_0000
+    static let buffer: UInt64 = 0x20_0000
+
+    let memory: GuestMemory
+    var driver: DriverRing
+    var queue: Virtqueue
+
+    init(size: UInt16 = 4, features: FeatureSet = .queue) throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        self.memory = memory
+        let driver = DriverRing(memory: memory, size: size, base: Self.ring)
+        self.driver = driver
+        queue = try Virtqueue(driver.state, limit: size, features: features, memory: memory)
+    }
+
+    func takeInterrupt() -> Bool { queue.takeInterrupt() }
+    var inFlight: Int { queue.inFlight }
+
+    struct NothingAvailable: Error {}
+
+    /// The next chain, which must be there.
+    func take() throws -> DescriptorChain {
+        guard let chain = try queue.next() else { throw NothingAvailable() }
+        return chain
+    }
+
+    /// Heads of all chains that are available, completed with `written` bytes each.
+    func serveAll(written: Int = 0) throws(VirtqueueError) -> [UInt16] {
+        var heads: [UInt16] = []
+        while let chain = try queue.next() {
+            heads.append(chain.head)
+            queue.complete(chain, written: written)
+        }
+        return heads
+    }
+}
+
+@Suite struct VirtqueueTests {
+    static let buffer = QueueBench.buffer
+
+    @Test func `A chain shows its readable and its writable part`() throws {
+        let bench = try QueueBench()
+        try bench.memory.write([1, 2, 3, 4], at: GuestAddress(Self.buffer))
+        bench.driver.publish([
+            .readable(Self.buffer, 2), .readable(Self.buffer + 2, 2),
+            .writable(Self.buffer + 0x1000, 8),
+        ])
+
+        let chain = try bench.take()
+        #expect(chain.readable.load(UInt32.self) == 0x0403_0201)
+        #expect(chain.readable.load(UInt32.self, at: 1) == nil)
+        #expect(chain.writable.byteCount == 8)
+        let stored = chain.writable.store(UInt64(7))
+        #expect(stored)
+        bench.queue.complete(chain, written: 8)
+
+        #expect(bench.driver.takeUsed() == [UsedElement(id: 0, length: 8)])
+        #expect(try bench.memory.load(UInt64.self, at: GuestAddress(Self.buffer + 0x1000)) == 7)
+        #expect(bench.inFlight == 0)
+    }
+
+    @Test func `An indirect table counts as the chain it holds`() throws {
+        let bench = try QueueBench()
+        let table = GuestAddress(0x30_0000)
+        for index in 0..<4 as Range<UInt16> {
+            var entry = Descriptor(address: Self.buffer + UInt64(index) * 64, length: 64)
+            if index < 3 {
+                entry.flags = Descriptor.hasNext
+                entry.next = index + 1
+            }
+            try bench.memory.store(entry, at: table &+ UInt64(index) * 16)
+        }
+        // Behind an ordinary descriptor it still fits, one entry shorter.
+        bench.driver.publish(
+            head: bench.driver.link([
+                Descriptor(address: table.rawValue, length: 64, flags: Descriptor.isIndirect)
+            ]))
+
+        let chain = try bench.take()
+        #expect(chain.readable.byteCount == 256)
+        bench.queue.complete(chain, written: 0)
+    }
+
+    @Test func `An indirect table's own writable flag means nothing`() throws {
+        let bench = try QueueBench()
+        let table = GuestAddress(0x30_0000)
+        try bench.memory.store(Descriptor(address: Self.buffer, length: 5), at: table)
+        bench.driver.publish(
+            head: bench.driver.link([
+                Descriptor(
+                    address: table.rawValue, length: 16,
+                    flags: Descriptor.isIndirect | Descriptor.isWritable)
+            ]))
+
+        let chain = try bench.take()
+        #expect(chain.readable.byteCount == 5)
+        #expect(chain.writable.count == 0)
+        bench.queue.complete(chain, written: 0)
+    }
+
+    @Test func `A chain put back comes again`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        bench.driver.publish([.readable(Self.buffer, 2)])
+
+        bench.queue.putBack(try bench.take())
+
+        #expect(bench.inFlight == 0)
+        #expect(try bench.serveAll() == [0, 1])
+    }
+
+    @Test func `Chains are completed in any order`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        bench.driver.publish([.writable(Self.buffer, 2)])
+
+        let first = try bench.take()
+        let second = try bench.take()
+        bench.queue.complete(second, written: 2)
+        bench.queue.complete(first, written: 0)
+
+        #expect(
+            bench.driver.takeUsed() == [
+                UsedElement(id: 1, length: 2), UsedElement(id: 0, length: 0),
+            ])
+    }
+
+    @Test func `Indices wrap around`() throws {
+        let bench = try QueueBench()
+        for round in 0..<70_000 {
+            bench.driver.nextDescriptor = 0
+            bench.driver.publish([.readable(Self.buffer, 1)])
+            let heads = try bench.serveAll()
+            guard heads == [0], bench.driver.takeUsed().count == 1 else {
+                Issue.record("round \(round)")
+                return
+            }
+        }
+        let position = bench.queue.position
+        #expect(position.nextAvailable == UInt16(70_000 % 65_536))
+    }
+
+    @Test func `A descriptor is read once`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 16)])
+
+        let chain = try bench.take()
+        bench.driver.setDescriptor(0, Descriptor(address: .max, length: .max, flags: 2))
+
+        #expect(chain.readable.byteCount == 16)
+        #expect(chain.readable.load(UInt8.self, at: 15) == 0)
+        bench.queue.complete(chain, written: 0)
+    }
+
+    // MARK: Interrupts
+
+    @Test func `Without event index the driver's flag silences`() throws {
+        let bench = try QueueBench(features: .version1)
+        #expect(!bench.takeInterrupt())
+
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        _ = try bench.serveAll()
+        #expect(bench.takeInterrupt())
+        #expect(!bench.takeInterrupt())
+
+        // Only bit 0 counts.
+        bench.driver.setAvailableFlags(0xfffe)
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        _ = try bench.serveAll()
+        #expect(bench.takeInterrupt())
+
+        bench.driver.setAvailableFlags(1)
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        _ = try bench.serveAll()
+        #expect(!bench.takeInterrupt())
+    }
+
+    @Test(arguments: [
+        (event: 0, expected: true), (event: 1, expected: true), (event: 2, expected: true),
+        (event: 3, expected: false), (event: 0x7fff, expected: false),
+        (event: 0xffff, expected: false),
+    ] as [(UInt16, Bool)])
+    func `With event index the driver hears when its index is passed`(
+        event: UInt16, expected: Bool
+    ) throws {
+        let bench = try QueueBench()
+        bench.driver.setUsedEvent(event)
+        for _ in 0..<3 { bench.driver.publish([.readable(Self.buffer, 1)]) }
+
+        _ = try bench.serveAll()
+
+        #expect(bench.takeInterrupt() == expected)
+    }
+
+    @Test func `An empty queue asks to hear of the next chain`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 1)])
+        bench.driver.publish([.readable(Self.buffer, 1)])
+
+        _ = try bench.serveAll()
+
+        #expect(bench.driver.availableEvent == 2)
+    }
+
+    // MARK: Set-up
+
+    struct SetUp: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let change: @Sendable (inout QueueState) -> Void
+        let error: VirtqueueError
+
+        init(
+            _ name: String, _ error: VirtqueueError,
+            _ change: @escaping @Sendable (inout QueueState) -> Void
+        ) {
+            testDescription = name
+            self.error = error
+            self.change = change
+        }
+    }
+
+    static let end = GuestMemory.minimum
+    static let setUps = [
+        SetUp("size 0", .size(0)) { $0.size = 0 },
+        SetUp("size 3", .size(3)) { $0.size = 3 },
+        SetUp("size above the limit", .size(16)) { $0.size = 16 },
+        SetUp("size 0x8000", .size(0x8000)) { $0.size = 0x8000 },
+        SetUp("descriptors misaligned", .ring(GuestAddress(0x1_0008))) {
+            $0.descriptors = GuestAddress(0x1_0008)
+        },
+        SetUp("available ring misaligned", .ring(GuestAddress(0x2_0001))) {
+            $0.available = GuestAddress(0x2_0001)
+        },
+        SetUp("used ring misaligned", .ring(GuestAddress(0x3_0002))) {
+            $0.used = GuestAddress(0x3_0002)
+        },
+        SetUp("descriptors past RAM", .ring(GuestAddress(end - 112))) {
+            $0.descriptors = GuestAddress(end - 112)
+        },
+        SetUp("available ring past RAM", .ring(GuestAddress(end - 20))) {
+            $0.available = GuestAddress(end - 20)
+        },
+        SetUp("used ring past RAM", .ring(GuestAddress(end - 68))) {
+            $0.used = GuestAddress(end - 68)
+        },
+        SetUp("descriptors in the device hole", .ring(GuestAddress(0xd000_0000))) {
+            $0.descriptors = GuestAddress(0xd000_0000)
+        },
+        SetUp("used ring at the end of the address space", .ring(GuestAddress(.max - 3))) {
+            $0.used = GuestAddress(.max - 3)
+        },
+    ]
+
+    @Test(arguments: setUps)
+    func `A ring set up wrongly is refused`(_ setUp: SetUp) throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        var state = DriverRing(memory: memory, size: 8, base: QueueBench.ring).state
+
+        setUp.change(&state)
+
+        #expect(throws: setUp.error) {
+            _ = try Virtqueue(state, limit: 8, features: .queue, memory: memory)
+        }
+    }
+
+    @Test func `Rings that end with RAM are accepted`() throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        var state = QueueState(size: 8)
+        state.descriptors = GuestAddress(Self.end - 128)
+        state.available = GuestAddress(Self.end - 22)
+        state.used = GuestAddress(Self.end - 72)
+
+        let queue = try Virtqueue(state, limit: 8, features: .queue, memory: memory)
+
+        let size = queue.size
+        #expect(size == 8)
+    }
+}
