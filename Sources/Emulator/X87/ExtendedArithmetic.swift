@@ -130,7 +130,6 @@ extension FloatContext {
         }
         if b.kind == .zero {
             if a.kind == .zero { return invalid() }
-            noteDenormals(a, b)
             note(X87Status.zeroDivide)
             return .infinity(negative: negative)
         }

@@ -120,8 +120,17 @@ struct FloatContext {
             roundedUp = result.up
             let wrapped =
                 exponent &+ (result.carried ? 1 : 0) &+ (large ? -24576 : 24576)
-            if wrapped >= 0x7fff { return .infinity(negative: negative) }
-            if wrapped <= 0 { return .zero(negative: negative) }
+            if wrapped >= 0x7fff {
+                // Only scaling comes here.
+                note(X87Status.precision)
+                roundedUp = true
+                return .infinity(negative: negative)
+            }
+            if wrapped <= 0 {
+                note(X87Status.precision)
+                roundedUp = false
+                return .zero(negative: negative)
+            }
             return Extended(
                 negative: negative, exponent: wrapped,
                 significand: result.carried ? Extended.integerBit : result.significand)

@@ -18,9 +18,20 @@ extension FloatContext {
         var nearest = FloatContext(control: control & 0xff | 0x300)
         let result = nearest.pack(
             negative: negative, exponent: value.exponent &+ 63 &+ Extended.bias &+ power,
-            value.significand)
+            value.significand, 1, unit: 1)
         note(nearest.flags)
         return result
+    }
+
+    /// As ``evaluate(_:_:_:power:)`` for functions that are linear near zero: tiny arguments go
+    /// through the C library as less tiny ones, lest it lose bits of denormals.
+    private mutating func evaluateLinear(
+        _ function: clinux_function, _ x: Unpacked, _ y: Unpacked, power: Int32 = 0
+    ) -> Extended {
+        let tiny = min(x.exponent &- Extended.bias &+ 100, 0)
+        var argument = x
+        argument.exponent &-= tiny
+        return evaluate(function, argument, y, power: power &+ tiny)
     }
 
     /// A multiple of π/4: 1 to 4.
@@ -56,7 +67,8 @@ extension FloatContext {
             case .cosine: CLINUX_COS
             case .tangent: CLINUX_TAN
             }
-        return evaluate(function, value.unpacked, value.unpacked)
+        if angle == .cosine { return evaluate(function, value.unpacked, value.unpacked) }
+        return evaluateLinear(function, value.unpacked, value.unpacked)
     }
 
     /// FPATAN: the angle of the point (x, y).
@@ -73,7 +85,14 @@ extension FloatContext {
                 ? piFourths(4, negative: negative) : .zero(negative: negative)
         }
         if x.kind == .zero { return piFourths(2, negative: negative) }
-        return evaluate(CLINUX_ATAN2, x.unpacked, y.unpacked)
+        // Only the ratio counts: x becomes 1 to 2. A tiny angle is the ratio.
+        var first = x.unpacked
+        var second = y.unpacked
+        let ratio = second.exponent &- first.exponent
+        first.exponent = Extended.bias
+        second.exponent = Extended.bias &+ max(min(ratio, 200), -100)
+        let tiny = x.isNegative ? 0 : min(ratio &+ 100, 0)
+        return evaluate(CLINUX_ATAN2, first, second, power: tiny)
     }
 
     /// F2XM1, for −1 to 1; beyond, where nothing is promised, the operand.
@@ -89,8 +108,11 @@ extension FloatContext {
                     significand: Extended.integerBit)
                 : x
         }
-        if x.exponent >= Extended.bias { return x }
-        return evaluate(CLINUX_EXP2M1, x.unpacked, x.unpacked)
+        if x.exponent >= Extended.bias {
+            note(X87Status.precision)
+            return x
+        }
+        return evaluateLinear(CLINUX_EXP2M1, x.unpacked, x.unpacked)
     }
 
     /// FYL2X: y · log2(x).
@@ -98,7 +120,6 @@ extension FloatContext {
         if let result = screen(y, x) { return result }
         if x.kind == .zero {
             if y.kind == .zero { return invalid() }
-            noteDenormals(y)
             if y.kind != .infinity { note(X87Status.zeroDivide) }
             return .infinity(negative: !y.isNegative)
         }
@@ -117,7 +138,7 @@ extension FloatContext {
         return product(CLINUX_LOG2, x, y)
     }
 
-    /// FYL2XP1: y · log2(x + 1), for x near zero.
+    /// FYL2XP1: y · log2(x + 1), for x near zero; −1 and less give the operand.
     mutating func logarithmPlusOne(y: Extended, x: Extended) -> Extended {
         if let result = screen(y, x) { return result }
         let negative = y.isNegative != x.isNegative
@@ -133,7 +154,11 @@ extension FloatContext {
         }
         noteDenormals(y, x)
         if x.kind == .zero || y.kind == .zero { return .zero(negative: negative) }
-        if x.isNegative && x.exponent >= Extended.bias { return invalid() }
+        if x.isNegative && x.exponent >= Extended.bias {
+            // No logarithm is promised here.
+            note(X87Status.precision)
+            return x
+        }
         return product(CLINUX_LOG2P1, x, y)
     }
 
@@ -144,7 +169,9 @@ extension FloatContext {
         var factor = y.unpacked
         let power = factor.exponent &- Extended.bias
         factor.exponent = Extended.bias
-        return evaluate(function, x.unpacked, factor, power: power)
+        return function == CLINUX_LOG2
+            ? evaluate(function, x.unpacked, factor, power: power)
+            : evaluateLinear(function, x.unpacked, factor, power: power)
     }
 }
 

@@ -36,12 +36,16 @@ extension X87Handlers {
         }
     }
 
-    /// A denormal in memory counts only beside a number.
+    /// A denormal in memory counts only beside a number other than a divisor of zero.
     @inline(__always) private static func memoryResult(
         _ context: inout FloatContext, _ kind: UInt16, _ top: Extended, _ other: Extended
     ) -> Extended {
-        if context.flags != 0 && !top.isNumber { context.flags = 0 }
-        return compute(&context, kind, top, other)
+        let found = context.flags
+        context.flags = 0
+        let result = compute(&context, kind, top, other)
+        let prior = X87Status.invalid | X87Status.zeroDivide
+        if top.isNumber && context.flags & prior == 0 { context.note(found) }
+        return result
     }
 
     static let arithmeticSingle: Handler = {

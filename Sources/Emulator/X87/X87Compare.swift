@@ -7,17 +7,19 @@ extension X87Handlers {
         _ cpu: Processor, _ other: Extended?, _ context: FloatContext, quiet: Bool, pops: UInt16
     ) {
         var order = FloatContext.Order.unordered
+        let completes: Bool
         if let other, !cpu.isEmptyX87(0) {
             var context = context
             let top = cpu.stack(0)
             if !top.isNumber { context.flags = 0 }
             order = context.compare(top, other, quiet: quiet)
-            guard cpu.settle(context) else { return }
+            completes = cpu.settle(context)
         } else {
-            guard cpu.stackFault(overflow: false) else { return }
+            completes = cpu.stackFault(overflow: false)
         }
         cpu.state.x87.status =
             cpu.state.x87.status & ~(X87Status.conditions & ~X87Status.c1) | order.rawValue
+        guard completes else { return }
         for _ in 0..<pops { cpu.popX87() }
     }
 
@@ -90,12 +92,13 @@ extension X87Handlers {
     ) -> UInt {
         waiting(processor, operation) { cpu, op in
             var order = FloatContext.Order.unordered
+            let completes: Bool
             if cpu.isEmptyX87(0) || cpu.isEmptyX87(op.rm) {
-                guard cpu.stackFault(overflow: false) else { return op.next }
+                completes = cpu.stackFault(overflow: false)
             } else {
                 var context = cpu.x87Context
                 order = context.compare(cpu.stack(0), cpu.stack(op.rm), quiet: quiet)
-                guard cpu.settle(context) else { return op.next }
+                completes = cpu.settle(context)
             }
             switch order {
             case .greater: cpu.flags = Flags(bits: 0)
@@ -103,7 +106,7 @@ extension X87Handlers {
             case .equal: cpu.flags = Flags(bits: 0x40)
             case .unordered: cpu.flags = Flags(bits: 0x45)
             }
-            if op.extra != 0 { cpu.popX87() }
+            if completes && op.extra != 0 { cpu.popX87() }
             return op.next
         }
     }

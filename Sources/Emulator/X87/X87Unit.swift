@@ -77,7 +77,8 @@ extension Processor {
             guard stackFault(overflow: true) else { return }
             value = .indefinite
         } else {
-            guard settle(context) else { return }
+            // A denormal is loaded even if it is not masked.
+            guard settle(context) || context.flags & X87Status.invalid == 0 else { return }
         }
         state.x87.top = physical(7)
         setStack(0, value)
