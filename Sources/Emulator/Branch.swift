@@ -37,13 +37,24 @@ extension Processor {
         return 0
     }
 
+    /// Makes the link. A block that lies in two pages is never linked to, as its second page may
+    /// be mapped elsewhere another time: it is looked up each time.
     @inline(never) private func makeLink(_ op: Op) -> UInt {
         let target = page &+ UInt64(bitPattern: Int64(op.displacement))
-        guard let block = vcpu.code.find(target, self, mayFlush: false), !block.straddles else {
+        let entry = JumpCacheEntry(table: state.jumpCache, linear: target)
+        if entry.matches(target, key: state.codeKey) {
+            let known = Block(operations: entry.block)
+            if known.straddles { return entry.block }
+        }
+        guard let block = vcpu.code.find(target, self, mayFlush: false) else {
             state.rip = target
             return 0
         }
-        op.immediate = Int64(truncatingIfNeeded: block.operations)
+        if block.straddles {
+            entry.set(target, key: state.codeKey, block: block.operations)
+        } else {
+            op.immediate = Int64(truncatingIfNeeded: block.operations)
+        }
         return block.operations
     }
 

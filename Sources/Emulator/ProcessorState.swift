@@ -36,6 +36,8 @@ struct ProcessorState {
     /// The next instruction runs before any interrupt or single-step trap (after MOV SS, STI).
     var inhibitInterrupts = false
     var pending = PendingException()
+    /// Data breakpoints that the instruction being stepped has hit, as in DR6.
+    var watchHits: UInt64 = 0
     var leaving = LeaveReason.none
 
     // MARK: Floating point and vectors

@@ -293,8 +293,15 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     /// Executes one instruction, with the traps that follow it; false: triple fault.
     func step() -> Bool {
+        let hits = cpu.instructionBreakpoints(at: cpu.state.rip)
+        if hits != 0 {
+            cpu.pendDebug(hits)
+            return cpu.deliver() != .shutdown
+        }
         let traps = cpu.state.systemFlags & 0x100 != 0
+        cpu.state.systemFlags &= ~0x1_0000
         cpu.state.inhibitInterrupts = false
+        cpu.state.watchHits = 0
         // The block is left at its end whatever it ends with: its room is used again.
         cpu.state.stopAt = 0
         cpu.page = cpu.state.rip & ~0xfff
@@ -303,12 +310,12 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         }
         runBlocks(block.operations)
         if cpu.state.pending.vector != 0xff { return cpu.deliver() != .shutdown }
-        if traps {
-            cpu.state.debug[6] |= 1 << 14
-            cpu.pend(.debug)
-            return cpu.deliver() != .shutdown
-        }
-        return true
+        // An instruction that has cleared TF (INT, SYSCALL) is not followed by the trap.
+        let stepped = traps && cpu.state.systemFlags & 0x100 != 0
+        let conditions = cpu.state.watchHits | (stepped ? Processor.debugStep : 0)
+        guard conditions != 0 else { return true }
+        cpu.pendDebug(conditions)
+        return cpu.deliver() != .shutdown
     }
 }
 
@@ -319,9 +326,9 @@ extension Processor {
         return unsafe Unmanaged<SoftVCPU>.fromOpaque(owner).takeUnretainedValue()
     }
 
-    /// One instruction at a time: a trap flag, or the shadow of MOV SS and STI.
+    /// One instruction at a time: a trap flag, breakpoints, or the shadow of MOV SS and STI.
     @inline(__always) var needsSteps: Bool {
-        state.inhibitInterrupts || state.systemFlags & 0x100 != 0
+        state.inhibitInterrupts || state.systemFlags & 0x100 != 0 || hasBreakpoints
     }
 
     func initialize() {

@@ -7,6 +7,7 @@
 
 #include "clinux_atomic.h"
 #include "clinux_float.h"
+#include "clinux_math.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"
 #include "clinux_system.h"
