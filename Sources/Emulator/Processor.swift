@@ -75,7 +75,7 @@
     @inline(__always) func vectorAddress(_ number: UInt8) -> UInt {
         // A key path's offset would be looked up at run time: this is a constant.
         let start = unsafe withUnsafeMutablePointer(to: &pointer.pointee.vectors) {
-            unsafe UInt(bitPattern: $0)
+            UInt(bitPattern: $0)
         }
         return start &+ UInt(number & 31) &* 16
     }

@@ -31,7 +31,7 @@ extension Processor {
 
     @inline(__always) private func registerAddress(_ number: Int) -> UInt {
         let start = unsafe withUnsafeMutablePointer(to: &state.x87.registers) {
-            unsafe UInt(bitPattern: $0)
+            UInt(bitPattern: $0)
         }
         return start &+ UInt(number & 7) &* 16
     }
