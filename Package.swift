@@ -22,6 +22,15 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
+/// As ``hot`` for the module whose functions nobody else inlines: they stay its own, so that each
+/// handler is one function.
+let closed: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(
+            ["-enforce-exclusivity=unchecked", "-num-threads", "2"],
+            .when(configuration: .release))
+    ]
+
 func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = hot)
     -> Target
 {
@@ -51,7 +60,7 @@ let package = Package(
         library("Bus", []),
         library("Hypervisor", ["Memory"]),
         library("Control", []),
-        library("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        library("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"], closed),
         library("Boot", ["Memory", "Hypervisor"]),
         library("Virtio", ["Memory", "Bus", "Linux"]),
         library("Devices", ["Virtio", "Bus", "Memory", "Linux"]),

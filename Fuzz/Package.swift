@@ -10,6 +10,7 @@ let counted: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Extern"),
+    .enableExperimentalFeature("Lifetimes"),
     .unsafeFlags([
         "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",
@@ -37,5 +38,13 @@ let package = Package(
         shelf("Hypervisor", ["Memory"]),
         shelf("Boot", ["Memory", "Hypervisor"]),
         fuzzer("Boot", ["Boot"]),
+        shelf("Bus", []),
+        shelf("Virtio", ["Memory", "Bus", "Linux"]),
+        shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
+        .target(
+            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
+            swiftSettings: counted),
+        fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

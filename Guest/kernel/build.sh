@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the guest kernel from Debian's linux-source-6.12, fragment.config and patches/.
+# compile.sh and common-headers.h only make it faster.
 #
 #   build.sh [--bzimage] [OUTPUT]
 #
@@ -54,7 +55,7 @@ fi
 readonly version=$(dpkg-query -W -f '${Version}' $package 2>/dev/null || stat -c %s $archive)
 readonly digest=$(
     cd "$here"
-    { echo "$package $version"; sha256sum build.sh fragment.config patches/*.patch; } |
+    { echo "$package $version"; sha256sum build.sh compile.sh common-headers.h fragment.config patches/*.patch; } |
         sha256sum | cut -d' ' -f1
 )
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/swiftlet/kernel/$digest
@@ -82,6 +83,7 @@ readonly work=$(mktemp -d "${TMPDIR:-/tmp}/swiftlet-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+export SWIFTLET_HEADERS=$work/common.h
 readonly log=$cache/build.log
 : >"$log"
 
@@ -110,9 +112,20 @@ apply_patches() {
 }
 
 run_make() {
-    nice -n 10 make -s -C "$work" -j "$(nproc)" \
+    nice -n 10 make -s -C "$work" -j "$(nproc)" CC="$here/compile.sh" \
         KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' KBUILD_BUILD_USER=swiftlet \
         KBUILD_BUILD_HOST=swiftlet KBUILD_BUILD_VERSION=1 LOCALVERSION= "$@"
+}
+
+# Compiles common-headers.h with the flags of an ordinary file, taken from its record.
+precompile_headers() {
+    local command
+    : >"$SWIFTLET_HEADERS"
+    run_make prepare && run_make kernel/range.o || return 1
+    command=$(sed -n 's/^savedcmd_[^:]*:= //p' "$work/kernel/.range.o.cmd" | cut -d';' -f1)
+    command=$(sed -E 's# -Wp,-MMD,[^ ]*##; s# -include [^ ]*##g; s# -D(__)?KBUILD_[A-Z]*=[^ ]*##g
+        s# -c -o .*##' <<<"$command")
+    (cd "$work" && eval "$command -x c-header -o $SWIFTLET_HEADERS.gch $here/common-headers.h")
 }
 
 # Kconfig drops a line whose dependencies are not met without a word: we do not.
@@ -137,6 +150,7 @@ step "unpacking $package $version" unpack
 step "patching" apply_patches
 step "configuring" run_make KCONFIG_ALLCONFIG="$here/fragment.config" allnoconfig
 step "checking the configuration" check_config
+step "compiling the common headers" precompile_headers
 step "building (some minutes)" run_make bzImage
 strip -o "$cache/vmlinux.part" "$work/vmlinux"
 nm -n "$work/vmlinux" >"$cache/System.map"

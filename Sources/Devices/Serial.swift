@@ -93,7 +93,7 @@ package final class Serial: BusDevice {
     // MARK: Bus
 
     package func read(offset: UInt64, size: Int) -> UInt64 {
-        guard size == 1 else { return (1 << (UInt64(min(size, 7)) * 8)) - 1 }
+        guard size == 1 else { return size >= 8 ? .max : (1 << (UInt64(size) * 8)) - 1 }
         let (value, edge, hasRoom) = shared.withLock { shared -> (UInt8, Bool, Bool) in
             let value = shared.uart.read(UInt8(truncatingIfNeeded: offset & 7))
             guard offset == 0 else { return (value, shared.uart.takeEdge(), false) }

@@ -15,17 +15,16 @@ enum AddressStep {
         return op.next
     }
 
-    private static let plain32: Handler = { processor, operation in
-        let cpu = Processor(processor)
-        let op = Op(operation)
-        cpu.set64(Register.address, cpu.effectiveAddress(op) & 0xffff_ffff)
-        return op.next
-    }
+    private static let plain32: Handler = { compute($0, $1, mask: 0xffff_ffff) }
+    private static let plain16: Handler = { compute($0, $1, mask: 0xffff) }
 
-    private static let plain16: Handler = { processor, operation in
+    /// Offset and segment base; linear addresses wrap at 4 GiB, as they do in all such modes.
+    @inline(__always)
+    private static func compute(_ processor: UInt, _ operation: UInt, mask: UInt64) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        cpu.set64(Register.address, cpu.effectiveAddress(op) & 0xffff)
+        cpu.set64(
+            Register.address, (cpu.offset(op) & mask &+ cpu.get64(op.segment)) & 0xffff_ffff)
         return op.next
     }
 
@@ -37,7 +36,7 @@ enum AddressStep {
     private static func check(_ processor: UInt, _ operation: UInt, mask: UInt64) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        let offset = cpu.effectiveAddress(op) & mask
+        let offset = cpu.offset(op) & mask
         let number = Int(op.extra)
         let segment = cpu.state.segments[number]
         let expandsDown = segment.attributes & 0x1c == 0x14
@@ -48,7 +47,15 @@ enum AddressStep {
         guard inside, usable else {
             return cpu.raise(op, number == 2 ? .stack : .generalProtection)
         }
-        cpu.set64(Register.address, offset)
+        cpu.set64(Register.address, (offset &+ cpu.get64(op.segment)) & 0xffff_ffff)
         return op.next
+    }
+}
+
+extension Processor {
+    /// The offset of a memory operand, without its segment's base.
+    @inline(__always) fileprivate func offset(_ op: Op) -> UInt64 {
+        let index: UInt64 = get(op.index) &<< UInt64(op.scale & 3)
+        return get64(op.base) &+ index &+ UInt64(bitPattern: Int64(op.displacement))
     }
 }

@@ -196,10 +196,7 @@ extension Decoder {
         case 0x8d:
             try modRM()
             guard isMemory else { throw .invalidOpcode }
-            // The offset alone: no segment base, no limit.
-            segmentOverride = nil
-            finishOperand(checked: false)
-            operand.segment = Register.zero
+            finishOffset()
             emit(MoveHandlers.address[self.size], reg: Register.general(reg))
         case 0x8f:
             try modRM()

@@ -106,7 +106,7 @@ struct Decoder {
         return is64 || mode.has(CodeMode.default32) ? (operandOverride ? 1 : 2) : (operandOverride ? 2 : 1)
     }
     /// As ``size`` for instructions whose size in 64-bit mode is 64 or 16 bits (stack, near branches).
-    var stackSize: Int { is64 ? (operandOverride ? 1 : 3) : size }
+    var stackSize: Int { is64 ? (operandOverride && !rexW ? 1 : 3) : size }
 
     /// 1, 2 or 3 for addresses of 16, 32 or 64 bits.
     var addressSize: Int {
@@ -206,14 +206,23 @@ struct Decoder {
 
     /// Completes the memory operand once all bytes have been read: the segment, RIP-relative
     /// addresses, and a step of its own for addresses that are not 64 bits wide.
-    mutating func finishOperand(checked: Bool = true) {
+    mutating func finishOperand() {
         guard isMemory else { return }
-        finishOperand(defaultSegment: defaultSegment, checked: checked)
+        finishOperand(defaultSegment: defaultSegment)
         defaultSegment = 3
     }
 
+    /// Prepares the operand of LEA: the offset alone, with neither base nor limit.
+    mutating func finishOffset() {
+        guard !is64 || addressSize == 2 else {
+            segmentOverride = nil
+            return finishOperand()
+        }
+        emitAddressStep(base: Register.zero, number: 0, checked: false)
+    }
+
     /// As ``finishOperand()`` for operands without ModRM, whose fields the caller has set.
-    mutating func finishOperand(defaultSegment: Int, checked: Bool = true) {
+    mutating func finishOperand(defaultSegment: Int) {
         let segment = segmentOverride ?? defaultSegment
         if ripRelative {
             // Relative to the page, where the block knows it is; the instruction's end is added.
@@ -222,27 +231,28 @@ struct Decoder {
                 &+ Int32(truncatingIfNeeded: output.offset &+ position)
             ripRelative = false
         }
-        if is64 {
-            operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
-            guard addressSize == 2 else { return }
-            emitAddressStep(segment: 0, checked: false)
-            operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
-        } else {
-            emitAddressStep(segment: segment, checked: checked && !mode.has(CodeMode.flat))
-            operand.segment = Register.base(of: segment)
+        guard is64 else {
+            return emitAddressStep(
+                base: Register.base(of: segment), number: segment,
+                checked: !mode.has(CodeMode.flat))
         }
+        if addressSize == 2 {
+            emitAddressStep(base: Register.zero, number: 0, checked: false)
+        }
+        operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
     }
 
-    /// Emits a step that leaves the truncated offset in ``Register/address``, with limit checks
-    /// where segments are not flat, and makes the operand refer to it.
-    private mutating func emitAddressStep(segment: Int, checked: Bool) {
+    /// Emits a step that leaves the address in ``Register/address``, with limit checks where
+    /// segments are not flat, and makes the operand refer to it.
+    private mutating func emitAddressStep(base: UInt8, number: Int, checked: Bool) {
         var step = operand
-        step.segment = Register.zero
-        step.extra = UInt16(segment)
+        step.segment = base
+        step.extra = UInt16(number)
         step.handler = AddressStep.handler(size: addressSize, checked: checked)
         output.append(step)
         operand.base = Register.address
         operand.index = Register.zero
+        operand.segment = Register.zero
         operand.scale = 0
         operand.displacement = 0
     }

@@ -71,10 +71,14 @@
         unsafe UnsafeMutableRawPointer(bitPattern: vectorAddress(number)).unsafelyUnwrapped
             .storeBytes(of: value, as: SIMD2<UInt64>.self)
     }
-    @inline(__always) private func vectorAddress(_ number: UInt8) -> UInt {
-        address &+ Self.vectorOffset &+ UInt(number & 31) &* 16
+    /// Where the 16 bytes of vector register `number` lie.
+    @inline(__always) func vectorAddress(_ number: UInt8) -> UInt {
+        // A key path's offset would be looked up at run time: this is a constant.
+        let start = unsafe withUnsafeMutablePointer(to: &pointer.pointee.vectors) {
+            UInt(bitPattern: $0)
+        }
+        return start &+ UInt(number & 31) &* 16
     }
-    private static let vectorOffset = UInt(MemoryLayout<ProcessorState>.offset(of: \.vectors) ?? 0)
 
     // MARK: Addresses
 

@@ -17,9 +17,9 @@ struct ProcessorState {
     var stopAt: UInt64 = 0
     /// The translation table for data accesses of the present mode.
     var dataTLB: UInt = 0
-    /// Entries of the block look-up table (``JumpCache``).
+    /// Entries of the block look-up table (``JumpCacheSet``).
     var jumpCache: UInt = 0
-    /// Identifies mode and translation of code: what a ``JumpCache`` entry must have been made under.
+    /// Identifies mode and translation of code: what a ``JumpCacheSet`` entry must have been made under.
     var codeKey: UInt64 = 0
     /// Linear address of the next instruction, whenever no block is running.
     var rip: UInt64 = 0
@@ -36,6 +36,8 @@ struct ProcessorState {
     /// The next instruction runs before any interrupt or single-step trap (after MOV SS, STI).
     var inhibitInterrupts = false
     var pending = PendingException()
+    /// Data breakpoints that the instruction being stepped has hit, as in DR6.
+    var watchHits: UInt64 = 0
     var leaving = LeaveReason.none
 
     // MARK: Floating point and vectors

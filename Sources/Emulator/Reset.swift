@@ -7,7 +7,8 @@ extension Processor {
     /// the MSRs but EFER, and the caches alone.
     func reset(isBootProcessor: Bool, keepingUnits: Bool = false) {
         for number in 0..<16 { set64(Register.general(number), 0) }
-        rdx = 0x0080_0f12
+        rdx = UInt64(CPUID.signature)
+        state.system.nmiBlocked = false
         state.flags = Flags(bits: 0)
         state.systemFlags = 2
         state.direction = 1

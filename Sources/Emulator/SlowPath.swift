@@ -13,7 +13,7 @@ extension Processor {
     }
 
     @inline(never) func loadSlow(_ address: UInt64, byteCount: Int) -> UInt64? {
-        guard checkAddress(address, byteCount: byteCount) else { return nil }
+        guard checkAddress(address, byteCount: byteCount, write: false) else { return nil }
         let first = bytesInPage(address, byteCount)
         guard let low = translate(address, write: false) else { return nil }
         guard first < byteCount else { return read(low, byteCount) }
@@ -29,14 +29,15 @@ extension Processor {
 
     /// Checks that all of the bytes may be written, and raises what writing them would raise.
     @inline(never) func probeWrite(_ address: UInt64, byteCount: Int) -> Bool {
-        guard checkAddress(address, byteCount: byteCount), translate(address, write: true) != nil
+        guard checkAddress(address, byteCount: byteCount, write: true),
+            translate(address, write: true) != nil
         else { return false }
         let first = bytesInPage(address, byteCount)
         return first == byteCount || translate(address &+ UInt64(first), write: true) != nil
     }
 
     @inline(never) func storeSlow(_ address: UInt64, byteCount: Int, _ value: UInt64) -> Bool {
-        guard checkAddress(address, byteCount: byteCount) else { return false }
+        guard checkAddress(address, byteCount: byteCount, write: true) else { return false }
         let first = bytesInPage(address, byteCount)
         guard let low = translate(address, write: true) else { return false }
         guard first < byteCount else {
@@ -54,7 +55,7 @@ extension Processor {
     @inline(never) func updateLockedSlow(
         _ address: UInt64, byteCount: Int, _ body: (UInt64) -> UInt64
     ) -> Bool {
-        guard checkAddress(address, byteCount: byteCount),
+        guard checkAddress(address, byteCount: byteCount, write: true),
             let target = translate(address, write: true)
         else { return false }
         if target.host != 0, address & UInt64(byteCount &- 1) == 0 {
@@ -91,7 +92,7 @@ extension Processor {
     }
 
     /// Canonical form in 64-bit code, and alignment where the guest asks for it.
-    private func checkAddress(_ address: UInt64, byteCount: Int) -> Bool {
+    private func checkAddress(_ address: UInt64, byteCount: Int, write: Bool) -> Bool {
         if state.mode.is64 {
             let last = address &+ UInt64(byteCount &- 1)
             guard isCanonical(address), isCanonical(last) else {
@@ -99,9 +100,20 @@ extension Processor {
                 return false
             }
         }
-        if state.dataTLB == state.noTLB, address & UInt64(byteCount &- 1) != 0 {
+        return state.dataTLB != state.noTLB || checkEach(address, byteCount, write: write)
+    }
+
+    /// What is looked at on every access while nothing hits: alignment, where the guest asks for it,
+    /// and data breakpoints.
+    private func checkEach(_ address: UInt64, _ byteCount: Int, write: Bool) -> Bool {
+        let asked = state.cr0 & ControlBits.am != 0 && state.systemFlags & ControlBits.ac != 0
+        if asked, state.privilege == 3, address & UInt64(byteCount &- 1) != 0 {
             pend(.alignment)
             return false
+        }
+        if hasBreakpoints {
+            state.watchHits |= dataBreakpoints(
+                at: address, byteCount: UInt64(byteCount), isWrite: write)
         }
         return true
     }
@@ -125,7 +137,9 @@ extension Processor {
         let access = PageAccess(
             write: write, execute: false, user: state.privilege == 3 && table != state.supervisorTLB
                 && table != state.supervisorUserTLB,
-            smap: table == state.supervisorTLB)
+            smap: table == state.supervisorTLB
+                || table == state.noTLB && state.cr4 & ControlBits.smap != 0
+                    && state.systemFlags & ControlBits.ac == 0)
         let entry = TranslationEntry(table: table, linear: linear)
         let tag = linear & ~0xfff
         if (write ? entry.writeTag : entry.readTag) == tag {

@@ -50,7 +50,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let stateBytes = (MemoryLayout<ProcessorState>.size + 4095) & ~4095
         storage = try Mapping.anonymous(byteCount: stateBytes + 4096)
         let tableBytes = TranslationEntry.tableBytes
-        tables = try Mapping.anonymous(byteCount: tableBytes * 5 + JumpCacheEntry.tableBytes)
+        tables = try Mapping.anonymous(byteCount: tableBytes * 5 + JumpCacheSet.tableBytes)
         cpu = Processor(storage.address)
         signals = Signalbox(address: storage.address + UInt(stateBytes))
         cpu.initialize()
@@ -242,9 +242,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         if signals.isRaised { return nil }
         repeat {
             if cpu.needsSteps {
-                let inhibited = cpu.state.inhibitInterrupts
                 guard step() else { return .shutdown }
-                if inhibited { return nil }
             } else if let first = enterBlock() {
                 runBlocks(first)
             }
@@ -272,13 +270,14 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     /// The operation to go on with at RIP; nil: an exception is pending.
     @inline(__always) private func enterBlock() -> UInt? {
         let rip = cpu.state.rip
-        let entry = JumpCacheEntry(table: cpu.state.jumpCache, linear: rip)
-        if entry.matches(rip, key: cpu.state.codeKey), Block(operations: entry.block).isValid {
+        let set = JumpCacheSet(table: cpu.state.jumpCache, linear: rip)
+        let known = set.find(rip, key: cpu.state.codeKey)
+        if known != 0, Block(operations: known).isValid {
             cpu.page = rip & ~0xfff
-            return entry.block
+            return known
         }
         guard let block = code.find(rip, cpu, mayFlush: true) else { return nil }
-        entry.set(rip, key: cpu.state.codeKey, block: block.operations)
+        set.insert(rip, key: cpu.state.codeKey, block: block.operations)
         cpu.page = rip & ~0xfff
         return block.operations
     }
@@ -293,8 +292,15 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     /// Executes one instruction, with the traps that follow it; false: triple fault.
     func step() -> Bool {
+        let hits = cpu.instructionBreakpoints(at: cpu.state.rip)
+        if hits != 0 {
+            cpu.pendDebug(hits)
+            return cpu.deliver() != .shutdown
+        }
         let traps = cpu.state.systemFlags & 0x100 != 0
+        cpu.state.systemFlags &= ~0x1_0000
         cpu.state.inhibitInterrupts = false
+        cpu.state.watchHits = 0
         // The block is left at its end whatever it ends with: its room is used again.
         cpu.state.stopAt = 0
         cpu.page = cpu.state.rip & ~0xfff
@@ -303,12 +309,12 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         }
         runBlocks(block.operations)
         if cpu.state.pending.vector != 0xff { return cpu.deliver() != .shutdown }
-        if traps {
-            cpu.state.debug[6] |= 1 << 14
-            cpu.pend(.debug)
-            return cpu.deliver() != .shutdown
-        }
-        return true
+        // An instruction that has cleared TF (INT, SYSCALL) is not followed by the trap.
+        let stepped = traps && cpu.state.systemFlags & 0x100 != 0
+        let conditions = cpu.state.watchHits | (stepped ? Processor.debugStep : 0)
+        guard conditions != 0 else { return true }
+        cpu.pendDebug(conditions)
+        return cpu.deliver() != .shutdown
     }
 }
 
@@ -319,9 +325,9 @@ extension Processor {
         return unsafe Unmanaged<SoftVCPU>.fromOpaque(owner).takeUnretainedValue()
     }
 
-    /// One instruction at a time: a trap flag, or the shadow of MOV SS and STI.
+    /// One instruction at a time: a trap flag, breakpoints, or the shadow of MOV SS and STI.
     @inline(__always) var needsSteps: Bool {
-        state.inhibitInterrupts || state.systemFlags & 0x100 != 0
+        state.inhibitInterrupts || state.systemFlags & 0x100 != 0 || hasBreakpoints
     }
 
     func initialize() {

@@ -110,7 +110,7 @@ package struct ChildProcess: ~Copyable {
         _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt
     ) -> CInt {
         var list = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe string in unsafe list { unsafe free(string) } }
+        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
         return unsafe list.withUnsafeMutableBufferPointer { buffer in
             guard let first = buffer.baseAddress else { return -EINVAL }
             return unsafe body(first)

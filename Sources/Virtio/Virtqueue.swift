@@ -233,7 +233,8 @@ extension GuestSlices {
         let size = MemoryLayout<Value>.size
         guard byteCount >= size, offset <= byteCount - size else { return false }
         unsafe withUnsafeBytes(of: value) { buffer in
-            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+            let bytes = unsafe RawSpan(
+                _unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<size]))
             copyIn(bytes, at: offset)
         }
         return true

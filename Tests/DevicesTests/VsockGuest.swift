@@ -130,6 +130,9 @@ final class VsockGuest {
         return (peer, host)
     }
 
+    /// Connections that the device knows.
+    var connectionCount: Int { driver.transport.withDevice { $0.table.count } }
+
     struct Unexpected: Error { let packets: [Packet] }
 
     /// A socket of the host.
@@ -151,15 +154,26 @@ final class VsockGuest {
         @discardableResult
         func send(_ text: String) -> Int { send(Array(text.utf8)) }
 
-        /// What waits; nil at the end of the stream.
+        /// What waits; nil at the end of the stream, however it ended.
         func bytes(limit: Int = 1 << 20) -> [UInt8]? {
             var buffer = [UInt8](repeating: 0, count: limit)
-            guard let count = try? socket?.read(into: &buffer) else { return [] }
-            return count == 0 ? nil : Array(buffer[..<count])
+            do throws(Errno) {
+                let count = try socket?.read(into: &buffer) ?? 0
+                return count == 0 ? nil : Array(buffer[..<count])
+            } catch {
+                return error == .again ? [] : nil
+            }
         }
 
         func text() -> String { String(decoding: bytes() ?? [], as: UTF8.self) }
         func shutdown(_ half: UnixSocket.Half) { UnixSocket.shutdown(raw, half) }
         func close() { socket = nil }
     }
+}
+
+/// Counts on any thread.
+final class Counter: Sendable {
+    private let value = Atomic<Int>(0)
+    func add() { value.add(1, ordering: .relaxed) }
+    var count: Int { value.load(ordering: .relaxed) }
 }

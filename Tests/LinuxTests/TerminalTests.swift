@@ -11,13 +11,13 @@ import Testing
         let slave: FileDescriptor
 
         init() throws {
-            let raw = posix_openpt(O_RDWR | O_NOCTTY)
-            try Errno.check(raw)
-            master = FileDescriptor(adopting: raw)
+            let raw = try Errno.check(posix_openpt(O_RDWR | O_NOCTTY))
+            let master = FileDescriptor(adopting: raw)
             try Errno.check(grantpt(raw))
             try Errno.check(unlockpt(raw))
             slave = try FileDescriptor.open(
                 unsafe String(cString: ptsname(raw)), flags: O_RDWR | O_NOCTTY)
+            self.master = master
         }
 
         /// Whether typed characters are echoed, gathered to lines, and make signals.
@@ -53,7 +53,7 @@ import Testing
         let pair = try Pair()
         var size = winsize(ws_row: 33, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0)
         let request = UInt(TIOCSWINSZ)
-        let result = unsafe ioctl(pair.master.rawValue, request, &size)
+        let result = unsafe clinux_ioctl(pair.master.rawValue, request, &size)
         #expect(result == 0)
         let told = Terminal.size(of: pair.slave.rawValue)
         #expect(told?.rows == 33)
@@ -66,7 +66,8 @@ import Testing
     func `A terminal is cooked again after its owner's sudden end`(_ number: CInt) async throws {
         let pair = try Pair()
         let path = unsafe String(cString: ptsname(pair.master.rawValue))
-        await #expect(processExitsWith: .signal(number)) { [path, number] in
+        await #expect(processExitsWith: .signal(number)) {
+            [path = path as String, number = number as CInt] in
             let slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
             let raw = try RawTerminal(slave.rawValue)
             _ = kill(getpid(), number)

@@ -20,7 +20,13 @@ extension VirtioConformance where Device: ~Copyable {
         [
             ("size 0", { $0.size = 0 }), ("size 3", { $0.size = 3 }),
             ("size 32,768", { $0.size = 0x8000 }),
-            ("no addresses", { $0 = QueueState(size: $0.size); $0.available = GuestAddress(1) }),
+            (
+                "no addresses",
+                {
+                    $0 = QueueState(size: $0.size)
+                    $0.available = GuestAddress(1)
+                }
+            ),
             ("descriptors misaligned", { $0.descriptors = $0.descriptors &+ 8 }),
             ("available ring misaligned", { $0.available = $0.available &+ 1 }),
             ("used ring misaligned", { $0.used = $0.used &+ 2 }),

@@ -39,7 +39,9 @@ extension VirtioConformance where Device: ~Copyable {
             },
             Case("registers are 32 bits wide") { make, wrong in
                 let driver = try Driver(make())
-                for (offset, size) in [(0, 1), (0, 2), (0, 8), (1, 4), (2, 4), (0x71, 4), (0xfe, 4)]
+                for (offset, size) in [
+                    (0, 1), (0, 2), (0, 8), (1, 4), (2, 4), (0x71, 4), (0xfe, 4),
+                ]
                     as [(UInt64, Int)]
                 {
                     let value = driver.transport.read(offset: offset, size: size)

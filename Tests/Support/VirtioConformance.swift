@@ -50,7 +50,8 @@ package enum VirtioConformance<Device: VirtioDevice & ~Copyable> {
 
     /// How far a driver has come; each point includes those before it.
     enum Point: Int, CaseIterable, Sendable {
-        case fresh, acknowledged, driver, featuresChosen, featuresOK, queuesSet, live, failed, broken
+        case fresh, acknowledged, driver, featuresChosen, featuresOK, queuesSet, live, failed,
+            broken
     }
 
     static func bring(_ driver: Driver, to point: Point) {

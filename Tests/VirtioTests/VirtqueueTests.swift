@@ -184,11 +184,12 @@ final class QueueBench {
         #expect(!bench.takeInterrupt())
     }
 
-    @Test(arguments: [
-        (event: 0, expected: true), (event: 1, expected: true), (event: 2, expected: true),
-        (event: 3, expected: false), (event: 0x7fff, expected: false),
-        (event: 0xffff, expected: false),
-    ] as [(UInt16, Bool)])
+    @Test(
+        arguments: [
+            (event: 0, expected: true), (event: 1, expected: true), (event: 2, expected: true),
+            (event: 3, expected: false), (event: 0x7fff, expected: false),
+            (event: 0xffff, expected: false),
+        ] as [(UInt16, Bool)])
     func `With event index the driver hears when its index is passed`(
         event: UInt16, expected: Bool
     ) throws {

@@ -28,7 +28,8 @@ package struct VsockHeader: Hashable, Sendable, BitwiseCopyable {
 
 /// What a packet asks for. VIRTIO 1.2, 5.10.6.
 package enum VsockOperation: UInt16, Sendable {
-    case request = 1, response, reset, shutdown, data, creditUpdate, creditRequest
+    case request = 1
+    case response, reset, shutdown, data, creditUpdate, creditRequest
 }
 
 /// The halves that a shutdown ends, seen from its sender. VIRTIO 1.2, 5.10.6.5.

@@ -27,6 +27,11 @@ extension Processor {
         }
         state.mode.rawValue = mode
         state.codeKey = state.generation << 8 | UInt64(mode)
+        if hasBreakpoints {
+            // Every access is compared.
+            state.dataTLB = state.noTLB
+            return
+        }
         let alignmentOrAccess = state.systemFlags & ControlBits.ac != 0
         if user {
             let checked = alignmentOrAccess && cr0 & ControlBits.am != 0

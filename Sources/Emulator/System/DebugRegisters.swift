@@ -93,7 +93,9 @@ extension Processor {
         if number >= 6 && value >> 32 != 0 { return raise(op, .generalProtection) }
         switch number {
         case 6: state.debug[6] = value & 0xe00f | Self.debugStatusReset
-        case 7: state.debug[7] = value & 0xffff_23ff | Self.debugControlReset
+        case 7:
+            state.debug[7] = value & 0xffff_23ff | Self.debugControlReset
+            updateMode()
         default: state.debug[number] = value
         }
         return leave(op)

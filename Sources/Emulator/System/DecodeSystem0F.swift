@@ -54,7 +54,7 @@ extension Decoder {
     private mutating func decodeGroup7() throws(DecodeError) {
         try modRM()
         if !isMemory && group != 4 && group != 6 { return try decodeGroup7Register() }
-        finishOperand(checked: group != 7)
+        finishOperand()
         let kind: UInt16 = is64 ? 3 : UInt16(size)
         switch group {
         case 0, 1: emit({ Processor($0).storeTable(Op($1)) }, reg: UInt8(group & 1), extra: kind)

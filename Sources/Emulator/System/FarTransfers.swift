@@ -178,7 +178,9 @@ extension Processor {
             let high = programLoad(address &+ (1 &<< UInt64(size)), size: size)
         else { return fault(op) }
         let shift = UInt64(64) &- (8 &<< UInt64(size))
-        func signed(_ value: UInt64) -> Int64 { Int64(bitPattern: value &<< shift) &>> Int64(shift) }
+        func signed(_ value: UInt64) -> Int64 {
+            Int64(bitPattern: value &<< shift) &>> Int64(shift)
+        }
         let index = signed(get64(op.reg))
         guard index >= signed(low), index <= signed(high) else { return raise(op, .bound) }
         return op.next

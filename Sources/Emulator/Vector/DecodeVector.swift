@@ -116,7 +116,8 @@ extension Decoder {
             case .none:
                 try modRM()
                 if opcode == 0 { return emitMMX(Vectors.shuffleBytes64) }
-                return emitMMX(handler, joined: (1...3).contains(opcode) || (5...7).contains(opcode))
+                return emitMMX(
+                    handler, joined: (1...3).contains(opcode) || (5...7).contains(opcode))
             default: throw .invalidOpcode
             }
         }

@@ -13,7 +13,8 @@ extension Decoder {
         case 0x6e, 0x7e: known = decodeMoveGeneral(opcode)
         case 0x6f, 0x7f: known = decodeMoveWhole(isStore: opcode == 0x7f)
         case 0xd6: known = decodeMoveQuad()
-        case 0xf0: known = repeatPrefix == 0xf2 && isMemory && emitMove(isStore: false, aligned: false)
+        case 0xf0:
+            known = repeatPrefix == 0xf2 && isMemory && emitMove(isStore: false, aligned: false)
         default: known = decodeNonTemporal(opcode)
         }
         if !known { throw .invalidOpcode }

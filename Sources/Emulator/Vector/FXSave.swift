@@ -130,7 +130,8 @@ extension Vectors {
             | UInt64(unit.lastOpcode & 0x7ff) << 48
         let wide = op.extra & 1 != 0
         guard cpu.store(address, first),
-            cpu.store(address &+ 8, wide ? unit.lastInstruction : unit.lastInstruction & 0xffff_ffff),
+            cpu.store(
+                address &+ 8, wide ? unit.lastInstruction : unit.lastInstruction & 0xffff_ffff),
             cpu.store(address &+ 16, wide ? unit.lastData : unit.lastData & 0xffff_ffff)
         else { return false }
         for index in 0..<8 {

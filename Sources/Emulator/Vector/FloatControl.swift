@@ -85,6 +85,11 @@ extension Processor {
         if !shape.contains(.fromGeneral), op.rm != op.reg || shape.contains(.toGeneral) {
             setVector(op.rm, source)
         }
+        if shape.contains(.converts) && !shape.contains(.packed) {
+            // The operand may have been the destination, flushed: what is kept of it is not.
+            setLane(op.reg, 1, UInt32(truncatingIfNeeded: before.vector[0] >> 32))
+        }
+        if shape.contains(.toFlags) { setVector(op.reg, before.vector) }
         if shape.contains(.canUnderflow) { raised |= flushTiny(op, shape, control) }
         state.mxcsr = control | raised
         let unmasked = raised & ~(control >> 7) & Self.sticky
@@ -138,7 +143,17 @@ struct FloatShape: OptionSet {
     static let converts = FloatShape(rawValue: 128)
     /// Of the singles only two are operands.
     static let widens = FloatShape(rawValue: 256)
+    /// The operands of each lane are neighbours in one register.
+    static let neighbours = FloatShape(rawValue: 512)
+    /// A negative operand is invalid, denormal or not.
+    static let root = FloatShape(rawValue: 1024)
+    /// A zero divisor is worse than a denormal dividend.
+    static let quotient = FloatShape(rawValue: 4096)
+    /// The destination is the flags; both registers are sources.
+    static let toFlags = FloatShape(rawValue: 2048)
 
+    static var division: FloatShape { [.arithmetic, .quotient] }
+    static var squareRoot: FloatShape { [.root, .signalsDenormal, .canUnderflow] }
     static var arithmetic: FloatShape { [.readsDestination, .signalsDenormal, .canUnderflow] }
 
     /// The lanes of the result.
@@ -160,6 +175,11 @@ struct FloatShape: OptionSet {
     private var infinity: UInt64 { contains(.doubles) ? 0x7ff0_0000_0000_0000 : 0x7f80_0000 }
     private var leastNormal: UInt64 { contains(.doubles) ? 0x0010_0000_0000_0000 : 0x0080_0000 }
 
+    private func isNegative(_ value: Vector, _ index: Int) -> Bool {
+        if contains(.doubles) { return value[index] >> 63 != 0 }
+        return Vectors.cast(value, Longs.self)[index] >> 31 != 0
+    }
+
     private func isDenormal(_ value: Vector, _ index: Int) -> Bool {
         let bits = magnitude(value, index)
         return bits != 0 && bits < leastNormal
@@ -167,10 +187,22 @@ struct FloatShape: OptionSet {
 
     /// Whether an operation on `a` and `b` finds a denormal operand in a lane where nothing worse is.
     func signals(_ a: Vector, _ b: Vector) -> Bool {
-        for index in 0..<lanes where isDenormal(a, index) || isDenormal(b, index) {
-            if magnitude(a, index) <= infinity && magnitude(b, index) <= infinity { return true }
+        for index in 0..<lanes {
+            if contains(.neighbours) {
+                let pair = index ^ 1
+                if signals(a, index, a, pair) || signals(b, index, b, pair) { return true }
+            } else if signals(a, index, b, index) {
+                return true
+            }
         }
         return false
+    }
+
+    private func signals(_ a: Vector, _ first: Int, _ b: Vector, _ second: Int) -> Bool {
+        guard isDenormal(a, first) || isDenormal(b, second) else { return false }
+        if contains(.quotient) && magnitude(b, second) == 0 { return false }
+        if contains(.root) && isNegative(b, second) { return false }
+        return magnitude(a, first) <= infinity && magnitude(b, second) <= infinity
     }
 
     func hasDenormal(_ value: Vector) -> Bool {

@@ -4,12 +4,42 @@
 extension Vectors {
     // MARK: Minimum and maximum
 
-    @inline(__always) static func smaller<Lanes: SIMD>(_ a: Lanes, _ b: Lanes) -> Lanes
-    where Lanes.Scalar: Comparable {
+    // One of each type: generic code would use the lane-by-lane operators.
+
+    @inline(__always) static func smaller(_ a: Bytes, _ b: Bytes) -> Bytes {
         a.replacing(with: b, where: b .< a)
     }
-    @inline(__always) static func larger<Lanes: SIMD>(_ a: Lanes, _ b: Lanes) -> Lanes
-    where Lanes.Scalar: Comparable {
+    @inline(__always) static func larger(_ a: Bytes, _ b: Bytes) -> Bytes {
+        a.replacing(with: b, where: a .< b)
+    }
+    @inline(__always) static func smaller(_ a: SignedBytes, _ b: SignedBytes) -> SignedBytes {
+        a.replacing(with: b, where: b .< a)
+    }
+    @inline(__always) static func larger(_ a: SignedBytes, _ b: SignedBytes) -> SignedBytes {
+        a.replacing(with: b, where: a .< b)
+    }
+    @inline(__always) static func smaller(_ a: Words, _ b: Words) -> Words {
+        a.replacing(with: b, where: b .< a)
+    }
+    @inline(__always) static func larger(_ a: Words, _ b: Words) -> Words {
+        a.replacing(with: b, where: a .< b)
+    }
+    @inline(__always) static func smaller(_ a: SignedWords, _ b: SignedWords) -> SignedWords {
+        a.replacing(with: b, where: b .< a)
+    }
+    @inline(__always) static func larger(_ a: SignedWords, _ b: SignedWords) -> SignedWords {
+        a.replacing(with: b, where: a .< b)
+    }
+    @inline(__always) static func smaller(_ a: Longs, _ b: Longs) -> Longs {
+        a.replacing(with: b, where: b .< a)
+    }
+    @inline(__always) static func larger(_ a: Longs, _ b: Longs) -> Longs {
+        a.replacing(with: b, where: a .< b)
+    }
+    @inline(__always) static func smaller(_ a: SignedLongs, _ b: SignedLongs) -> SignedLongs {
+        a.replacing(with: b, where: b .< a)
+    }
+    @inline(__always) static func larger(_ a: SignedLongs, _ b: SignedLongs) -> SignedLongs {
         a.replacing(with: b, where: a .< b)
     }
 

@@ -138,7 +138,7 @@ extension Vectors {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal])
+            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .toFlags])
         }
         let a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
@@ -151,7 +151,7 @@ extension Vectors {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .doubles])
+            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .toFlags, .doubles])
         }
         let a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))

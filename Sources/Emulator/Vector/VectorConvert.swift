@@ -7,14 +7,22 @@ extension Vectors {
     /// CVTSI2SS, CVTSI2SD from a general register or, `memory`, from the scratch vector.
     static func fromInteger(doubles: Bool, wide: Bool, memory: Bool) -> Handler {
         switch (doubles, wide, memory) {
-        case (false, false, false): { Vectors.toSingle($0, $1) { Float($0.get($1.rm, UInt32.self).signed) } }
-        case (false, true, false): { Vectors.toSingle($0, $1) { Float($0.get($1.rm, UInt64.self).signed) } }
-        case (false, false, true): { Vectors.toSingle($0, $1) { Float($0.lane($1.rm, 0, Int32.self)) } }
-        case (false, true, true): { Vectors.toSingle($0, $1) { Float($0.lane($1.rm, 0, Int64.self)) } }
-        case (true, false, false): { Vectors.toDouble($0, $1) { Double($0.get($1.rm, UInt32.self).signed) } }
-        case (true, true, false): { Vectors.toDouble($0, $1) { Double($0.get($1.rm, UInt64.self).signed) } }
-        case (true, false, true): { Vectors.toDouble($0, $1) { Double($0.lane($1.rm, 0, Int32.self)) } }
-        case (true, true, true): { Vectors.toDouble($0, $1) { Double($0.lane($1.rm, 0, Int64.self)) } }
+        case (false, false, false):
+            { Vectors.toSingle($0, $1) { Float($0.get($1.rm, UInt32.self).signed) } }
+        case (false, true, false):
+            { Vectors.toSingle($0, $1) { Float($0.get($1.rm, UInt64.self).signed) } }
+        case (false, false, true):
+            { Vectors.toSingle($0, $1) { Float($0.lane($1.rm, 0, Int32.self)) } }
+        case (false, true, true):
+            { Vectors.toSingle($0, $1) { Float($0.lane($1.rm, 0, Int64.self)) } }
+        case (true, false, false):
+            { Vectors.toDouble($0, $1) { Double($0.get($1.rm, UInt32.self).signed) } }
+        case (true, true, false):
+            { Vectors.toDouble($0, $1) { Double($0.get($1.rm, UInt64.self).signed) } }
+        case (true, false, true):
+            { Vectors.toDouble($0, $1) { Double($0.lane($1.rm, 0, Int32.self)) } }
+        case (true, true, true):
+            { Vectors.toDouble($0, $1) { Double($0.lane($1.rm, 0, Int64.self)) } }
         }
     }
     @inline(__always) private static func toSingle(
@@ -105,16 +113,30 @@ extension Vectors {
     /// CVTSS2SI, CVTSD2SI, CVTTSS2SI, CVTTSD2SI into general register `reg`.
     static func toInteger(doubles: Bool, wide: Bool, truncating: Bool) -> Handler {
         switch (doubles, wide, truncating) {
-        case (false, false, false): { Vectors.general($0, $1, []) { UInt64(Vectors.rounded($0, Vectors.single($1))) } }
-        case (false, true, false): { Vectors.general($0, $1, []) { Vectors.rounded64($0, Vectors.single($1)) } }
-        case (false, false, true): { Vectors.general($0, $1, []) { UInt64(Vectors.truncated($0, Vectors.single($1))) } }
-        case (false, true, true): { Vectors.general($0, $1, []) { Vectors.truncated64($0, Vectors.single($1)) } }
+        case (false, false, false):
+            { Vectors.general($0, $1, []) { UInt64(Vectors.rounded($0, Vectors.single($1))) } }
+        case (false, true, false):
+            { Vectors.general($0, $1, []) { Vectors.rounded64($0, Vectors.single($1)) } }
+        case (false, false, true):
+            { Vectors.general($0, $1, []) { UInt64(Vectors.truncated($0, Vectors.single($1))) } }
+        case (false, true, true):
+            { Vectors.general($0, $1, []) { Vectors.truncated64($0, Vectors.single($1)) } }
         case (true, false, false):
-            { Vectors.general($0, $1, .doubles) { UInt64(Vectors.rounded($0, Vectors.double($1))) } }
-        case (true, true, false): { Vectors.general($0, $1, .doubles) { Vectors.rounded64($0, Vectors.double($1)) } }
+            {
+                Vectors.general($0, $1, .doubles) {
+                    UInt64(Vectors.rounded($0, Vectors.double($1)))
+                }
+            }
+        case (true, true, false):
+            { Vectors.general($0, $1, .doubles) { Vectors.rounded64($0, Vectors.double($1)) } }
         case (true, false, true):
-            { Vectors.general($0, $1, .doubles) { UInt64(Vectors.truncated($0, Vectors.double($1))) } }
-        case (true, true, true): { Vectors.general($0, $1, .doubles) { Vectors.truncated64($0, Vectors.double($1)) } }
+            {
+                Vectors.general($0, $1, .doubles) {
+                    UInt64(Vectors.truncated($0, Vectors.double($1)))
+                }
+            }
+        case (true, true, true):
+            { Vectors.general($0, $1, .doubles) { Vectors.truncated64($0, Vectors.double($1)) } }
         }
     }
     @inline(__always) private static func general(
@@ -162,7 +184,8 @@ extension Vectors {
         for index in 0..<lanes { result[index] = body(Double(b[index])) }
         return cast(result)
     }
-    @inline(__always) private static func longs(_ b: Doubles, _ body: (Double) -> UInt32) -> Vector {
+    @inline(__always) private static func longs(_ b: Doubles, _ body: (Double) -> UInt32) -> Vector
+    {
         cast(Longs(body(b[0]), body(b[1]), 0, 0))
     }
 

@@ -6,8 +6,14 @@ extension Vectors {
     static func supplemental(_ opcode: UInt8) -> Handler? {
         switch opcode {
         case 0x00: shuffleBytes
-        case 0x01: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.pairs(a, b) { $0 &+ $1 } } }
-        case 0x02: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &+ $1 } } }
+        case 0x01:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.pairs(a, b) { $0 &+ $1 }
+                }
+            }
+        case 0x02:
+            { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &+ $1 } } }
         case 0x03:
             {
                 Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
@@ -15,18 +21,44 @@ extension Vectors {
                 }
             }
         case 0x04: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.pairProducts(a, b) } }
-        case 0x05: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.pairs(a, b) { $0 &- $1 } } }
-        case 0x06: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &- $1 } } }
+        case 0x05:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.pairs(a, b) { $0 &- $1 }
+                }
+            }
+        case 0x06:
+            { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.pairs(a, b) { $0 &- $1 } } }
         case 0x07:
             {
                 Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
                     Vectors.pairs(a, b) { Vectors.subtractSaturating($0, $1) }
                 }
             }
-        case 0x08: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.withSign(a, of: b) } }
-        case 0x09: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.withSign(a, of: b) } }
-        case 0x0a: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.withSign(a, of: b) } }
-        case 0x0b: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.roundedProduct(a, b) } }
+        case 0x08:
+            {
+                Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in
+                    Vectors.withSign(a, of: b)
+                }
+            }
+        case 0x09:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.withSign(a, of: b)
+                }
+            }
+        case 0x0a:
+            {
+                Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in
+                    Vectors.withSign(a, of: b)
+                }
+            }
+        case 0x0b:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.roundedProduct(a, b)
+                }
+            }
         case 0x1c: { Vectors.unary($0, $1) { (a: SignedBytes) in Vectors.magnitude(a) } }
         case 0x1d: { Vectors.unary($0, $1) { (a: SignedWords) in Vectors.magnitude(a) } }
         case 0x1e: { Vectors.unary($0, $1) { (a: SignedLongs) in Vectors.magnitude(a) } }
@@ -42,16 +74,30 @@ extension Vectors {
         case 0x15: blendDoublesByMask
         case 0x17: test
         case 0x28:
-            { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.evenSignedProducts(a, b) } }
+            {
+                Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in
+                    Vectors.evenSignedProducts(a, b)
+                }
+            }
         case 0x29: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.ones(a .== b) } }
-        case 0x2b: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.packUnsigned(a, b) } }
-        case 0x37: { Vectors.binary($0, $1) { (a: SignedQuads, b: SignedQuads) in Vectors.ones(a .> b) } }
-        case 0x38: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.smaller(a, b) } }
-        case 0x39: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.smaller(a, b) } }
+        case 0x2b:
+            {
+                Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in
+                    Vectors.packUnsigned(a, b)
+                }
+            }
+        case 0x37:
+            { Vectors.binary($0, $1) { (a: SignedQuads, b: SignedQuads) in Vectors.ones(a .> b) } }
+        case 0x38:
+            { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.smaller(a, b) } }
+        case 0x39:
+            { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.smaller(a, b) } }
         case 0x3a: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.smaller(a, b) } }
         case 0x3b: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.smaller(a, b) } }
-        case 0x3c: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.larger(a, b) } }
-        case 0x3d: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.larger(a, b) } }
+        case 0x3c:
+            { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.larger(a, b) } }
+        case 0x3d:
+            { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.larger(a, b) } }
         case 0x3e: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.larger(a, b) } }
         case 0x3f: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.larger(a, b) } }
         case 0x40: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in a &* b } }
@@ -64,7 +110,13 @@ extension Vectors {
     static func widening(_ opcode: UInt8) -> (handler: Handler, bytes: Int)? {
         switch opcode {
         case 0x20:
-            ({ Vectors.unary($0, $1) { (a: SignedBytes) in SignedWords(truncatingIfNeeded: a.lowHalf) } }, 8)
+            (
+                {
+                    Vectors.unary($0, $1) { (a: SignedBytes) in
+                        SignedWords(truncatingIfNeeded: a.lowHalf)
+                    }
+                }, 8
+            )
         case 0x21:
             (
                 {
@@ -82,7 +134,13 @@ extension Vectors {
                 }, 2
             )
         case 0x23:
-            ({ Vectors.unary($0, $1) { (a: SignedWords) in SignedLongs(truncatingIfNeeded: a.lowHalf) } }, 8)
+            (
+                {
+                    Vectors.unary($0, $1) { (a: SignedWords) in
+                        SignedLongs(truncatingIfNeeded: a.lowHalf)
+                    }
+                }, 8
+            )
         case 0x24:
             (
                 {
@@ -92,10 +150,23 @@ extension Vectors {
                 }, 4
             )
         case 0x25:
-            ({ Vectors.unary($0, $1) { (a: SignedLongs) in SignedQuads(truncatingIfNeeded: a.lowHalf) } }, 8)
-        case 0x30: ({ Vectors.unary($0, $1) { (a: Bytes) in Words(truncatingIfNeeded: a.lowHalf) } }, 8)
+            (
+                {
+                    Vectors.unary($0, $1) { (a: SignedLongs) in
+                        SignedQuads(truncatingIfNeeded: a.lowHalf)
+                    }
+                }, 8
+            )
+        case 0x30:
+            ({ Vectors.unary($0, $1) { (a: Bytes) in Words(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x31:
-            ({ Vectors.unary($0, $1) { (a: Bytes) in Longs(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
+            (
+                {
+                    Vectors.unary($0, $1) { (a: Bytes) in
+                        Longs(truncatingIfNeeded: a.lowHalf.lowHalf)
+                    }
+                }, 4
+            )
         case 0x32:
             (
                 {
@@ -104,22 +175,36 @@ extension Vectors {
                     }
                 }, 2
             )
-        case 0x33: ({ Vectors.unary($0, $1) { (a: Words) in Longs(truncatingIfNeeded: a.lowHalf) } }, 8)
+        case 0x33:
+            ({ Vectors.unary($0, $1) { (a: Words) in Longs(truncatingIfNeeded: a.lowHalf) } }, 8)
         case 0x34:
-            ({ Vectors.unary($0, $1) { (a: Words) in Vector(truncatingIfNeeded: a.lowHalf.lowHalf) } }, 4)
-        case 0x35: ({ Vectors.unary($0, $1) { (a: Longs) in Vector(truncatingIfNeeded: a.lowHalf) } }, 8)
+            (
+                {
+                    Vectors.unary($0, $1) { (a: Words) in
+                        Vector(truncatingIfNeeded: a.lowHalf.lowHalf)
+                    }
+                }, 4
+            )
+        case 0x35:
+            ({ Vectors.unary($0, $1) { (a: Longs) in Vector(truncatingIfNeeded: a.lowHalf) } }, 8)
         default: nil
         }
     }
 
     /// PSIGN: `a`, negated where `b` is negative, zero where it is zero.
-    @inline(__always) private static func withSign(_ a: SignedBytes, of b: SignedBytes) -> SignedBytes {
+    @inline(__always) private static func withSign(_ a: SignedBytes, of b: SignedBytes)
+        -> SignedBytes
+    {
         a.replacing(with: .zero &- a, where: b .< .zero).replacing(with: 0, where: b .== .zero)
     }
-    @inline(__always) private static func withSign(_ a: SignedWords, of b: SignedWords) -> SignedWords {
+    @inline(__always) private static func withSign(_ a: SignedWords, of b: SignedWords)
+        -> SignedWords
+    {
         a.replacing(with: .zero &- a, where: b .< .zero).replacing(with: 0, where: b .== .zero)
     }
-    @inline(__always) private static func withSign(_ a: SignedLongs, of b: SignedLongs) -> SignedLongs {
+    @inline(__always) private static func withSign(_ a: SignedLongs, of b: SignedLongs)
+        -> SignedLongs
+    {
         a.replacing(with: .zero &- a, where: b .< .zero).replacing(with: 0, where: b .== .zero)
     }
 

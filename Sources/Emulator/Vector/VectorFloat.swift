@@ -17,19 +17,36 @@ extension Vectors {
 
     private static func singleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.singles($0, $1, Vectors.own, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x51:
+            { Vectors.singles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
+                Singles(
+                    b[0].squareRoot(), b[1].squareRoot(), b[2].squareRoot(), b[3].squareRoot())
+            } }
         case 0x58: { Vectors.singles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.singles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.singles($0, $1, Vectors.both) { $0 - $1 } }
         case 0x5d: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
-        case 0x5e: { Vectors.singles($0, $1, Vectors.both) { $0 / $1 } }
+        case 0x5e: { Vectors.singles($0, $1, Vectors.both, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.singles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { Vectors.singles($0, $1, Vectors.neighbours) { $0 + $1 } }
-        case 0x7d: { Vectors.singles($0, $1, Vectors.neighbours) { $0 - $1 } }
+        case 0x7c:
+            {
+                Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 + $1
+                }
+            }
+        case 0x7d:
+            {
+                Vectors.singles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 - $1
+                }
+            }
         case 0xd0:
             {
                 Vectors.singles($0, $1, Vectors.both) { a, b in
-                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000), Singles.self)
+                    a
+                        + Vectors.cast(
+                            Vectors.cast(b, Vector.self) ^ Vector(repeating: 0x8000_0000),
+                            Singles.self)
                 }
             }
         default: nil
@@ -38,19 +55,35 @@ extension Vectors {
 
     private static func doubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.doubles($0, $1, Vectors.own, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x51:
+            { Vectors.doubles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
+                Doubles(b[0].squareRoot(), b[1].squareRoot())
+            } }
         case 0x58: { Vectors.doubles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.doubles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.doubles($0, $1, Vectors.both) { $0 - $1 } }
         case 0x5d: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .< $1) } }
-        case 0x5e: { Vectors.doubles($0, $1, Vectors.both) { $0 / $1 } }
+        case 0x5e: { Vectors.doubles($0, $1, Vectors.both, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.doubles($0, $1) { $1.replacing(with: $0, where: $0 .> $1) } }
-        case 0x7c: { Vectors.doubles($0, $1, Vectors.neighbours) { $0 + $1 } }
-        case 0x7d: { Vectors.doubles($0, $1, Vectors.neighbours) { $0 - $1 } }
+        case 0x7c:
+            {
+                Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 + $1
+                }
+            }
+        case 0x7d:
+            {
+                Vectors.doubles($0, $1, Vectors.neighbours, shape: [.arithmetic, .neighbours]) {
+                    $0 - $1
+                }
+            }
         case 0xd0:
             {
                 Vectors.doubles($0, $1, Vectors.both) { a, b in
-                    a + Vectors.cast(Vectors.cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0), Doubles.self)
+                    a
+                        + Vectors.cast(
+                            Vectors.cast(b, Vector.self) ^ Vector(0x8000_0000_0000_0000, 0),
+                            Doubles.self)
                 }
             }
         default: nil
@@ -59,12 +92,12 @@ extension Vectors {
 
     private static func oneSingleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.single($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x51: { Vectors.single($0, $1, shape: .squareRoot) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.single($0, $1) { $0 + $1 } }
         case 0x59: { Vectors.single($0, $1) { $0 * $1 } }
         case 0x5c: { Vectors.single($0, $1) { $0 - $1 } }
         case 0x5d: { Vectors.pickSingle($0, $1) { $0 < $1 } }
-        case 0x5e: { Vectors.single($0, $1) { $0 / $1 } }
+        case 0x5e: { Vectors.single($0, $1, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.pickSingle($0, $1) { $0 > $1 } }
         default: nil
         }
@@ -72,12 +105,12 @@ extension Vectors {
 
     private static func oneDoubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x51: { Vectors.double($0, $1, readsDestination: false) { _, b in b.squareRoot() } }
+        case 0x51: { Vectors.double($0, $1, shape: .squareRoot) { _, b in b.squareRoot() } }
         case 0x58: { Vectors.double($0, $1) { $0 + $1 } }
         case 0x59: { Vectors.double($0, $1) { $0 * $1 } }
         case 0x5c: { Vectors.double($0, $1) { $0 - $1 } }
         case 0x5d: { Vectors.pickDouble($0, $1) { $0 < $1 } }
-        case 0x5e: { Vectors.double($0, $1) { $0 / $1 } }
+        case 0x5e: { Vectors.double($0, $1, shape: .division) { $0 / $1 } }
         case 0x5f: { Vectors.pickDouble($0, $1) { $0 > $1 } }
         default: nil
         }
@@ -98,16 +131,13 @@ extension Vectors {
 
     @inline(__always) private static func singles(
         _ processor: UInt, _ operation: UInt,
-        _ operands: (Singles, Singles) -> (Singles, Singles), readsDestination: Bool = true,
+        _ operands: (Singles, Singles) -> (Singles, Singles), shape: FloatShape = .arithmetic,
         _ body: (Singles, Singles) -> Singles
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(
-                op,
-                readsDestination
-                    ? [.arithmetic, .packed] : [.signalsDenormal, .canUnderflow, .packed])
+            return cpu.floatSlowly(op, shape.union(.packed))
         }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)
@@ -122,16 +152,13 @@ extension Vectors {
 
     @inline(__always) private static func doubles(
         _ processor: UInt, _ operation: UInt,
-        _ operands: (Doubles, Doubles) -> (Doubles, Doubles), readsDestination: Bool = true,
+        _ operands: (Doubles, Doubles) -> (Doubles, Doubles), shape: FloatShape = .arithmetic,
         _ body: (Doubles, Doubles) -> Doubles
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(
-                op,
-                readsDestination
-                    ? [.arithmetic, .packed, .doubles] : [.signalsDenormal, .canUnderflow, .packed, .doubles])
+            return cpu.floatSlowly(op, shape.union([.packed, .doubles]))
         }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)
@@ -145,40 +172,36 @@ extension Vectors {
     }
 
     @inline(__always) private static func single(
-        _ processor: UInt, _ operation: UInt, readsDestination: Bool = true,
+        _ processor: UInt, _ operation: UInt, shape: FloatShape = .arithmetic,
         _ body: (Float, Float) -> Float
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(
-                op, readsDestination ? .arithmetic : [.signalsDenormal, .canUnderflow])
+            return cpu.floatSlowly(op, shape)
         }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         var result = body(a[0], b[0])
-        if result != result { result = settled(readsDestination ? a[0] : b[0], b[0]) }
+        if result != result { result = settled(shape.contains(.root) ? b[0] : a[0], b[0]) }
         a[0] = result
         cpu.setVector(op.reg, cast(a))
         return op.next
     }
 
     @inline(__always) private static func double(
-        _ processor: UInt, _ operation: UInt, readsDestination: Bool = true,
+        _ processor: UInt, _ operation: UInt, shape: FloatShape = .arithmetic,
         _ body: (Double, Double) -> Double
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(
-                op,
-                readsDestination
-                    ? [.arithmetic, .doubles] : [.signalsDenormal, .canUnderflow, .doubles])
+            return cpu.floatSlowly(op, shape.union(.doubles))
         }
         var a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
         var result = body(a[0], b[0])
-        if result != result { result = settled(readsDestination ? a[0] : b[0], b[0]) }
+        if result != result { result = settled(shape.contains(.root) ? b[0] : a[0], b[0]) }
         a[0] = result
         cpu.setVector(op.reg, cast(a))
         return op.next

@@ -20,18 +20,42 @@ extension Vectors {
 
     private static func interleaveOrPack(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0x60: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.interleaveLow(a, b) } }
-        case 0x61: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.interleaveLow(a, b) } }
-        case 0x62: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.interleaveLow(a, b) } }
-        case 0x63: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.packSigned(a, b) } }
-        case 0x64: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.ones(a .> b) } }
-        case 0x65: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.ones(a .> b) } }
-        case 0x66: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.ones(a .> b) } }
-        case 0x67: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.packUnsigned(a, b) } }
-        case 0x68: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.interleaveHigh(a, b) } }
-        case 0x69: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.interleaveHigh(a, b) } }
-        case 0x6a: { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.interleaveHigh(a, b) } }
-        case 0x6b: { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.packSigned(a, b) } }
+        case 0x60:
+            { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.interleaveLow(a, b) } }
+        case 0x61:
+            { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.interleaveLow(a, b) } }
+        case 0x62:
+            { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.interleaveLow(a, b) } }
+        case 0x63:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.packSigned(a, b)
+                }
+            }
+        case 0x64:
+            { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.ones(a .> b) } }
+        case 0x65:
+            { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.ones(a .> b) } }
+        case 0x66:
+            { Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in Vectors.ones(a .> b) } }
+        case 0x67:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.packUnsigned(a, b)
+                }
+            }
+        case 0x68:
+            { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.interleaveHigh(a, b) } }
+        case 0x69:
+            { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.interleaveHigh(a, b) } }
+        case 0x6a:
+            { Vectors.binary($0, $1) { (a: Longs, b: Longs) in Vectors.interleaveHigh(a, b) } }
+        case 0x6b:
+            {
+                Vectors.binary($0, $1) { (a: SignedLongs, b: SignedLongs) in
+                    Vectors.packSigned(a, b)
+                }
+            }
         case 0x6c: lowToHigh
         case 0x6d: highs
         default: nil
@@ -42,12 +66,16 @@ extension Vectors {
         switch opcode {
         case 0xd4: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in a &+ b } }
         case 0xd5: { Vectors.binary($0, $1) { (a: Words, b: Words) in a &* b } }
-        case 0xd8: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.subtractSaturating(a, b) } }
-        case 0xd9: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.subtractSaturating(a, b) } }
+        case 0xd8:
+            { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.subtractSaturating(a, b) } }
+        case 0xd9:
+            { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.subtractSaturating(a, b) } }
         case 0xda: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.smaller(a, b) } }
         case 0xdb: and
-        case 0xdc: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.addSaturating(a, b) } }
-        case 0xdd: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.addSaturating(a, b) } }
+        case 0xdc:
+            { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.addSaturating(a, b) } }
+        case 0xdd:
+            { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.addSaturating(a, b) } }
         case 0xde: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.larger(a, b) } }
         case 0xdf: andNot
         default: nil
@@ -59,14 +87,41 @@ extension Vectors {
         case 0xe0: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.average(a, b) } }
         case 0xe3: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.average(a, b) } }
         case 0xe4: { Vectors.binary($0, $1) { (a: Words, b: Words) in Vectors.highProduct(a, b) } }
-        case 0xe5: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.highProduct(a, b) } }
-        case 0xe8: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.subtractSaturating(a, b) } }
-        case 0xe9: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.subtractSaturating(a, b) } }
-        case 0xea: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.smaller(a, b) } }
+        case 0xe5:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.highProduct(a, b)
+                }
+            }
+        case 0xe8:
+            {
+                Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in
+                    Vectors.subtractSaturating(a, b)
+                }
+            }
+        case 0xe9:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.subtractSaturating(a, b)
+                }
+            }
+        case 0xea:
+            { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.smaller(a, b) } }
         case 0xeb: or
-        case 0xec: { Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in Vectors.addSaturating(a, b) } }
-        case 0xed: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.addSaturating(a, b) } }
-        case 0xee: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.larger(a, b) } }
+        case 0xec:
+            {
+                Vectors.binary($0, $1) { (a: SignedBytes, b: SignedBytes) in
+                    Vectors.addSaturating(a, b)
+                }
+            }
+        case 0xed:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.addSaturating(a, b)
+                }
+            }
+        case 0xee:
+            { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.larger(a, b) } }
         case 0xef: exclusiveOr
         default: nil
         }
@@ -74,8 +129,14 @@ extension Vectors {
 
     private static func integerF(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0xf4: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.evenProducts(a, b) } }
-        case 0xf5: { Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in Vectors.pairProducts(a, b) } }
+        case 0xf4:
+            { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.evenProducts(a, b) } }
+        case 0xf5:
+            {
+                Vectors.binary($0, $1) { (a: SignedWords, b: SignedWords) in
+                    Vectors.pairProducts(a, b)
+                }
+            }
         case 0xf6: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in Vectors.differences(a, b) } }
         case 0xf8: { Vectors.binary($0, $1) { (a: Bytes, b: Bytes) in a &- b } }
         case 0xf9: { Vectors.binary($0, $1) { (a: Words, b: Words) in a &- b } }

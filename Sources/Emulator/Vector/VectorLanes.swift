@@ -79,7 +79,7 @@ extension Processor {
         let size = T.bitWidth / 8
         let offset = UInt(bitPattern: index &* size) & 15
         return unsafe UnsafeRawPointer(
-            bitPattern: address &+ Self.vectorsAt &+ UInt(number & 31) &* 16 &+ offset
+            bitPattern: vectorAddress(number) &+ offset
         ).unsafelyUnwrapped.load(as: type)
     }
 
@@ -90,11 +90,7 @@ extension Processor {
         let size = T.bitWidth / 8
         let offset = UInt(bitPattern: index &* size) & 15
         unsafe UnsafeMutableRawPointer(
-            bitPattern: address &+ Self.vectorsAt &+ UInt(number & 31) &* 16 &+ offset
+            bitPattern: vectorAddress(number) &+ offset
         ).unsafelyUnwrapped.storeBytes(of: value, as: T.self)
-    }
-
-    private static var vectorsAt: UInt {
-        @inline(__always) get { UInt(MemoryLayout<ProcessorState>.offset(of: \.vectors) ?? 0) }
     }
 }

@@ -5,29 +5,37 @@ extension Vectors {
     // MARK: ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD
 
     static let roundSingles: Handler = {
-        convert($0, $1, .packed, immediate: { cpu, byte, _, source in
-            var b: Singles = cast(source)
-            for index in 0..<4 { b[index] = rounded(cpu, b[index], byte) }
-            return cast(b)
-        })
+        convert(
+            $0, $1, .packed,
+            immediate: { cpu, byte, _, source in
+                var b: Singles = cast(source)
+                for index in 0..<4 { b[index] = rounded(cpu, b[index], byte) }
+                return cast(b)
+            })
     }
     static let roundDoubles: Handler = {
-        convert($0, $1, [.packed, .doubles], immediate: { cpu, byte, _, source in
-            let b: Doubles = cast(source)
-            return cast(Doubles(rounded(cpu, b[0], byte), rounded(cpu, b[1], byte)))
-        })
+        convert(
+            $0, $1, [.packed, .doubles],
+            immediate: { cpu, byte, _, source in
+                let b: Doubles = cast(source)
+                return cast(Doubles(rounded(cpu, b[0], byte), rounded(cpu, b[1], byte)))
+            })
     }
     static let roundSingle: Handler = {
-        convert($0, $1, [], immediate: { cpu, byte, kept, source in
-            var a: Singles = cast(kept)
-            a[0] = rounded(cpu, cast(source, Singles.self)[0], byte)
-            return cast(a)
-        })
+        convert(
+            $0, $1, [],
+            immediate: { cpu, byte, kept, source in
+                var a: Singles = cast(kept)
+                a[0] = rounded(cpu, cast(source, Singles.self)[0], byte)
+                return cast(a)
+            })
     }
     static let roundDouble: Handler = {
-        convert($0, $1, .doubles, immediate: { cpu, byte, kept, source in
-            Vector(rounded(cpu, cast(source, Doubles.self)[0], byte).bitPattern, kept[1])
-        })
+        convert(
+            $0, $1, .doubles,
+            immediate: { cpu, byte, kept, source in
+                Vector(rounded(cpu, cast(source, Doubles.self)[0], byte).bitPattern, kept[1])
+            })
     }
 
     @inline(__always) private static func convert(
@@ -69,7 +77,9 @@ extension Vectors {
     static let dotSingles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else { return cpu.floatSlowly(op, [.arithmetic, .packed]) }
+        guard cpu.floatsArePlain else {
+            return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed])
+        }
         let byte = UInt32(truncatingIfNeeded: op.immediate)
         let a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
@@ -89,7 +99,7 @@ extension Vectors {
         let cpu = Processor(processor)
         let op = Op(operation)
         guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.arithmetic, .packed, .doubles])
+            return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed, .doubles])
         }
         let byte = op.immediate
         let a: Doubles = cast(cpu.vector(op.reg))

@@ -5,15 +5,43 @@ extension Vectors {
     /// 66 0F D1…D3, E1, E2, F1…F3: the count is the low half of the source.
     static func shiftByRegister(_ opcode: UInt8) -> Handler? {
         switch opcode {
-        case 0xd1: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.right(Vectors.cast(a, Words.self), b[0]) } }
-        case 0xd2: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.right(Vectors.cast(a, Longs.self), b[0]) } }
+        case 0xd1:
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.right(Vectors.cast(a, Words.self), b[0])
+                }
+            }
+        case 0xd2:
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.right(Vectors.cast(a, Longs.self), b[0])
+                }
+            }
         case 0xd3: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.right(a, b[0]) } }
         case 0xe1:
-            { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.right(Vectors.cast(a, SignedWords.self), b[0]) } }
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.right(Vectors.cast(a, SignedWords.self), b[0])
+                }
+            }
         case 0xe2:
-            { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.right(Vectors.cast(a, SignedLongs.self), b[0]) } }
-        case 0xf1: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.left(Vectors.cast(a, Words.self), b[0]) } }
-        case 0xf2: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.left(Vectors.cast(a, Longs.self), b[0]) } }
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.right(Vectors.cast(a, SignedLongs.self), b[0])
+                }
+            }
+        case 0xf1:
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.left(Vectors.cast(a, Words.self), b[0])
+                }
+            }
+        case 0xf2:
+            {
+                Vectors.binary($0, $1) { (a: Vector, b: Vector) in
+                    Vectors.left(Vectors.cast(a, Longs.self), b[0])
+                }
+            }
         case 0xf3: { Vectors.binary($0, $1) { (a: Vector, b: Vector) in Vectors.left(a, b[0]) } }
         default: nil
         }
@@ -23,11 +51,15 @@ extension Vectors {
     /// and is both registers of the operation.
     static func shiftByImmediate(_ opcode: UInt8, group: Int) -> Handler? {
         switch (opcode, group) {
-        case (0x71, 2): { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, Words.self), $1) } }
-        case (0x71, 4): { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, SignedWords.self), $1) } }
+        case (0x71, 2):
+            { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, Words.self), $1) } }
+        case (0x71, 4):
+            { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, SignedWords.self), $1) } }
         case (0x71, 6): { Vectors.shift($0, $1) { Vectors.left(Vectors.cast($0, Words.self), $1) } }
-        case (0x72, 2): { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, Longs.self), $1) } }
-        case (0x72, 4): { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, SignedLongs.self), $1) } }
+        case (0x72, 2):
+            { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, Longs.self), $1) } }
+        case (0x72, 4):
+            { Vectors.shift($0, $1) { Vectors.right(Vectors.cast($0, SignedLongs.self), $1) } }
         case (0x72, 6): { Vectors.shift($0, $1) { Vectors.left(Vectors.cast($0, Longs.self), $1) } }
         case (0x73, 2): { Vectors.shift($0, $1) { Vectors.right($0, $1) } }
         case (0x73, 3): { Vectors.shift($0, $1) { Vectors.bytesRight($0, $1) } }

@@ -100,7 +100,8 @@ extension Vectors {
     ) -> Vector {
         let control = cpu.vector(op.rm)
         return Vector(
-            picked(cpu, op.reg, control[0], mask: mask), picked(cpu, op.reg, control[1], mask: mask))
+            picked(cpu, op.reg, control[0], mask: mask), picked(cpu, op.reg, control[1], mask: mask)
+        )
     }
     @inline(__always) private static func picked(
         _ cpu: Processor, _ number: UInt8, _ control: UInt64, mask: UInt64

@@ -30,8 +30,9 @@ extension Processor {
     }
 
     @inline(__always) private func registerAddress(_ number: Int) -> UInt {
-        let unit = UInt(MemoryLayout<ProcessorState>.offset(of: \.x87) ?? 0)
-        let registers = UInt(MemoryLayout<X87State>.offset(of: \.registers) ?? 0)
-        return address &+ unit &+ registers &+ UInt(number & 7) &* 16
+        let start = unsafe withUnsafeMutablePointer(to: &state.x87.registers) {
+            UInt(bitPattern: $0)
+        }
+        return start &+ UInt(number & 7) &* 16
     }
 }

@@ -57,13 +57,16 @@ import Testing
         undefined("STAC at level 3", [0x0f, 0x01, 0xcb], level: 3),
         Fault(
             testDescription: "RDFSBASE without CR4.FSGSBASE", bytes: [0xf3, 0x0f, 0xae, 0xc0],
-            vector: 6, errorCode: nil) { $0.cpu.state.cr4 &= ~(1 << 16) },
+            vector: 6, errorCode: nil
+        ) { $0.cpu.state.cr4 &= ~(1 << 16) },
         Fault(
             testDescription: "SYSCALL without EFER.SCE", bytes: [0x0f, 0x05], vector: 6,
-            errorCode: nil) { $0.cpu.state.msrs.efer &= ~1 },
+            errorCode: nil
+        ) { $0.cpu.state.msrs.efer &= ~1 },
         Fault(
             testDescription: "MOV DR4 with CR4.DE", bytes: [0x0f, 0x23, 0xe0], vector: 6,
-            errorCode: nil) { $0.cpu.state.cr4 |= 8 },
+            errorCode: nil
+        ) { $0.cpu.state.cr4 |= 8 },
     ]
 
     private static func row(

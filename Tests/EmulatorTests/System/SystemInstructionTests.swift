@@ -114,9 +114,10 @@ import Testing
         #expect(rig.vector == 13)
     }
 
-    @Test(arguments: [
-        (0, 0, 0x24_7fd7), (3, 0, 0x24_4dd7), (3, 3, 0x24_7fd7 & ~0x3000 | 0x3000),
-    ] as [(UInt8, UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (0, 0, 0x24_7fd7), (3, 0, 0x24_4dd7), (3, 3, 0x24_7fd7 & ~0x3000 | 0x3000),
+        ] as [(UInt8, UInt64, UInt64)])
     func `POPF changes what the level may change`(
         _ level: UInt8, _ iopl: UInt64, _ expected: UInt64
     ) throws {
@@ -259,13 +260,15 @@ import Testing
         #expect(rig.vector == 13)
     }
 
-    @Test(arguments: [
-        (0x174, 0xffff_fff0), (0x175, 0xffff_8000_0000_0000), (0x277, 0x0007_0406_0007_0406),
-        (0x2ff, 0xc06), (0x200, 0x12_3000_0006), (0x201, 0xff_ffff_f800), (0x26f, 0x0606_0606_0505_0101),
-        (0xc000_0081, 0x23_0010_0000_0000), (0xc000_0082, 0xffff_ffff_8100_0000),
-        (0xc000_0084, 0x4_7700), (0xc000_0100, 0x7fff_ffff_f000), (0xc000_0103, 7),
-        (0xc001_0010, 0x1_0000), (0xc001_1029, 2), (0xc001_001f, 0),
-    ] as [(UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (0x174, 0xffff_fff0), (0x175, 0xffff_8000_0000_0000), (0x277, 0x0007_0406_0007_0406),
+            (0x2ff, 0xc06), (0x200, 0x12_3000_0006), (0x201, 0xff_ffff_f800),
+            (0x26f, 0x0606_0606_0505_0101),
+            (0xc000_0081, 0x23_0010_0000_0000), (0xc000_0082, 0xffff_ffff_8100_0000),
+            (0xc000_0084, 0x4_7700), (0xc000_0100, 0x7fff_ffff_f000), (0xc000_0103, 7),
+            (0xc001_0010, 0x1_0000), (0xc001_1029, 2), (0xc001_001f, 0),
+        ] as [(UInt64, UInt64)])
     func `An MSR keeps its value`(_ number: UInt64, _ value: UInt64) throws {
         let rig = try SystemRig(.long)
         rig.cpu.rcx = number
