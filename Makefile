@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make run` and `make test` do all that a fresh Debian 12 machine with a Swift 6.3 toolchain needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The programs are built with optimization, the tests in a directory of their own, so that neither
+# build throws the other away.
+SWIFT_BUILD := swift build -c release
+TEST_FLAGS := -c release --scratch-path .build-test -Xswiftc -enable-testing
+
+GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
+SWIFT_FILES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
+
+.PHONY: help build guest kernel initramfs run test lint bench fuzz clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
+		while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+build: ## The programs, in bin/
+	@.ci/prepare build
+	@$(SWIFT_BUILD) --product swiftlet-vmm
+	@$(SWIFT_BUILD) --product swiftlet
+	@mkdir -p bin
+	@for program in swiftlet swiftlet-vmm; do \
+		cmp -s .build/release/$$program bin/$$program || \
+			{ cp .build/release/$$program bin/.$$program.new && mv bin/.$$program.new bin/$$program; }; \
+	done
+
+guest: kernel initramfs ## The guest's kernel and initramfs, in bin/guest/
+
+kernel: ## The guest's kernel, built once and kept in ~/.cache/swiftlet
+	@.ci/prepare guest
+	@mkdir -p bin/guest
+	@kernel=$$(Guest/kernel/build.sh) && { cmp -s "$$kernel" bin/guest/vmlinux || \
+		{ cp "$$kernel" bin/guest/.vmlinux.new && mv bin/guest/.vmlinux.new bin/guest/vmlinux; }; }
+
+initramfs: ## The guest's initramfs: the agent and busybox
+	@.ci/prepare build guest
+	@mkdir -p bin/guest
+	@Guest/initramfs/build.sh bin/guest/.initramfs.new
+	@mv bin/guest/.initramfs.new bin/guest/initramfs.cpio
+
+run: build guest ## Boot a Linux kernel in a microVM and run a command in it
+	bin/swiftlet run -v -- sh -c 'uname -a; nproc; grep MemTotal /proc/meminfo'
+
+test: build guest ## All tests, then a line that counts them
+	@TEST_FLAGS='$(TEST_FLAGS)' .ci/test
+
+lint: ## The style of all Swift files
+	@.ci/prepare build
+	@swift format lint --strict --parallel --recursive $(wildcard $(SWIFT_FILES))
+
+bench: build guest ## Speed and memory, beside QEMU's
+	@.ci/prepare bench
+	@swift run -c release --package-path Benchmarks bench $(BENCH)
+
+# FUZZ_SECONDS: how long each target runs.
+fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
+	@.ci/prepare build
+	@.ci/fuzz $(or $(FUZZ_SECONDS),60)
+
+clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
+	rm -rf .build .build-test Benchmarks/.build Fuzz/.build bin
