@@ -116,7 +116,7 @@ import Testing
         rig.push(.one)
         rig.execute([0xd9, 0xf2])
         #expect(rig.top == Extended.one.digits)
-        #expect(rig.cpu.stack(1).digits == "3fffc75922e5f71d2dc5")
+        #expect(rig.cpu.stack(1).digits == "3fffc75922e5f71d2dc6")
         let large = Extended(significand: 1 << 63, signAndExponent: 0x3fff + 63)
         rig.push(large)
         rig.execute([0xd9, 0xfe])  // FSIN
