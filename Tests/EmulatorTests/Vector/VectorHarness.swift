@@ -111,7 +111,7 @@ enum VectorTable {
     static let rcx: UInt64 = 0x1111_0000_0111
     static let rdx: UInt64 = 0x2222_0000_0222
 
-    static let rows = [float, floatMore, general, integer, integerMore].flatMap(parse)
+    static let rows = [float, general, integer, integerMore].flatMap(parse)
 
     private static func parse(_ text: String) -> [VectorRow] {
         let words = text.split(whereSeparator: \.isNewline).map { $0.split(separator: " ") }
