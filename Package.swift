@@ -9,8 +9,6 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
-    // CLinux and Swift's Glibc module must see the C headers alike.
-    .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
     .enableExperimentalFeature("Lifetimes"),
 ]
 

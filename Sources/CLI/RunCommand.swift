@@ -129,6 +129,8 @@ struct RunCommand: ParsableCommand {
         if let initrd = configuration.initrd { try check(initrd, "initramfs") }
         if command.isEmpty {
             configuration.commandLine = MicroVM.Configuration.consoleCommandLine
+        } else if kernel == nil {
+            configuration.commandLine = MicroVM.Configuration.ownCommandLine
         }
         configuration.commandLine = ([configuration.commandLine] + append).joined(separator: " ")
         configuration.cpus = cpus

@@ -45,7 +45,11 @@ extension MicroVM {
         }
 
         /// For a kernel that starts the agent: quiet, and a panic ends the machine.
-        public static var agentCommandLine: String { "console=ttyS0 quiet reboot=k panic=-1" }
+        public static var agentCommandLine: String { "quiet reboot=k panic=-1 rootfstype=ramfs" }
+
+        /// As ``agentCommandLine`` for our own kernel, which finds its devices without ACPI and
+        /// starts a million instructions sooner so.
+        public static var ownCommandLine: String { agentCommandLine + " acpi=off" }
 
         /// For a kernel whose console somebody watches.
         public static var consoleCommandLine: String { "console=ttyS0 reboot=k panic=-1" }

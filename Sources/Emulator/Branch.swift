@@ -4,7 +4,7 @@
 ///
 /// A direct branch within its page keeps the address of the block it leads to in its operation:
 /// both lie in the same physical page, so the link holds however that page is mapped. All others
-/// look their target up in the ``JumpCache``.
+/// look their target up in the ``JumpCacheSet``.
 extension Processor {
     /// Counts the block's instructions; true if somebody wants attention.
     @inline(__always) private func retire(_ op: Op) -> Bool {
@@ -16,10 +16,11 @@ extension Processor {
     /// Goes on at any linear address.
     @inline(__always) func jump(_ op: Op, to target: UInt64) -> UInt {
         if !retire(op) {
-            let entry = JumpCacheEntry(table: state.jumpCache, linear: target)
-            if entry.matches(target, key: state.codeKey) {
+            let block = JumpCacheSet(table: state.jumpCache, linear: target)
+                .find(target, key: state.codeKey)
+            if block != 0 {
                 page = target & ~0xfff
-                return entry.block
+                return block
             }
         }
         state.rip = target
@@ -41,17 +42,15 @@ extension Processor {
     /// be mapped elsewhere another time: it is looked up each time.
     @inline(never) private func makeLink(_ op: Op) -> UInt {
         let target = page &+ UInt64(bitPattern: Int64(op.displacement))
-        let entry = JumpCacheEntry(table: state.jumpCache, linear: target)
-        if entry.matches(target, key: state.codeKey) {
-            let known = Block(operations: entry.block)
-            if known.straddles { return entry.block }
-        }
+        let set = JumpCacheSet(table: state.jumpCache, linear: target)
+        let known = set.find(target, key: state.codeKey)
+        if known != 0, Block(operations: known).straddles { return known }
         guard let block = vcpu.code.find(target, self, mayFlush: false) else {
             state.rip = target
             return 0
         }
         if block.straddles {
-            entry.set(target, key: state.codeKey, block: block.operations)
+            set.insert(target, key: state.codeKey, block: block.operations)
         } else {
             op.immediate = Int64(truncatingIfNeeded: block.operations)
         }
@@ -267,12 +266,11 @@ enum BranchHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let target = cpu.linearAddress(op)
-        let entry = JumpCacheEntry(table: cpu.state.jumpCache, linear: target)
-        guard entry.matches(target, key: cpu.state.codeKey),
-            Block(operations: entry.block).isValid
-        else { return cpu.fault(op) }
+        let block = JumpCacheSet(table: cpu.state.jumpCache, linear: target)
+            .find(target, key: cpu.state.codeKey)
+        guard block != 0, Block(operations: block).isValid else { return cpu.fault(op) }
         // Somebody still had a link to the old block; the new one is known.
         cpu.state.retired &+= UInt64(op.ordinal &- 1)
-        return entry.block
+        return block
     }
 }

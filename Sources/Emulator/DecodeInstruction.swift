@@ -201,8 +201,12 @@ extension Decoder {
         case 0x8f:
             try modRM()
             guard group == 0 else { throw .invalidOpcode }
-            finishOperand()
             guard isMemory else { return emitPop(register: rm) }
+            // An address made of RSP is computed with RSP already moved. Intel SDM 2, POP.
+            if operand.base == Register.rsp {
+                operand.displacement &+= stackSize == 1 ? 2 : stackSize == 2 ? 4 : 8
+            }
+            finishOperand()
             emit(is64 && stackSize == 3 ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1])
         default:
             if try !decodeSystem(opcode) { throw .invalidOpcode }

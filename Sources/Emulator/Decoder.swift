@@ -106,7 +106,7 @@ struct Decoder {
         return is64 || mode.has(CodeMode.default32) ? (operandOverride ? 1 : 2) : (operandOverride ? 2 : 1)
     }
     /// As ``size`` for instructions whose size in 64-bit mode is 64 or 16 bits (stack, near branches).
-    var stackSize: Int { is64 ? (operandOverride ? 1 : 3) : size }
+    var stackSize: Int { is64 ? (operandOverride && !rexW ? 1 : 3) : size }
 
     /// 1, 2 or 3 for addresses of 16, 32 or 64 bits.
     var addressSize: Int {

@@ -17,9 +17,9 @@ struct ProcessorState {
     var stopAt: UInt64 = 0
     /// The translation table for data accesses of the present mode.
     var dataTLB: UInt = 0
-    /// Entries of the block look-up table (``JumpCache``).
+    /// Entries of the block look-up table (``JumpCacheSet``).
     var jumpCache: UInt = 0
-    /// Identifies mode and translation of code: what a ``JumpCache`` entry must have been made under.
+    /// Identifies mode and translation of code: what a ``JumpCacheSet`` entry must have been made under.
     var codeKey: UInt64 = 0
     /// Linear address of the next instruction, whenever no block is running.
     var rip: UInt64 = 0

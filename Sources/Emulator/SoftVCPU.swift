@@ -50,7 +50,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let stateBytes = (MemoryLayout<ProcessorState>.size + 4095) & ~4095
         storage = try Mapping.anonymous(byteCount: stateBytes + 4096)
         let tableBytes = TranslationEntry.tableBytes
-        tables = try Mapping.anonymous(byteCount: tableBytes * 5 + JumpCacheEntry.tableBytes)
+        tables = try Mapping.anonymous(byteCount: tableBytes * 5 + JumpCacheSet.tableBytes)
         cpu = Processor(storage.address)
         signals = Signalbox(address: storage.address + UInt(stateBytes))
         cpu.initialize()
@@ -242,9 +242,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         if signals.isRaised { return nil }
         repeat {
             if cpu.needsSteps {
-                let inhibited = cpu.state.inhibitInterrupts
                 guard step() else { return .shutdown }
-                if inhibited { return nil }
             } else if let first = enterBlock() {
                 runBlocks(first)
             }
@@ -272,13 +270,14 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     /// The operation to go on with at RIP; nil: an exception is pending.
     @inline(__always) private func enterBlock() -> UInt? {
         let rip = cpu.state.rip
-        let entry = JumpCacheEntry(table: cpu.state.jumpCache, linear: rip)
-        if entry.matches(rip, key: cpu.state.codeKey), Block(operations: entry.block).isValid {
+        let set = JumpCacheSet(table: cpu.state.jumpCache, linear: rip)
+        let known = set.find(rip, key: cpu.state.codeKey)
+        if known != 0, Block(operations: known).isValid {
             cpu.page = rip & ~0xfff
-            return entry.block
+            return known
         }
         guard let block = code.find(rip, cpu, mayFlush: true) else { return nil }
-        entry.set(rip, key: cpu.state.codeKey, block: block.operations)
+        set.insert(rip, key: cpu.state.codeKey, block: block.operations)
         cpu.page = rip & ~0xfff
         return block.operations
     }

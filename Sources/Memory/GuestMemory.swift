@@ -55,7 +55,9 @@ package final class GuestMemory: @unchecked Sendable {
         guard byteCount >= Self.minimum, byteCount <= Self.maximum, byteCount % (1 << 20) == 0
         else { throw .size(byteCount) }
         do throws(Errno) {
-            let flags = UInt32(MFD_CLOEXEC) | (hugePages ? UInt32(MFD_HUGETLB) | 21 << 26 : 0)
+            // The size of huge pages is the binary logarithm of 2 MiB, from bit 26 on.
+            let huge: UInt32 = hugePages ? 21 << 26 | UInt32(MFD_HUGETLB) : 0
+            let flags: UInt32 = huge | UInt32(MFD_CLOEXEC)
             let raw = unsafe clinux_memfd_create("guest-memory", flags)
             let file = FileDescriptor(adopting: try Errno.check(raw))
             try Errno.check(clinux_ftruncate(file.rawValue, Int64(byteCount)))

@@ -16,7 +16,7 @@ final class AgentProcess {
 
     private static func build() -> Result<String, Unavailable> {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let path = "/tmp/swiftlet-agent-\(UnixStream.user)-\(Clock.monotonic)"
+        let path = "/tmp/swiftlet-agent-\(CurrentProcess.identifier)-\(Clock.monotonic)"
         let environment = ["PATH", "HOME", "XDG_CACHE_HOME", "SWIFTLET_CACHE"].compactMap { name in
             CurrentProcess.environment(name).map { "\(name)=\($0)" }
         }
@@ -41,7 +41,7 @@ final class AgentProcess {
 
     deinit {
         UnixSocket.remove(socketPath)
-        process.signal(9)
+        process.send(.kill)
     }
 
     /// Whether the agent's process ends within five seconds.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel and the C compiler say, in a form that imports into Swift. No logic.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 
 #include "clinux_atomic.h"
 #include "clinux_float.h"
+#include "clinux_gnu.h"
 #include "clinux_math.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"

@@ -58,7 +58,7 @@ static inline int clinux_is_abstract(int fd) {
 }
 /// Process and user at the other end. unix(7), SO_PEERCRED.
 static inline int clinux_socket_peer(int fd, pid_t *process, uid_t *user) {
-    struct ucred peer;
+    struct clinux_credentials peer;
     socklen_t size = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
     *process = peer.pid;

@@ -27,7 +27,17 @@ enum BitHandlers {
         return op.next
     }
 
-    /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK.
+    /// The operand's address `distance` bytes on, within the address size of operands that have an
+    /// address step.
+    @inline(__always)
+    private static func farther(_ cpu: Processor, _ op: Op, _ distance: UInt64) -> UInt64 {
+        guard op.base == Register.address else { return cpu.effectiveAddress(op) &+ distance }
+        let mask: UInt64 = op.extra & 0x200 != 0 ? 0xffff : 0xffff_ffff
+        let offset = (cpu.get64(Register.address) &+ distance) & mask
+        return offset &+ cpu.get64(op.segment)
+    }
+
+    /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK; 9: addresses of 16 bits.
     @inline(__always)
     private static func testMemory<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
@@ -35,7 +45,7 @@ enum BitHandlers {
         let number = cpu.get(op.reg, T.self)
         let shift = Int64(T.bitWidth.trailingZeroBitCount)
         let distance = (number.extended &>> shift) &* Int64(T.byteCount)
-        let address = cpu.effectiveAddress(op) &+ UInt64(bitPattern: distance)
+        let address = farther(cpu, op, UInt64(bitPattern: distance))
         let bit: T = 1 &<< (number &+ T(truncatingIfNeeded: op.immediate))
         let kind = op.extra & 0xff
         var was = false

@@ -85,7 +85,7 @@ enum StackHandlers {
         else { return cpu.fault(op) }
         return op.next
     }
-    /// The address is computed with RSP already moved. Intel SDM 2, POP.
+    /// The decoder has accounted for RSP in the address, which is computed first.
     static let popMemory64: Handler = { popMemory($0, $1, UInt64.self) }
 
     /// By size 1 to 3: registers, immediates, memory, outside 64-bit code or with 16-bit operands.
@@ -134,8 +134,9 @@ enum StackHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let before = cpu.rsp
+        let address = cpu.effectiveAddress(op)
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
-        guard cpu.store(cpu.effectiveAddress(op), value) else {
+        guard cpu.store(address, value) else {
             cpu.rsp = before
             return cpu.fault(op)
         }

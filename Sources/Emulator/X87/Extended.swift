@@ -2,8 +2,9 @@
 
 /// A number of the x87 unit: 64 bits of significand with its integer bit, 15 of exponent, a sign.
 ///
-/// All 2^80 patterns are kept as they are, the ones that are no numbers too. Arithmetic is done with
-/// integers, so that it is the same on every host and leaves the host's floating-point flags alone.
+/// All 2^80 patterns are kept as they are, the ones that are no numbers too. Arithmetic is done
+/// with integers, so that it is the same on every host and leaves the host's floating-point flags
+/// alone.
 /// Intel SDM 1, 4.2.2 and 8.2.
 struct Extended: BitwiseCopyable, Equatable {
     var significand: UInt64
@@ -99,7 +100,8 @@ struct Extended: BitwiseCopyable, Equatable {
             }
             let shift = significand.leadingZeroBitCount
             return Unpacked(
-                negative: isNegative, exponent: max(exponent, 1) &- Int32(truncatingIfNeeded: shift),
+                negative: isNegative,
+                exponent: max(exponent, 1) &- Int32(truncatingIfNeeded: shift),
                 significand: significand &<< UInt64(truncatingIfNeeded: shift))
         }
     }

@@ -52,8 +52,8 @@ extension FloatContext {
             negative: negative, exponent: 0x7fff, significand: fraction | Extended.integerBit)
     }
 
-    /// Rounds to a single or double. After an unmasked overflow or underflow the answer is not to be
-    /// stored.
+    /// Rounds to a single or double. After an unmasked overflow or underflow the answer is not to
+    /// be stored.
     mutating func encode(_ value: Extended, _ format: FloatFormat) -> UInt64 {
         let sign: UInt64 = value.isNegative ? 1 &<< format.signShift : 0
         switch value.kind {
@@ -130,8 +130,8 @@ extension FloatContext {
         return result.significand
     }
 
-    /// Rounds to a signed integer of `bits` 16, 32 or 64; what does not fit is invalid and gives the
-    /// smallest.
+    /// Rounds to a signed integer of `bits` 16, 32 or 64; what does not fit is invalid and gives
+    /// the smallest.
     mutating func toInteger(_ value: Extended, bits: UInt64, truncating: Bool) -> Int64 {
         let smallest = Int64.min &>> Int64(truncatingIfNeeded: 64 &- bits)
         let before = (flags, roundedUp)

@@ -10,8 +10,8 @@ extension FloatContext {
         var partial = false
     }
 
-    /// FPREM, or FPREM1 if `nearest`: the exact remainder, or a step towards it if the exponents are
-    /// 64 or more apart.
+    /// FPREM, or FPREM1 if `nearest`: the exact remainder, or a step towards it if the exponents
+    /// are 64 or more apart.
     mutating func remainder(_ a: Extended, _ b: Extended, nearest: Bool) -> Remainder {
         if let result = screen(a, b) { return Remainder(value: result) }
         if a.kind == .infinity || b.kind == .zero { return Remainder(value: invalid()) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One operation's surroundings: the control word, and the exceptions found. Intel SDM 1, 8.1.5, 8.5.
+/// One operation's surroundings: the control word, and the exceptions found.
+/// Intel SDM 1, 8.1.5, 8.5.
 struct FloatContext {
     /// The control word: exception masks 0–5, precision 8–9, rounding 10–11.
     let control: UInt16
@@ -108,7 +109,8 @@ struct FloatContext {
             significand: result.carried ? Extended.integerBit : result.significand)
     }
 
-    /// Overflow and underflow. Unmasked, the exponent is wrapped by 24576. Intel SDM 1, 8.5.4, 8.5.5.
+    /// Overflow and underflow. Unmasked, the exponent is wrapped by 24576.
+    /// Intel SDM 1, 8.5.4, 8.5.5.
     @inline(never) private mutating func packExtreme(
         _ negative: Bool, _ exponent: Int32, _ high: UInt64, _ rest: UInt64, _ unit: UInt64,
         _ result: Rounded

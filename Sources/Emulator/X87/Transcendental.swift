@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 
-/// Trigonometric functions, logarithms and 2^x − 1, within about one unit in the last place of what
-/// the C library's widest format holds. Special values are dealt with here. Intel SDM 1, 8.3.7–8.3.10.
+/// Trigonometric functions, logarithms and 2^x − 1, within a few units in the last place of the C
+/// library's widest format. Special values are dealt with here. Intel SDM 1, 8.3.7 to 8.3.10.
 extension FloatContext {
     /// A result from the C library: not exact, rounded to nearest, times 2^`power`.
     private mutating func evaluate(
@@ -185,7 +185,9 @@ extension clinux_real {
 
 /// FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1.
 extension X87Handlers {
-    static let sine: Handler = { angle($0, $1) { $0.trigonometric($1, .sine) } second: { _ in nil } }
+    static let sine: Handler = {
+        angle($0, $1) { $0.trigonometric($1, .sine) } second: { _ in nil }
+    }
     static let cosine: Handler = {
         angle($0, $1) { $0.trigonometric($1, .cosine) } second: { _ in nil }
     }

@@ -181,7 +181,8 @@ struct X87Environment {
         switch (wide, protected) {
         case (true, true):
             words[3] = code
-            words[4] = opcode << 16 | UInt32(truncatingIfNeeded: unit.lastInstruction >> 32) & 0xffff
+            words[4] =
+                opcode << 16 | UInt32(truncatingIfNeeded: unit.lastInstruction >> 32) & 0xffff
             words[5] = data
             words[6] = UInt32(truncatingIfNeeded: unit.lastData >> 32) & 0xffff | upper
         case (true, false):
