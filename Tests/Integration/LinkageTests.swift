@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@Suite struct LinkageTests {
+    /// Beginnings of symbols that only come with a library which stays above the trust line.
+    private static let wide = [
+        "$s10Foundation", "$s20FoundationEssentials", "$s8Dispatch", "$s12_Concurrency",
+        "$s7NIOCore", "$s8NIOPosix", "dispatch_", "_dispatch_", "swift_task_create",
+        "swift_task_alloc", "swift_job_run", "swift_asyncLet_",
+    ]
+
+    /// Whether the file at `path` asks for a loader or a shared library; also checks that it is ELF.
+    private static func isDynamic(_ path: String) throws -> Bool {
+        let result = try Program.run("readelf", ["-lW", path])
+        try #require(result.status == 0, "\(result.errorText)")
+        return result.outputText.contains("INTERP") || result.outputText.contains("DYNAMIC")
+    }
+
+    @Test func `The monitor is static`() throws {
+        #expect(try !Self.isDynamic(try Built.file("bin/swiftlet-vmm")))
+    }
+
+    @Test func `The monitor holds nothing of Foundation, Dispatch, NIO or _Concurrency`() throws {
+        let result = try Program.run("nm", [try Built.file("bin/swiftlet-vmm")])
+        let symbols = result.outputText.split(separator: "\n")
+            .compactMap { $0.split(separator: " ").last }
+        // A stripped program would pass without having been looked at.
+        try #require(symbols.count > 1000)
+        for symbol in symbols {
+            let isWide = Self.wide.contains(where: symbol.hasPrefix)
+            #expect(!isWide, "\(symbol)")
+        }
+    }
+
+    @Test func `The agent is static and at most 500 KB`() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-agent-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let build = try Program.run(
+            "Guest/initramfs/agent.sh", [path], seconds: 300)
+        try #require(build.status == 0, "\(build.errorText)")
+
+        #expect(try !Self.isDynamic(path))
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        #expect(bytes.count <= 500_000)
+        for word in ["Foundation", "libdispatch", "_Concurrency"] {
+            #expect(bytes.range(of: Data(word.utf8)) == nil, "\(word)")
+        }
+    }
+}
