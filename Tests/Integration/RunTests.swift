@@ -43,7 +43,11 @@ import Testing
         var random = SystemRandomNumberGenerator()
         var bytes = Data(capacity: 8 << 20)
         for _ in 0..<(1 << 20) {
-            withUnsafeBytes(of: random.next() as UInt64) { bytes.append(contentsOf: $0) }
+            var word: UInt64 = random.next()
+            for _ in 0..<8 {
+                bytes.append(UInt8(truncatingIfNeeded: word))
+                word >>= 8
+            }
         }
         let result = try Program.swiftlet("-i", "--", "cat", input: bytes)
         #expect(result.status == 0, "\(result.errorText)")

@@ -19,9 +19,12 @@ import Testing
             // TIOCSPTLCK with 0 unlocks it; TIOCGPTN tells its number.
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x4004_5431, &number))
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x8004_5430, &number))
-            path = "/dev/pts/\(number)"
-            slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
+            let path = "/dev/pts/\(number)"
+            let slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
+            // All at once: nothing may throw between two of them.
             self.master = master
+            self.path = path
+            self.slave = slave
         }
 
         /// Whether typed characters are echoed, gathered to lines, and make signals.
