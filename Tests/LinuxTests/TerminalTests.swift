@@ -20,11 +20,9 @@ import Testing
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x4004_5431, &number))
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x8004_5430, &number))
             let path = "/dev/pts/\(number)"
-            let slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
-            // All at once: nothing may throw between two of them.
-            self.master = master
+            slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
             self.path = path
-            self.slave = slave
+            self.master = master
         }
 
         /// Whether typed characters are echoed, gathered to lines, and make signals.
