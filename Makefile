@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 SWIFT_BUILD := swift build -c release
 
 GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
-SWIFT_FILES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
 
 .PHONY: help build guest kernel initramfs run test lint bench fuzz clean
@@ -57,7 +57,7 @@ lint: ## The style of all Swift files
 
 bench: build guest ## Speed and memory, beside QEMU's
 	@.ci/prepare bench
-	@swift run -c release --package-path Benchmarks bench $(BENCH)
+	@Benchmarks/run
 
 # FUZZ_SECONDS: how long each target runs.
 fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
@@ -65,4 +65,4 @@ fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
 	@.ci/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
-	rm -rf .build Benchmarks/.build Fuzz/.build bin
+	rm -rf .build Benchmarks/results.json Fuzz/.build bin
