@@ -91,7 +91,6 @@ extension Decoder {
             lock = false
             kind |= 0x100
         }
-        if addressSize == 1 { kind |= 0x200 }
         emit(
             BitHandlers.testMemoryTable[size - 1], reg: number, immediate: immediate, extra: kind)
     }

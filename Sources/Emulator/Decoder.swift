@@ -218,19 +218,23 @@ struct Decoder {
             segmentOverride = nil
             return finishOperand()
         }
+        placeRelative()
         emitAddressStep(base: Register.zero, number: 0, checked: false)
+    }
+
+    /// Relative to the page, where the block knows it is; the instruction's end is added.
+    private mutating func placeRelative() {
+        guard ripRelative else { return }
+        operand.base = Register.page
+        operand.displacement = operand.displacement
+            &+ Int32(truncatingIfNeeded: output.offset &+ position)
+        ripRelative = false
     }
 
     /// As ``finishOperand()`` for operands without ModRM, whose fields the caller has set.
     mutating func finishOperand(defaultSegment: Int) {
         let segment = segmentOverride ?? defaultSegment
-        if ripRelative {
-            // Relative to the page, where the block knows it is; the instruction's end is added.
-            operand.base = Register.page
-            operand.displacement = operand.displacement
-                &+ Int32(truncatingIfNeeded: output.offset &+ position)
-            ripRelative = false
-        }
+        placeRelative()
         guard is64 else {
             return emitAddressStep(
                 base: Register.base(of: segment), number: segment,

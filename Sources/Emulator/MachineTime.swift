@@ -6,11 +6,15 @@ import Synchronization
 ///
 /// Deterministic time is one nanosecond an instruction. Processors then run one at a time, in turn,
 /// and time that nobody uses is skipped; whoever has the turn sees the time that all before him
-/// have used up.
+/// have used up. Who comes next is decided under one lock by what the guest has done, never by
+/// which host thread is quicker.
 final class MachineTime: Sendable {
     let isDeterministic: Bool
     private let origin: UInt64
     private let turns: Mutex<Turns>
+    /// One for each processor: its turn may have come.
+    private let bells: [Signalbox]
+    private let words: Mapping?
 
     fileprivate struct Turns {
         /// Guest time when the present turn began.
@@ -23,10 +27,18 @@ final class MachineTime: Sendable {
         var idleUntil: [UInt64?]
     }
 
-    init(deterministic: Bool, cpuCount: Int) {
+    init(deterministic: Bool, cpuCount: Int) throws(Errno) {
         isDeterministic = deterministic
         origin = Clock.monotonic
         turns = Mutex(Turns(idleUntil: Array(repeating: nil, count: cpuCount)))
+        guard deterministic else {
+            bells = []
+            words = nil
+            return
+        }
+        let pages = try Mapping.anonymous(byteCount: cpuCount * 64)
+        bells = (0..<cpuCount).map { Signalbox(address: pages.address + UInt($0) * 64) }
+        words = consume pages
     }
 
     /// Guest time in nanoseconds, for a processor that has retired so many instructions.
@@ -41,13 +53,14 @@ final class MachineTime: Sendable {
         return overflow ? .max : sum
     }
 
-    /// Waits until it is processor `index`'s turn, giving up the turn it had.
+    /// Gives up the turn that processor `index` may have, and waits until it is its turn again.
     func takeTurn(_ index: Int, retired: UInt64) {
-        turns.withLock { turns in
+        change { turns in
             if turns.holder == index { turns.release(retired) }
             turns.idleUntil[index] = nil
         }
         while true {
+            _ = bells[index].take()
             let isMine = turns.withLock { turns -> Bool in
                 guard turns.holder == nil, turns.nextRunnable() == index else { return false }
                 turns.holder = index
@@ -56,35 +69,45 @@ final class MachineTime: Sendable {
                 return true
             }
             if isMine { return }
-            Thread.yield()
+            bells[index].wait(until: .max)
         }
     }
 
-    /// Gives up the turn until guest time `deadline` or a signal. If all are idle, time jumps to the
-    /// first deadline.
-    func idle(_ index: Int, retired: UInt64, until deadline: UInt64, _ signals: Signalbox) {
-        turns.withLock { turns in
+    /// Gives up the turn until guest time `deadline` or a ``wake(_:)``. When all are idle, time
+    /// jumps to the first deadline.
+    func idle(_ index: Int, retired: UInt64, until deadline: UInt64) {
+        change { turns in
             if turns.holder == index { turns.release(retired) }
             turns.idleUntil[index] = deadline
         }
-        while !signals.isRaised {
-            let wakes = turns.withLock { turns -> Bool in
-                guard turns.holder == nil else { return false }
-                if !turns.idleUntil.contains(where: { $0 == nil }) {
-                    let first = turns.idleUntil.compactMap { $0 }.min() ?? .max
-                    if first != .max { turns.base = max(turns.base, first) }
-                }
-                return deadline <= turns.base
-            }
-            if wakes { break }
-            let alone = turns.withLock { $0.idleUntil.allSatisfy { $0 == .max } }
-            if alone {
-                signals.wait(until: .max)
-            } else {
-                Thread.yield()
-            }
+        while true {
+            _ = bells[index].take()
+            if turns.withLock({ $0.idleUntil[index] == nil }) { return }
+            bells[index].wait(until: .max)
         }
-        turns.withLock { $0.idleUntil[index] = nil }
+    }
+
+    /// Makes an idle processor run again: something has come for it.
+    func wake(_ index: Int) {
+        change { $0.idleUntil[index] = nil }
+    }
+
+    /// Gives up the turn for good: the processor's thread leaves the engine.
+    func leave(_ index: Int, retired: UInt64) {
+        change { turns in
+            if turns.holder == index { turns.release(retired) }
+            turns.idleUntil[index] = .max
+        }
+    }
+
+    /// Changes who runs, then lets those know whom it may concern.
+    private func change(_ body: (inout Turns) -> Void) {
+        let next = turns.withLock { turns -> Int? in
+            body(&turns)
+            turns.settle()
+            return turns.holder == nil ? turns.nextRunnable() : nil
+        }
+        if let next { bells[next].raise(1) }
     }
 }
 
@@ -93,6 +116,18 @@ extension MachineTime.Turns {
         base &+= now &- retired
         retired = now
         holder = nil
+    }
+
+    /// Wakes the processors whose time has come; skips the time in which all are idle.
+    fileprivate mutating func settle() {
+        guard holder == nil else { return }
+        if !idleUntil.contains(where: { $0 == nil }) {
+            let first = idleUntil.compactMap { $0 }.min() ?? .max
+            if first != .max { base = max(base, first) }
+        }
+        for index in idleUntil.indices {
+            if let deadline = idleUntil[index], deadline <= base { idleUntil[index] = nil }
+        }
     }
 
     /// The first processor from `next` on that is not idle.

@@ -77,6 +77,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     private func signal(_ bits: UInt32) {
         signals.raise(bits)
         unsafe clinux_store64(stopAtPointer, 0)
+        if machine.time.isDeterministic { machine.time.wake(index) }
     }
 
     private static let stopAtOffset = UInt(
@@ -191,11 +192,12 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     package func run() -> VCPUExit {
         cpu.enterFloatEnvironment()
+        defer { machine.leave(self) }
         while true {
+            machine.takeTurn(self)
             let wanted = signals.take()
             if wanted & Self.codeNews != 0 { readMail() }
             if wanted & Self.kicked != 0 { return .interrupted }
-            machine.takeTurn(self)
             let pending = machine.chipset.poll(cpu: index, now: machine.now(self))
             if pending.initSignal, machine.chipset.takeInit(cpu: index) {
                 cpu.reset(isBootProcessor: index == 0)

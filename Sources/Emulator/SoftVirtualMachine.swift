@@ -39,7 +39,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         clock = KVMClock(
             memory: memory, cpuCount: configuration.cpuCount,
             epoch: deterministic ? 0 : Clock.realtime)
-        time = MachineTime(deterministic: deterministic, cpuCount: configuration.cpuCount)
+        time = try MachineTime(deterministic: deterministic, cpuCount: configuration.cpuCount)
         for index in 0..<configuration.cpuCount {
             processors.append(try SoftVCPU(index: index, machine: self))
         }
@@ -97,10 +97,15 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         if time.isDeterministic { time.takeTurn(vcpu.index, retired: vcpu.cpu.state.retired) }
     }
 
+    /// The processor's thread leaves the engine.
+    func leave(_ vcpu: SoftVCPU) {
+        if time.isDeterministic { time.leave(vcpu.index, retired: vcpu.cpu.state.retired) }
+    }
+
     /// Waits until `signals` are raised or guest time `deadline`.
     func sleep(_ vcpu: SoftVCPU, _ signals: Signalbox, until deadline: UInt64) {
         if time.isDeterministic {
-            time.idle(vcpu.index, retired: vcpu.cpu.state.retired, until: deadline, signals)
+            time.idle(vcpu.index, retired: vcpu.cpu.state.retired, until: deadline)
         } else {
             signals.wait(until: time.hostTime(of: deadline))
         }

@@ -58,7 +58,10 @@ final class Board: Sendable {
             }
         }
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
-        if configuration.entropy { try layout.addVirtio(Entropy()) }
+        // The host's random numbers would make two runs differ; the guest has its seed.
+        if configuration.entropy, !configuration.deterministic {
+            try layout.addVirtio(Entropy())
+        }
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }

@@ -74,19 +74,23 @@ package final class Machine: Sendable {
         started.store(Clock.monotonic, ordering: .relaxed)
         let loop = loop
         let outcome = outcome
-        outcome.onEnd { loop.stop() }
-        var threads: [CInt] = []
-        for vcpu in virtualMachine.vcpus {
+        let vcpus = virtualMachine.vcpus
+        // The processor that ends the machine goes no further than its next branch.
+        outcome.onEnd {
+            for vcpu in vcpus { vcpu.kick() }
+            loop.stop()
+        }
+        var threadCount = 0
+        for vcpu in vcpus {
             do throws(Errno) {
-                threads.append(0)
                 try Thread(name: "fc_vcpu \(vcpu.index)") { Self.drive(vcpu, outcome) }.detach()
+                threadCount += 1
             } catch {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
         loop.run()
-        for vcpu in virtualMachine.vcpus { vcpu.kick() }
-        outcome.waitForProcessors(threads.count)
+        outcome.waitForProcessors(threadCount)
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }

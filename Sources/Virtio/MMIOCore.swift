@@ -150,7 +150,12 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         }
         device.reset()
         if transport.status.isLive { device.activate(features: transport.driverFeatures) }
-        try device.restore(state.device)
+        do throws(RestoreError) {
+            try device.restore(state.device)
+        } catch {
+            reset()
+            throw error
+        }
         queues = restored
         registers = transport
         isPaused = true

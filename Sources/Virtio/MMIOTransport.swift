@@ -143,8 +143,9 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         return core.withLock { $0.save(interruptStatus: interrupts) }
     }
 
-    /// Takes a saved state over, all of it or nothing but an error; stays paused until
-    /// ``resume(on:)``.
+    /// Takes a saved state over; stays paused until ``resume(on:)``.
+    ///
+    /// Wrong registers or queues change nothing; a wrong device state leaves a reset device.
     package func restore(_ state: MMIOState<Device.State>) throws(RestoreError) {
         try core.withLock { core throws(RestoreError) in try core.restore(state) }
         interruptStatus.store(state.transport.interruptStatus, ordering: .relaxed)

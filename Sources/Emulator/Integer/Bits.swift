@@ -27,17 +27,15 @@ enum BitHandlers {
         return op.next
     }
 
-    /// The operand's address `distance` bytes on, within the address size of operands that have an
-    /// address step.
+    /// The operand's address `distance` bytes on; those that have an address step wrap at 4 GiB.
     @inline(__always)
     private static func farther(_ cpu: Processor, _ op: Op, _ distance: UInt64) -> UInt64 {
         guard op.base == Register.address else { return cpu.effectiveAddress(op) &+ distance }
-        let mask: UInt64 = op.extra & 0x200 != 0 ? 0xffff : 0xffff_ffff
-        let offset = (cpu.get64(Register.address) &+ distance) & mask
+        let offset = (cpu.get64(Register.address) &+ distance) & 0xffff_ffff
         return offset &+ cpu.get64(op.segment)
     }
 
-    /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK; 9: addresses of 16 bits.
+    /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK.
     @inline(__always)
     private static func testMemory<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)

@@ -160,7 +160,7 @@ enum StringHandlers {
         return iterate(cpu, op) { _ in
             let source = (cpu.get64(Register.rsi) & mask) &+ cpu.get64(op.segment)
             let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
-            guard let a = cpu.load(source, T.self), let b = cpu.load(target, T.self) else {
+            guard let b = cpu.load(target, T.self), let a = cpu.load(source, T.self) else {
                 return (0, false)
             }
             _ = Compare.apply(a, b, &cpu.flags)

@@ -116,7 +116,10 @@ import Testing
         rig.push(.one)
         rig.execute([0xd9, 0xf2])
         #expect(rig.top == Extended.one.digits)
-        #expect(rig.cpu.stack(1).digits == "3fffc75922e5f71d2dc5")
+        // The C library may be a unit off in the last place.
+        let tangent = rig.cpu.stack(1)
+        #expect(tangent.signAndExponent == 0x3fff)
+        #expect((0xc759_22e5_f71d_2dc4...0xc759_22e5_f71d_2dc6).contains(tangent.significand))
         let large = Extended(significand: 1 << 63, signAndExponent: 0x3fff + 63)
         rig.push(large)
         rig.execute([0xd9, 0xfe])  // FSIN
