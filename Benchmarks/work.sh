@@ -18,11 +18,11 @@ measure() {
     echo "work $name $($b awk "BEGIN { printf \"%.2f\", $now - $began }")"
 }
 
-hash() { $b head -c 16777216 /dev/zero | $b sha256sum; }
-pack() { for i in 1 2 3; do $b gzip -c $b; done; }
-order() { $b seq 100000 | $b sort -r | $b sort -n; }
-loop() { $b awk 'BEGIN { for (i = 0; i < 1000000; i++) { s += i % 7; a[i % 100] = s } print s }'; }
-shell() { i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; }
+hash() { $b head -c 4194304 /dev/zero | $b sha256sum; }
+pack() { $b gzip -c $b; }
+order() { $b seq 20000 | $b sort -r | $b sort -n; }
+loop() { $b awk 'BEGIN { for (i = 0; i < 200000; i++) { s += i % 7; a[i % 100] = s } print s }'; }
+shell() { i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; }
 
 measure sha256 hash
 measure gzip pack
