@@ -133,6 +133,11 @@ struct DebianTests {
 
 /// What the scripts of `Guest/debian` make.
 private enum Debian {
+    /// A script failed. Every test that needs its result throws this, and fails.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
     /// Whether a small package can be laid out, from the cache or from the archive.
     static let isReachable: Bool = {
         let result = try? Program.run(
@@ -178,7 +183,9 @@ private enum Debian {
         let paths = outputs.map { $0.hasPrefix("/") ? $0 : folder + "/" + $0 }
         let result = try Program.run(
             Checkout.path("Guest/debian/" + script), paths + packages, seconds: 900)
-        try #require(result.status == 0, "\(script): \(result.errorText)")
-        return try #require(paths.last)
+        guard result.status == 0, let last = paths.last else {
+            throw Failure(description: "\(script): \(result.errorText)")
+        }
+        return last
     }
 }
