@@ -67,6 +67,7 @@ import Testing
         buffer.finish(length: bytes.count)
         guard decoder.position == bytes.count else { throw HarnessError.length(decoder.position) }
         cpu.state.pending = PendingException()
+        cpu.state.mode = CodeMode(rawValue: mode)
         var operation = start
         while operation != 0 && operation != end {
             operation = Op(operation).handler(cpu.address, operation)
