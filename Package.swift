@@ -79,10 +79,20 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Client", "Linux",
+                "Client", "Agent", "Control", "Linux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/CLI", swiftSettings: strict),
+            path: "Sources/CLI", swiftSettings: strict,
+            // FoundationEssentials, which ArgumentParser needs, does not name what it is made of.
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-executable", "-lFoundationEssentials", "-l_FoundationCShims",
+                        "-l_FoundationCollections", "-lswift_StringProcessing",
+                        "-lswift_RegexParser", "-lswift_Concurrency", "-lswiftSynchronization",
+                        "-lswift_Builtin_float",
+                    ], .when(configuration: .release))
+            ]),
         .target(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
             path: "Tests/Support", swiftSettings: tested),
@@ -95,6 +105,7 @@ let package = Package(
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
+        tests("Client", ["Agent", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux"],
