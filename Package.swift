@@ -29,6 +29,11 @@ let closed: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
+/// Tests are not optimized: what they test is, they compile sooner so, and the optimizer of Swift
+/// 6.3.1 fails on some that consume noncopyable values.
+let tested: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = hot)
     -> Target
 {
@@ -38,7 +43,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [S
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
         name: name + "Tests", dependencies: [.byName(name: name), "Support"] + dependencies,
-        swiftSettings: strict)
+        swiftSettings: tested)
 }
 
 let package = Package(
@@ -74,13 +79,23 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Client", "Linux",
+                "Client", "Agent", "Control", "Linux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/CLI", swiftSettings: strict),
+            path: "Sources/CLI", swiftSettings: strict,
+            // FoundationEssentials, which ArgumentParser needs, does not name what it is made of.
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-executable", "-lFoundationEssentials", "-l_FoundationCShims",
+                        "-l_FoundationCollections", "-lswift_StringProcessing",
+                        "-lswift_RegexParser", "-lswift_Concurrency", "-lswiftSynchronization",
+                        "-lswift_Builtin_float",
+                    ], .when(configuration: .release))
+            ]),
         .target(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
-            path: "Tests/Support", swiftSettings: strict),
+            path: "Tests/Support", swiftSettings: tested),
         tests("Linux", []),
         tests("Memory", ["Linux"]),
         tests("Bus", []),
@@ -90,9 +105,10 @@ let package = Package(
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
+        tests("Client", ["Agent", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux"],
-            path: "Tests/Integration", swiftSettings: strict),
+            path: "Tests/Integration", swiftSettings: tested),
     ]
 )

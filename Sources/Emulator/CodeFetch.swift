@@ -25,7 +25,7 @@ extension Processor {
         }
         entry.readTag = tag
         entry.addend = UInt64(page) &- (linear & ~0xfff)
-        entry.physical = found.page
+        entry.physical = found.page | (found.large ? 2 : 0)
         return page &+ UInt(linear & 0xfff)
     }
 

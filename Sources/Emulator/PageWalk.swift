@@ -19,6 +19,8 @@ struct Translation: BitwiseCopyable {
     /// Another write needs no walk: allowed, and the dirty bit is set.
     var writable = false
     var global = false
+    /// Part of a page of 2 MiB, 4 MiB or 1 GiB.
+    var large = false
     /// Page-fault error code; nil: the access is allowed.
     var fault: UInt32?
 }
@@ -40,7 +42,7 @@ extension Processor {
     /// Walks the tables for `linear`, sets accessed and dirty bits, and judges the access.
     @inline(never) func walk(_ linear: UInt64, _ access: PageAccess) -> Translation {
         guard state.cr0 & 1 << 31 != 0 else {
-            return Translation(page: linear & 0xffff_f000, writable: true, global: false, fault: nil)
+            return Translation(page: linear & 0xffff_f000, writable: true, fault: nil)
         }
         if state.msrs.efer & 1 << 10 != 0 {
             return walkWide(linear, access, level: 4, table: state.cr3 & Self.addressMask)
@@ -98,7 +100,7 @@ extension Processor {
                 linear, access,
                 Leaf(
                     place: place, entry: entry, page: page, rights: rights,
-                    executable: forbidden == 0, wide: true))
+                    executable: forbidden == 0, wide: true, large: level > 1))
         }
     }
 
@@ -114,7 +116,7 @@ extension Processor {
                 linear, access,
                 Leaf(
                     place: upper, entry: first, page: page, rights: first, executable: true,
-                    wide: false))
+                    wide: false, large: true))
         }
         let place = (first & 0xffff_f000) &+ (linear >> 12 & 1023) &* 4
         guard let entry = loadEntry32(place), entry & Self.present != 0 else {
@@ -139,6 +141,7 @@ extension Processor {
         let rights: UInt64
         let executable: Bool
         let wide: Bool
+        var large = false
     }
 
     /// Judges the access by the rights collected and sets the leaf's accessed and dirty bits.
@@ -164,7 +167,8 @@ extension Processor {
         }
         return Translation(
             page: leaf.page, writable: mayWrite && entry & Self.dirty != 0,
-            global: entry & Self.global != 0 && state.cr4 & 1 << 7 != 0, fault: nil)
+            global: entry & Self.global != 0 && state.cr4 & 1 << 7 != 0, large: leaf.large,
+            fault: nil)
     }
 
     private func faulting(

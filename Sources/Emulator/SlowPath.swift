@@ -167,7 +167,7 @@ extension Processor {
     private func fill(_ entry: TranslationEntry, tag: UInt64, host: UInt, _ found: Translation) {
         entry.readTag = tag
         entry.addend = UInt64(host) &- tag
-        entry.physical = found.page | (found.global ? 1 : 0)
+        entry.physical = found.page | (found.global ? 1 : 0) | (found.large ? 2 : 0)
         entry.writeTag = found.writable ? tag : TranslationEntry.invalid
         if found.writable {
             clinux_fence()
@@ -255,9 +255,7 @@ extension Processor {
         for table in [
             state.userTLB, state.supervisorTLB, state.supervisorUserTLB, state.codeTLB,
         ] {
-            let entry = TranslationEntry(table: table, linear: linear)
-            entry.readTag = TranslationEntry.invalid
-            entry.writeTag = TranslationEntry.invalid
+            TranslationEntry.drop(table: table, linear: linear)
         }
         state.generation &+= 1
         state.codeKey = state.generation &<< 8 | UInt64(state.mode.rawValue)

@@ -34,7 +34,8 @@
         @inline(__always) get { unsafe words[2] }
         @inline(__always) nonmutating set { unsafe words[2] = newValue }
     }
-    /// Guest-physical address of the page; bit 0: the translation is global.
+    /// Guest-physical address of the page; bit 0: the translation is global; bit 1: it is a piece of
+    /// a larger page.
     var physical: UInt64 {
         @inline(__always) get { unsafe words[3] }
         @inline(__always) nonmutating set { unsafe words[3] = newValue }
@@ -46,6 +47,23 @@
         for index in 0..<count {
             unsafe words[index &* 4] = invalid
             unsafe words[index &* 4 &+ 1] = invalid
+        }
+    }
+
+    /// Drops the translation of one page, and all pieces of larger pages near it: INVLPG of any
+    /// address in a large page forgets all of that page.
+    static func drop(table: UInt, linear: UInt64) {
+        let entry = TranslationEntry(table: table, linear: linear)
+        entry.readTag = invalid
+        entry.writeTag = invalid
+        let words = unsafe UnsafeMutablePointer<UInt64>(bitPattern: table).unsafelyUnwrapped
+        for index in 0..<count {
+            let place = index &* 4
+            guard unsafe words[place &+ 3] & 2 != 0,
+                unsafe (words[place] ^ linear) >> 30 == 0
+            else { continue }
+            unsafe words[place] = invalid
+            unsafe words[place &+ 1] = invalid
         }
     }
 

@@ -20,7 +20,8 @@ extension MachineError: CustomStringConvertible {
         switch self {
         case .cpuCount(let count): "\(count) processors: it must be 1 to 32"
         case .memory(let error): "\(error)"
-        case .file(let what, let path, let reason): "The \(what) file \(path) cannot be opened: \(reason)"
+        case .file(let what, let path, let reason):
+            "The \(what) file \(path) cannot be opened: \(reason)"
         case .boot(let error, let kernel): "kernel \(kernel): \(error)"
         case .noKVM:
             "the kvm engine is not part of this version; use --engine soft, which needs no /dev/kvm"

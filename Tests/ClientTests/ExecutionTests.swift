@@ -75,7 +75,7 @@ private final class FakeAgent {
         #expect(
             told == [
                 "output([1, 2])", "errorOutput([3])", "output([4])",
-                "ended(\(CommandEnding.exited(7)))",
+                "ended(\(String(reflecting: CommandEnding.exited(7))))",
             ])
         #expect(execution.inputRoom == 0)
     }

@@ -70,18 +70,18 @@ import Testing
         Fault(
             #""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,
             "machine-config.vcpu_count: invalid value: integer `0`, expected an integer from 1 to"
-                + " 32 at line 2 column 31"),
+                + " 32 at line 2 column 32"),
         Fault(
             #""machine-config":{"vcpu_count":"2","mem_size_mib":128}"#,
             "machine-config.vcpu_count: invalid type: string \"2\", expected an integer from 1 to"
-                + " 32 at line 2 column 31"),
+                + " 32 at line 2 column 32"),
         Fault(
             #""machine-config":{"vcpu_count":1}"#,
             "machine-config: missing field `mem_size_mib` at line 2 column 18"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":0}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
-                + " the configured page size. at line 2 column 48"),
+                + " the configured page size. at line 2 column 49"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
@@ -89,14 +89,14 @@ import Testing
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":128.5}"#,
             "machine-config.mem_size_mib: invalid type: floating point `128.5`, expected an"
-                + " integer from 0 to 18446744073709551615 at line 2 column 48"),
+                + " integer from 0 to 18446744073709551615 at line 2 column 49"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":128,"smt":true}"#,
-            "machine-config.smt: simultaneous multithreading is not supported at line 2 column 58"),
+            "machine-config.smt: simultaneous multithreading is not supported at line 2 column 59"),
         Fault(
             #""vsock":{"guest_cid":2,"uds_path":"/v"}"#,
             "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"
-                + " at line 2 column 21"),
+                + " at line 2 column 22"),
         Fault(
             #""entropy":{"rate_limiter":{}}"#,
             "entropy.rate_limiter: rate limiters are not supported at line 2 column 27"),
@@ -106,11 +106,11 @@ import Testing
         Fault(
             #""swiftlet":{"engine":"fast"}"#,
             "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
-                + " 2 column 21"),
+                + " 2 column 22"),
         Fault(
             #""swiftlet":{"turbo":1}"#,
             "swiftlet: unknown field `turbo`, expected one of `engine`, `deterministic`,"
-                + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 20"),
+                + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 21"),
         Fault(
             #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),

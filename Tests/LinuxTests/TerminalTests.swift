@@ -19,8 +19,11 @@ import Testing
             // TIOCSPTLCK with 0 unlocks it; TIOCGPTN tells its number.
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x4004_5431, &number))
             try Errno.check(unsafe clinux_ioctl(master.rawValue, 0x8004_5430, &number))
-            path = "/dev/pts/\(number)"
-            slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
+            // All that may fail comes before the first property is set.
+            let path = "/dev/pts/\(number)"
+            let slave = try FileDescriptor.open(path, flags: O_RDWR | O_NOCTTY)
+            self.path = path
+            self.slave = slave
             self.master = master
         }
 

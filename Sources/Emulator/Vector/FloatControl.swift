@@ -62,7 +62,7 @@ extension Processor {
     @inline(never) func floatSlowly(_ op: Op, _ shape: FloatShape) -> UInt {
         let control = controlStatus
         let before = Destination(
-            vector: vector(shape.contains(.toGeneral) ? 16 : op.reg), general: get64(op.reg & 127),
+            vector: vector(shape.contains(.toGeneral) ? 16 : op.reg), general: get64(op.reg & 0x78),
             flags: flags)
         let source = vector(shape.contains(.fromGeneral) ? 16 : op.rm)
         var raised = UInt32(0)
@@ -97,7 +97,7 @@ extension Processor {
         // Invalid, denormal and divide are found before there is a result to round.
         if unmasked & 7 != 0 { state.mxcsr = control | raised & 7 }
         if shape.contains(.toGeneral) {
-            set64(op.reg & 127, before.general)
+            set64(op.reg & 0x78, before.general)
         } else {
             setVector(op.reg, before.vector)
         }

@@ -243,6 +243,8 @@ extension Vectors {
         }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
+        // All NaNs are invalid here, whichever comparison the compiler takes.
+        if a[0] != a[0] || b[0] != b[0] { cpu.noteFloatFlags(1) }
         a[0] = first(a[0], b[0]) ? a[0] : b[0]
         cpu.setVector(op.reg, cast(a))
         return op.next
@@ -257,6 +259,8 @@ extension Vectors {
         }
         var a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
+        // All NaNs are invalid here, whichever comparison the compiler takes.
+        if a[0] != a[0] || b[0] != b[0] { cpu.noteFloatFlags(1) }
         a[0] = first(a[0], b[0]) ? a[0] : b[0]
         cpu.setVector(op.reg, cast(a))
         return op.next

@@ -27,9 +27,9 @@ import Testing
         let code = unsafe allocate(64, 64)
         unsafe blocks = [state, table, pages, operations, code]
         unsafe state.initializeMemory(as: ProcessorState.self, to: ProcessorState())
-        cpu = unsafe Processor(UInt(bitPattern: state))
-        memory = unsafe UInt64(UInt(bitPattern: pages))
-        let tableAddress = unsafe UInt(bitPattern: table)
+        cpu = Processor(UInt(bitPattern: state))
+        memory = UInt64(UInt(bitPattern: pages))
+        let tableAddress = UInt(bitPattern: table)
         TranslationEntry.clear(table: tableAddress)
         for page in [memory, memory + 4096] {
             let entry = TranslationEntry(table: tableAddress, linear: page)
@@ -44,7 +44,7 @@ import Testing
         cpu.enterFloatEnvironment()
     }
 
-    deinit { for unsafeblock in unsafe blocks { unsafe block.deallocate() } }
+    deinit { unsafe blocks.forEach { unsafe $0.deallocate() } }
 
     /// Carries out the instruction in `bytes`, of 64-bit code unless `mode` says otherwise; answers
     /// the vector of the exception it raised, or nil.
@@ -67,6 +67,7 @@ import Testing
         buffer.finish(length: bytes.count)
         guard decoder.position == bytes.count else { throw HarnessError.length(decoder.position) }
         cpu.state.pending = PendingException()
+        cpu.state.mode = CodeMode(rawValue: mode)
         var operation = start
         while operation != 0 && operation != end {
             operation = Op(operation).handler(cpu.address, operation)
