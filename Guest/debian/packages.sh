@@ -6,8 +6,8 @@
 # Prints the directory in the cache that holds their files, without documentation. --alone takes the
 # packages without their dependencies. The host's apt resolves and fetches (from its configured
 # sources, checked by its keys) as if nothing were installed; the host's own packages stay as they
-# are and no maintainer script runs. Root is not needed. Status 69 says that the packages are not to be
-# had here, which is no fault of ours.
+# are and no maintainer script runs. Root is not needed. Status 69: the packages are not to be had
+# here, which is no fault of ours.
 set -eu
 
 resolve=install
