@@ -73,7 +73,8 @@ let package = Package(
         library("Agent", []),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
-            name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"], path: "Sources/vmm",
+            name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],
+            path: "Sources/vmm",
             swiftSettings: hot,
             linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .executableTarget(

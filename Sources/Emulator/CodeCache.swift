@@ -243,7 +243,8 @@ final class CodeCache {
         return done
     }
 
-    private func finish(_ block: Block, _ buffer: BlockBuffer, _ frame: Int, _ keep: Bool) -> Block {
+    private func finish(_ block: Block, _ buffer: BlockBuffer, _ frame: Int, _ keep: Bool) -> Block
+    {
         block.header.operationCount = UInt32(buffer.count)
         guard keep else { return block }
         let chain = unsafe chain(block.header.physical, block.header.mode)

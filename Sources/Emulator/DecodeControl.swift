@@ -190,12 +190,15 @@ extension Decoder {
 
     mutating func emitPush(register number: Int) {
         let rm = Register.general(number)
-        emit(stackSize == 3 ? StackHandlers.push64 : StackHandlers.pushRegister[stackSize - 1], rm: rm)
+        emit(
+            stackSize == 3 ? StackHandlers.push64 : StackHandlers.pushRegister[stackSize - 1],
+            rm: rm)
     }
 
     mutating func emitPop(register number: Int) {
         let rm = Register.general(number)
-        emit(stackSize == 3 ? StackHandlers.pop64 : StackHandlers.popRegister[stackSize - 1], rm: rm)
+        emit(
+            stackSize == 3 ? StackHandlers.pop64 : StackHandlers.popRegister[stackSize - 1], rm: rm)
     }
 
     mutating func emitPush(immediate: Int64) {

@@ -207,7 +207,9 @@ extension Decoder {
                 operand.displacement &+= stackSize == 1 ? 2 : stackSize == 2 ? 4 : 8
             }
             finishOperand()
-            emit(is64 && stackSize == 3 ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1])
+            emit(
+                is64 && stackSize == 3
+                    ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1])
         default:
             if try !decodeSystem(opcode) { throw .invalidOpcode }
         }
@@ -261,7 +263,8 @@ extension Decoder {
             let segment = segmentOverride ?? 3
             operand.segment =
                 is64 && segment < 4 ? Register.zero : Register.base(of: segment)
-            let table = opcode < 0xa2 ? MoveHandlers.registerFromMemory : MoveHandlers.memoryFromRegister
+            let table =
+                opcode < 0xa2 ? MoveHandlers.registerFromMemory : MoveHandlers.memoryFromRegister
             emit(table[size], reg: Register.rax)
         case 0xa8, 0xa9:
             let value = try immediate(size: min(size, 2))

@@ -103,7 +103,8 @@ struct Decoder {
     /// Operand size of word instructions: 1, 2 or 3 for 16, 32 or 64 bits.
     var size: Int {
         if rexW { return 3 }
-        return is64 || mode.has(CodeMode.default32) ? (operandOverride ? 1 : 2) : (operandOverride ? 2 : 1)
+        return is64 || mode.has(CodeMode.default32)
+            ? (operandOverride ? 1 : 2) : (operandOverride ? 2 : 1)
     }
     /// As ``size`` for instructions whose size in 64-bit mode is 64 or 16 bits (stack, near branches).
     var stackSize: Int { is64 ? (operandOverride && !rexW ? 1 : 3) : size }
@@ -190,7 +191,8 @@ struct Decoder {
         case 3: pairs = (Register.rbp, Register.rdi, 2)
         case 4: pairs = (Register.zero, Register.rsi, 3)
         case 5: pairs = (Register.zero, Register.rdi, 3)
-        case 6: pairs = mod == 0 ? (Register.zero, Register.zero, 3) : (Register.rbp, Register.zero, 2)
+        case 6:
+            pairs = mod == 0 ? (Register.zero, Register.zero, 3) : (Register.rbp, Register.zero, 2)
         default: pairs = (Register.rbx, Register.zero, 3)
         }
         ripRelative = false
@@ -226,7 +228,8 @@ struct Decoder {
     private mutating func placeRelative() {
         guard ripRelative else { return }
         operand.base = Register.page
-        operand.displacement = operand.displacement
+        operand.displacement =
+            operand.displacement
             &+ Int32(truncatingIfNeeded: output.offset &+ position)
         ripRelative = false
     }

@@ -75,7 +75,8 @@ extension Processor {
         }
     }
 
-    private func exchange<T: Word>(_ host: HostAddress, _ type: T.Type, _ body: (UInt64) -> UInt64) {
+    private func exchange<T: Word>(_ host: HostAddress, _ type: T.Type, _ body: (UInt64) -> UInt64)
+    {
         var old = host.load(T.self)
         while true {
             let new = T(truncatingIfNeeded: body(UInt64(truncatingIfNeeded: old)))
@@ -135,11 +136,13 @@ extension Processor {
         let linear = state.mode.has(CodeMode.longActive) ? address : address & 0xffff_ffff
         let table = state.dataTLB
         let access = PageAccess(
-            write: write, execute: false, user: state.privilege == 3 && table != state.supervisorTLB
+            write: write, execute: false,
+            user: state.privilege == 3 && table != state.supervisorTLB
                 && table != state.supervisorUserTLB,
             smap: table == state.supervisorTLB
                 || table == state.noTLB && state.cr4 & ControlBits.smap != 0
-                    && state.systemFlags & ControlBits.ac == 0)
+                    && state.systemFlags & ControlBits.ac == 0
+        )
         let entry = TranslationEntry(table: table, linear: linear)
         let tag = linear & ~0xfff
         if (write ? entry.writeTag : entry.readTag) == tag {

@@ -34,7 +34,9 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         codeMap = try CodeMap(memory)
         let doorbell = Doorbell()
         self.doorbell = doorbell
-        chipset = Chipset(cpuCount: configuration.cpuCount) { doorbell.processors[$0].chipsetHasNews() }
+        chipset = Chipset(cpuCount: configuration.cpuCount) {
+            doorbell.processors[$0].chipsetHasNews()
+        }
         let deterministic = configuration.deterministic
         clock = KVMClock(
             memory: memory, cpuCount: configuration.cpuCount,

@@ -20,7 +20,8 @@ extension SoftVCPU {
             cpu.systemRegisters = newValue.system
             cpu.state.rip = newValue.general.rip &+ cpu.get64(Register.base(of: 1))
             taskPriority = UInt8(truncatingIfNeeded: newValue.system.cr8)
-            for (place, number) in [0, 1, 2, 3, 6, 7].enumerated() where place < newValue.debug.count {
+            for (place, number) in [0, 1, 2, 3, 6, 7].enumerated()
+            where place < newValue.debug.count {
                 cpu.state.debug[number] = newValue.debug[place]
             }
             activity = newValue.activity
@@ -101,7 +102,8 @@ extension Processor {
             state.msrs.efer = newValue.efer
             // The privilege level is that of SS.
             state.privilege =
-                newValue.cr0 & 1 == 0 ? 0 : UInt8(truncatingIfNeeded: newValue.ss.attributes >> 5 & 3)
+                newValue.cr0 & 1 == 0
+                ? 0 : UInt8(truncatingIfNeeded: newValue.ss.attributes >> 5 & 3)
             reloadSegments()
             flushTLB(global: true)
         }

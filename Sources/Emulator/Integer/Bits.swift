@@ -66,8 +66,11 @@ enum BitHandlers {
 
     /// BSF, BSR, TZCNT-less: the destination stays as it is when the source is zero (AMD).
     @inline(__always)
-    private static func scan<T: Word>(_ cpu: Processor, _ op: Op, _ value: T, _ reverse: Bool) -> UInt {
-        let index = reverse ? T.bitWidth - 1 &- value.leadingZeroBitCount : value.trailingZeroBitCount
+    private static func scan<T: Word>(_ cpu: Processor, _ op: Op, _ value: T, _ reverse: Bool)
+        -> UInt
+    {
+        let index =
+            reverse ? T.bitWidth - 1 &- value.leadingZeroBitCount : value.trailingZeroBitCount
         if value != 0 {
             cpu.set(op.reg, T(truncatingIfNeeded: index))
         }

@@ -64,7 +64,8 @@ enum DecimalHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let base = UInt8(truncatingIfNeeded: op.immediate)
-        let al = cpu.get(Register.rax, UInt8.self)
+        let al =
+            cpu.get(Register.rax, UInt8.self)
             &+ cpu.get(Register.rax &+ 1, UInt8.self) &* base
         cpu.set(Register.rax, UInt16(al))
         cpu.flags = Flags(logical: al)

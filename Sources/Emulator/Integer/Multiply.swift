@@ -3,7 +3,8 @@
 /// MUL, IMUL, DIV, IDIV. The source is a register (`rm`) or memory.
 enum MultiplyHandlers {
     @inline(__always)
-    private static func source<T: Word>(_ cpu: Processor, _ op: Op, _ memory: Bool, _: T.Type) -> T? {
+    private static func source<T: Word>(_ cpu: Processor, _ op: Op, _ memory: Bool, _: T.Type) -> T?
+    {
         memory ? cpu.load(cpu.effectiveAddress(op), T.self) : cpu.get(op.rm, T.self)
     }
 

@@ -209,7 +209,8 @@ enum StackHandlers {
         let level = Int(op.reg & 31)
         if level > 0 {
             for index in 1..<max(level, 1) {
-                let place = (cpu.get64(Register.rbp) &- UInt64(index &* T.byteCount)) & cpu.stackMask
+                let place =
+                    (cpu.get64(Register.rbp) &- UInt64(index &* T.byteCount)) & cpu.stackMask
                 guard let value = cpu.load(place &+ cpu.stackBase, T.self), cpu.pushLegacy(value)
                 else { return undo() }
             }

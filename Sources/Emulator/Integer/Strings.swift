@@ -69,7 +69,8 @@ enum StringHandlers {
             let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
             var done: UInt64 = 0
             if count > 1, cpu.state.direction > 0, mask == .max {
-                done = copy(cpu, source, target, room(source, room(target, count, T.self), T.self), T.self)
+                done = copy(
+                    cpu, source, target, room(source, room(target, count, T.self), T.self), T.self)
             }
             if done == 0 {
                 guard let value = cpu.load(source, T.self), cpu.store(target, value) else {

@@ -18,10 +18,12 @@ extension Vectors {
     private static func singleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
         case 0x51:
-            { Vectors.singles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
-                Singles(
-                    b[0].squareRoot(), b[1].squareRoot(), b[2].squareRoot(), b[3].squareRoot())
-            } }
+            {
+                Vectors.singles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
+                    Singles(
+                        b[0].squareRoot(), b[1].squareRoot(), b[2].squareRoot(), b[3].squareRoot())
+                }
+            }
         case 0x58: { Vectors.singles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.singles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.singles($0, $1, Vectors.both) { $0 - $1 } }
@@ -56,9 +58,11 @@ extension Vectors {
     private static func doubleArithmetic(_ opcode: UInt8) -> Handler? {
         switch opcode {
         case 0x51:
-            { Vectors.doubles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
-                Doubles(b[0].squareRoot(), b[1].squareRoot())
-            } }
+            {
+                Vectors.doubles($0, $1, Vectors.own, shape: .squareRoot) { _, b in
+                    Doubles(b[0].squareRoot(), b[1].squareRoot())
+                }
+            }
         case 0x58: { Vectors.doubles($0, $1, Vectors.both) { $0 + $1 } }
         case 0x59: { Vectors.doubles($0, $1, Vectors.both) { $0 * $1 } }
         case 0x5c: { Vectors.doubles($0, $1, Vectors.both) { $0 - $1 } }

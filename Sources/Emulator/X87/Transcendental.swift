@@ -186,20 +186,32 @@ extension clinux_real {
 /// FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1.
 extension X87Handlers {
     static let sine: Handler = {
-        angle($0, $1) { $0.trigonometric($1, .sine) } second: { _ in nil }
+        angle($0, $1) {
+            $0.trigonometric($1, .sine)
+        } second: { _ in
+            nil
+        }
     }
     static let cosine: Handler = {
-        angle($0, $1) { $0.trigonometric($1, .cosine) } second: { _ in nil }
+        angle($0, $1) {
+            $0.trigonometric($1, .cosine)
+        } second: { _ in
+            nil
+        }
     }
     static let sineAndCosine: Handler = {
-        angle($0, $1) { $0.trigonometric($1, .sine) } second: { value in
+        angle($0, $1) {
+            $0.trigonometric($1, .sine)
+        } second: { value in
             var context = FloatContext(control: 0x37f)
             return context.trigonometric(value, .cosine)
         }
     }
     /// FPTAN pushes 1 behind the tangent, or the NaN again.
     static let tangent: Handler = {
-        angle($0, $1) { $0.trigonometric($1, .tangent) } second: { value in
+        angle($0, $1) {
+            $0.trigonometric($1, .tangent)
+        } second: { value in
             var context = FloatContext(control: 0x37f)
             if value.kind == .infinity { return .indefinite }
             return context.screen(value) ?? .one

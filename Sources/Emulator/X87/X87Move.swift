@@ -138,22 +138,30 @@ extension X87Handlers {
     }
 
     static let storeSingle: Handler = {
-        store($0, $1) { $0.encode($1, .single) } _: { cpu, address, value in
+        store($0, $1) {
+            $0.encode($1, .single)
+        } _: { cpu, address, value in
             cpu.store(address, UInt32(truncatingIfNeeded: value))
         }
     }
     static let storeDouble: Handler = {
-        store($0, $1) { $0.encode($1, .double) } _: { cpu, address, value in
+        store($0, $1) {
+            $0.encode($1, .double)
+        } _: { cpu, address, value in
             cpu.store(address, value)
         }
     }
     static let storeExtended: Handler = {
-        store($0, $1) { $1 } _: { cpu, address, value in
+        store($0, $1) {
+            $1
+        } _: { cpu, address, value in
             cpu.storeTen(address, value.significand, value.signAndExponent)
         }
     }
     static let storeDecimal: Handler = {
-        store($0, $1) { $0.toDecimal($1) } _: { cpu, address, value in
+        store($0, $1) {
+            $0.toDecimal($1)
+        } _: { cpu, address, value in
             cpu.storeTen(address, value.low, value.high)
         }
     }

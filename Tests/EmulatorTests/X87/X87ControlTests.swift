@@ -31,10 +31,11 @@ import Testing
         #expect(rig.system.vector == 16)
     }
 
-    @Test(arguments: [
-        ([0xd9, 0xe8], 0xc, 7), ([0xd9, 0xe8], 8, 7), ([0xd9, 0xe8], 4, 7), ([0x9b], 8, nil),
-        ([0x9b], 0xa, 7), ([0xdb, 0xe3], 8, 7), ([0xd9, 0x07], 8, 7), ([0xd9, 0xe8], 2, nil),
-    ] as [([UInt8], UInt64, Int?)])
+    @Test(
+        arguments: [
+            ([0xd9, 0xe8], 0xc, 7), ([0xd9, 0xe8], 8, 7), ([0xd9, 0xe8], 4, 7), ([0x9b], 8, nil),
+            ([0x9b], 0xa, 7), ([0xdb, 0xe3], 8, 7), ([0xd9, 0x07], 8, 7), ([0xd9, 0xe8], 2, nil),
+        ] as [([UInt8], UInt64, Int?)])
     func `CR0 may make the unit unavailable`(code: [UInt8], bits: UInt64, vector: Int?) throws {
         let rig = try X87Rig()
         rig.cpu.state.cr0 |= bits
@@ -95,12 +96,13 @@ import Testing
     }
 
     /// Twelve digits of what mathematics says, where the last bits are the C library's.
-    @Test(arguments: [
-        ("d9fe", 0.5, 0, 0.479425538604203), ("d9ff", 0.5, 0, 0.877582561890373),
-        ("d9f0", 0.5, 0, 0.414213562373095), ("d9f1", 8, 3, 9),
-        ("d9f9", 0.25, 2, 0.643856189774724),
-        ("d9f3", -1, 1, 2.356194490192345), ("d9f3", 2, 1, 0.463647609000806),
-    ] as [(String, Double, Double, Double)])
+    @Test(
+        arguments: [
+            ("d9fe", 0.5, 0, 0.479425538604203), ("d9ff", 0.5, 0, 0.877582561890373),
+            ("d9f0", 0.5, 0, 0.414213562373095), ("d9f1", 8, 3, 9),
+            ("d9f9", 0.25, 2, 0.643856189774724),
+            ("d9f3", -1, 1, 2.356194490192345), ("d9f3", 2, 1, 0.463647609000806),
+        ] as [(String, Double, Double, Double)])
     func `Transcendental functions`(code: String, x: Double, y: Double, result: Double) throws {
         let rig = try X87Rig()
         var context = FloatContext(control: 0x37f)
