@@ -63,6 +63,10 @@ package struct ChildProcess: ~Copyable {
             ? .exited(UInt8(truncatingIfNeeded: status)) : .signalled(status - 256)
     }
 
+    /// Waits for the end of a child whose manner does not matter. For owners that cannot give the
+    /// value away, such as a class as it goes.
+    package func forget() { _ = clinux_reap(identifier) }
+
     /// Carries one number from thread to thread.
     private final class Answer: Sendable {
         private let pipe: Pipe

@@ -42,6 +42,8 @@ final class AgentProcess {
     deinit {
         UnixSocket.remove(socketPath)
         process.send(.kill)
+        // A child left unreaped would keep Swift Testing's own wait for exit tests busy for ever.
+        process.forget()
     }
 
     /// Whether the agent's process ends within five seconds.
