@@ -38,8 +38,6 @@ let package = Package(
         shelf("Hypervisor", ["Memory"]),
         shelf("Boot", ["Memory", "Hypervisor"]),
         fuzzer("Boot", ["Boot"]),
-        shelf("Control", []),
-        fuzzer("JSON", ["Control"]),
         shelf("Bus", []),
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
