@@ -69,9 +69,10 @@ extension Processor {
             vcpu.wrote(target.host, byteCount)
             return true
         }
-        guard let old = loadForUpdate(address, byteCount: byteCount) else { return false }
         return vcpu.machine.withBusLock {
-            storeSlow(address, byteCount: byteCount, body(old))
+            // Read under the lock, too: another such update between the two would be lost.
+            guard let old = loadForUpdate(address, byteCount: byteCount) else { return false }
+            return storeSlow(address, byteCount: byteCount, body(old))
         }
     }
 
