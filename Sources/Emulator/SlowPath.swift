@@ -99,6 +99,7 @@ extension Processor {
             let last = address &+ UInt64(byteCount &- 1)
             guard isCanonical(address), isCanonical(last) else {
                 pend(.generalProtection)
+                state.pending.isAddress = true
                 return false
             }
         }
@@ -118,6 +119,20 @@ extension Processor {
                 at: address, byteCount: UInt64(byteCount), isWrite: write)
         }
         return true
+    }
+
+    /// The access that has just failed was the stack's own: an address that is not canonical is
+    /// #SS there. Intel SDM 3, 6.15, interrupt 12.
+    @inline(never) func blameStack() {
+        guard state.pending.isAddress else { return }
+        pend(.stack)
+    }
+
+    /// As ``blameStack()`` for a memory operand whose segment is SS, by its base register.
+    @inline(never) func blameOperand(_ op: Op) {
+        let byStack = op.base == Register.rsp || op.base == Register.rbp
+        if byStack && op.segment == Register.zero { blameStack() }
+        state.pending.isAddress = false
     }
 
     /// Bits 63 to 47 are all alike: a linear address of four-level paging.
