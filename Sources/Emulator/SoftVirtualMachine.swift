@@ -50,6 +50,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     }
 
     package var vcpus: [any VirtualCPU] { processors }
+    package var kind: EngineKind { .soft }
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         SoftInterruptLine(chipset: chipset, gsi: gsi)

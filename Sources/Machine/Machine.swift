@@ -36,7 +36,11 @@ package final class Machine: Sendable {
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
-        first.state = boot.state
+        do throws(EngineError) {
+            try first.restore(boot.state)
+        } catch {
+            throw .host("cannot set the boot processor's registers: \(error)")
+        }
         created = Clock.monotonic
     }
 
