@@ -42,6 +42,8 @@ struct Decoder {
     /// The opcode itself, and its table; nil: the one-byte opcodes.
     var opcode: UInt8 = 0
     var opcodeMap: OpcodeMap?
+    /// The instruction has a VEX prefix.
+    var isVEX = false
 
     // MARK: ModRM
 

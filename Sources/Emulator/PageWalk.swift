@@ -212,6 +212,7 @@ extension Processor {
         guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: wide ? 8 : 4)
         else { return true }
         let address = HostAddress(host)
+        defer { vcpu.completion?.wrote(host, wide ? 8 : 4) }
         if wide { return address.compareExchange(old, new) == old }
         let narrow = UInt32(truncatingIfNeeded: old)
         return address.compareExchange(narrow, UInt32(truncatingIfNeeded: new)) == narrow

@@ -176,7 +176,7 @@ extension Processor {
         guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
             return Target(host: 0, physical: physical)
         }
-        if table != state.noTLB {
+        if table != state.noTLB, vcpu.completion == nil {
             fill(entry, tag: tag, host: page, found)
         }
         return Target(host: page &+ UInt(linear & 0xfff), physical: physical)

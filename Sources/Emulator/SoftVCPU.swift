@@ -14,6 +14,8 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     let code: CodeCache
     /// The handlers' view of this processor.
     let cpu: Processor
+    /// Set if this processor only completes instructions for another engine.
+    let completion: CompletionHost?
     /// What others want of this processor.
     private let signals: Signalbox
     private let storage: Mapping
@@ -41,9 +43,12 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let pieces: UInt64
     }
 
-    init(index: Int, machine: SoftVirtualMachine) throws(Errno) {
+    init(
+        index: Int, machine: SoftVirtualMachine, completion: CompletionHost? = nil
+    ) throws(Errno) {
         self.index = index
         self.machine = machine
+        self.completion = completion
         memory = machine.memory
         codeMap = machine.codeMap
         code = try CodeCache(memory: machine.memory, codeMap: machine.codeMap)
@@ -56,13 +61,14 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         cpu.initialize()
         cpu.state.index = index
         cpu.state.owner = unsafe UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())
-        let step = UInt(tableBytes)
+        // Tables that always stay empty can share their entries; each still has its own address.
+        let step = completion == nil ? UInt(tableBytes) : TranslationEntry.stride
         cpu.state.userTLB = tables.address
         cpu.state.supervisorTLB = tables.address + step
         cpu.state.supervisorUserTLB = tables.address + 2 * step
         cpu.state.noTLB = tables.address + 3 * step
         cpu.state.codeTLB = tables.address + 4 * step
-        cpu.state.jumpCache = tables.address + 5 * step
+        cpu.state.jumpCache = tables.address + 5 * UInt(tableBytes)
         TranslationEntry.clear(table: cpu.state.noTLB)
         cpu.flushTLB(global: true)
         cpu.reset(isBootProcessor: index == 0)
@@ -147,6 +153,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let pieces = CodeMap.pieces(offset: Int(host & 0xfff), count: byteCount)
         let hit = codeMap.take(frame: frame, pieces: pieces)
         if hit != 0 { machine.codeWritten(frame: frame, pieces: hit, by: self) }
+        if let completion { completion.wrote(host, byteCount) }
     }
 
     // MARK: Devices
@@ -158,6 +165,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     func readDevice(_ address: GuestAddress, size: Int) -> UInt64 {
         countExit()
+        if let completion { return completion.bus.readMemory(address, size: size) }
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
             lookAround()
@@ -173,6 +181,9 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     func writeDevice(_ address: GuestAddress, size: Int, value: UInt64) {
         countExit()
+        if let completion {
+            return completion.bus.writeMemory(address, size: size, value: value)
+        }
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
             machine.chipset.writeAPIC(

@@ -49,6 +49,18 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         memory.writeObserver = self
     }
 
+    /// A machine without processors, around those that complete single instructions of another.
+    init(completing memory: GuestMemory, bus: any MachineBus, cpuCount: Int) throws(Errno) {
+        self.memory = memory
+        self.bus = bus
+        self.cpuCount = cpuCount
+        codeMap = try CodeMap(memory)
+        doorbell = Doorbell()
+        chipset = Chipset(cpuCount: 1) { _ in }
+        clock = KVMClock(memory: memory, cpuCount: 1, epoch: 0)
+        time = try MachineTime(deterministic: false, cpuCount: 1)
+    }
+
     package var vcpus: [any VirtualCPU] { processors }
     package var kind: EngineKind { .soft }
 

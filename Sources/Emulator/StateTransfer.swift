@@ -18,6 +18,7 @@ extension SoftVCPU {
     package func restore(_ state: CPUState) {
         cpu.generalRegisters = state.general
         cpu.systemRegisters = state.system
+        cpu.flushTLB(global: true)
         cpu.state.rip = state.general.rip &+ cpu.get64(Register.base(of: 1))
         taskPriority = UInt8(truncatingIfNeeded: state.system.cr8)
         for (place, number) in [0, 1, 2, 3, 6, 7].enumerated()
@@ -29,7 +30,7 @@ extension SoftVCPU {
 }
 
 extension Processor {
-    fileprivate var generalRegisters: GeneralRegisters {
+    var generalRegisters: GeneralRegisters {
         get {
             var registers = GeneralRegisters()
             registers.rax = get64(0)
@@ -63,7 +64,8 @@ extension Processor {
         }
     }
 
-    fileprivate var systemRegisters: SystemRegisters {
+    /// Setting them forgets no translations.
+    var systemRegisters: SystemRegisters {
         get {
             var system = SystemRegisters()
             system.es = state.segments[0]
@@ -104,7 +106,6 @@ extension Processor {
                 newValue.cr0 & 1 == 0
                 ? 0 : UInt8(truncatingIfNeeded: newValue.ss.attributes >> 5 & 3)
             reloadSegments()
-            flushTLB(global: true)
         }
     }
 }

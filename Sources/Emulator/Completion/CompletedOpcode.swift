@@ -41,6 +41,16 @@ struct CompletedOpcode: Hashable, Comparable, CustomStringConvertible {
         }
     }
 
+    /// On registers that the state given for completion does not hold: WRMSR, RDTSC, RDMSR, SYSCALL,
+    /// SYSRET, SYSENTER, SYSEXIT, CPUID.
+    var needsEngine: Bool {
+        guard map == 0x0f else { return false }
+        return switch opcode {
+        case 0x05, 0x07, 0x30...0x35, 0xa2: true
+        default: false
+        }
+    }
+
     private var sortKey: UInt64 {
         UInt64(isVEX ? 1 : 0) << 48 | UInt64(map) << 32 | UInt64(opcode) << 24
             | UInt64(prefix) << 8 | UInt64(selector.map { $0 + 1 } ?? 0)
