@@ -48,7 +48,8 @@ extension SoftVCPU: ProcessorHost {
         }
         guard KVMClock.owns(msr: number) else { return false }
         machine.clock.writeMSR(
-            cpu: index, number: number, value: value, now: now, tsc: now &+ cpu.state.tscOffset)
+            cpu: index, number: number, value: value, now: now,
+            tsc: machine.timeStampScale.ticks(in: now) &+ cpu.state.tscOffset)
         return true
     }
 

@@ -22,6 +22,10 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     private let tables: Mapping
     private let mail = Mutex(Mail())
     var activity = ActivityState.runnable
+    /// An interrupt that another engine had taken from the controllers and not delivered.
+    var heldInterrupt: UInt8?
+    /// A third fault has been met.
+    var isShutDown = false
     package private(set) var exitCount: UInt64 = 0
 
     private static var kicked: UInt32 { 1 }
@@ -202,8 +206,16 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     // MARK: Running
 
     package func run() -> VCPUExit {
+        machine.resume()
         cpu.enterFloatEnvironment()
-        defer { machine.leave(self) }
+        defer {
+            cpu.leaveFloatEnvironment()
+            machine.leave(self)
+        }
+        if isShutDown || !deliverHeld() {
+            isShutDown = true
+            return .shutdown
+        }
         while true {
             machine.takeTurn(self)
             let wanted = signals.take()
@@ -226,6 +238,15 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
             }
             if let exit = serve(pending) { return exit }
         }
+    }
+
+    /// Delivers what a restored state had met and not delivered. False: shutdown.
+    private func deliverHeld() -> Bool {
+        if cpu.state.pending.vector != 0xff, cpu.deliver() == .shutdown { return false }
+        guard let vector = heldInterrupt else { return true }
+        heldInterrupt = nil
+        activity = .runnable
+        return cpu.deliver(interrupt: vector) != .shutdown
     }
 
     /// Delivers what is pending, then sleeps or executes for a while.

@@ -12,7 +12,10 @@ extension SoftVCPU {
         }
         load(before, host)
         defer { cpu.leaveFloatEnvironment() }
-        guard let opcode = decodeStep(host) else { return (.completed(saved(before, host)), nil) }
+        guard let opcode = decodeStep(host) else {
+            if let refusal = host.refusal { return (.refused(refusal), nil) }
+            return (.completed(saved(before, host)), nil)
+        }
         if let reason = Self.beyondReach(opcode) { return (.refused(reason), opcode) }
         let traps = cpu.state.systemFlags & ControlBits.tf != 0
         cpu.state.systemFlags &= ~ControlBits.rf

@@ -175,11 +175,16 @@ struct CPUID: Hashable, Sendable {
 extension Processor {
     /// CPUID.
     func identify(_ op: Op) -> UInt {
-        let leaf = CPUID(
-            processorCount: UInt32(truncatingIfNeeded: host.machine.cpuCount),
+        let machine = host.machine
+        let identity = CPUID(
+            processorCount: UInt32(truncatingIfNeeded: machine.cpuCount),
             apicID: UInt32(truncatingIfNeeded: state.index),
-            usesExtendedState: state.cr4 & ControlBits.osxsave != 0
-        ).leaf(get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))
+            usesExtendedState: state.cr4 & ControlBits.osxsave != 0)
+        let number = get(Register.rax, UInt32.self)
+        let index = get(Register.rcx, UInt32.self)
+        let leaf =
+            machine.cpuid.map { identity.leaf(number, index, of: $0) }
+            ?? identity.leaf(number, index)
         set(Register.rax, leaf.eax)
         set(Register.rbx, leaf.ebx)
         set(Register.rcx, leaf.ecx)
