@@ -10,8 +10,15 @@ extension SoftVirtualMachine {
     /// What this engine offers a guest.
     package var profile: CPUProfile {
         CPUProfile(
-            kind: .soft, cpuid: cpuid ?? CPUID.table(processorCount: UInt32(cpuCount)),
+            kind: .soft, cpuid: cpuid ?? ownTable(timeStampScale.kilohertz),
             tscKilohertz: timeStampScale.kilohertz, scalesTSC: true)
+    }
+
+    private func ownTable(_ kilohertz: UInt32) -> CPUIDTable {
+        CPUID(
+            processorCount: UInt32(truncatingIfNeeded: cpuCount), apicID: 0,
+            tscKilohertz: kilohertz
+        ).table
     }
 
     package func save() throws(EngineError) -> MachineState {
@@ -25,8 +32,7 @@ extension SoftVirtualMachine {
 
     package func restore(_ state: MachineState) throws(EngineError) {
         let offered = CPUProfile(
-            kind: .soft, cpuid: CPUID.table(processorCount: UInt32(cpuCount)),
-            tscKilohertz: state.profile.tscKilohertz, scalesTSC: true)
+            kind: .soft, cpuid: ownTable(state.profile.tscKilohertz), tscKilohertz: state.profile.tscKilohertz, scalesTSC: true)
         if let reason = state.profile.refusal(on: offered) { throw .state(reason) }
         guard Self.rates ~= state.profile.tscKilohertz else {
             throw .state("a time stamp counter of \(state.profile.tscKilohertz) kHz")
@@ -45,14 +51,13 @@ extension SoftVirtualMachine {
         let today = time.isDeterministic ? state.clock.realtime : Clock.realtime
         if let today { clock.epoch = today &- now }
         setTimeStampRate(state.profile.tscKilohertz)
-        adopt(state.profile.kind == .soft && cpuid == nil ? nil : state.profile.cpuid)
+        adopt(state.profile.cpuid == ownTable(state.profile.tscKilohertz) ? nil : state.profile.cpuid)
     }
 }
 
 extension CPUID {
-    /// All leaves, as the boot processor sees them.
-    static func table(processorCount: UInt32) -> CPUIDTable {
-        let identity = CPUID(processorCount: processorCount, apicID: 0)
+    /// All leaves.
+    var table: CPUIDTable {
         let plain: [UInt32] =
             [0, 1, 6, 0x15, 0x16, 0x4000_0000, 0x4000_0001, 0x4000_0010]
             + Array(0x8000_0000...0x8000_0008) + [0x8000_001e, 0x8000_0021]
@@ -63,7 +68,7 @@ extension CPUID {
         let places = plain.map { ($0, UInt32(0), false) } + indexed.map { ($0.0, $0.1, true) }
         return CPUIDTable(
             places.map { number, index, isIndexed in
-                let leaf = identity.leaf(number, index)
+                let leaf = leaf(number, index)
                 var entry = CPUIDEntry(leaf: number, index: index, isIndexed: isIndexed)
                 (entry.eax, entry.ebx) = (leaf.eax, leaf.ebx)
                 (entry.ecx, entry.edx) = (leaf.ecx, leaf.edx)

@@ -49,7 +49,8 @@ struct ExtendedStateLayout: Hashable, Sendable {
         return ExtendedStateLayout(userMask: user, components: components)
     }
 
-    private init(userMask: UInt64, components: [Component?]) {
+    /// - Parameter components: By number, from 0 on.
+    init(userMask: UInt64, components: [Component?]) {
         self.userMask = userMask
         self.components = components
     }

@@ -23,7 +23,7 @@ package final class InstructionCompletion: EmulationFallback, @unchecked Sendabl
 
     private struct Workshop {
         var machine: SoftVirtualMachine?
-        var layout = ExtendedStateLayout.legacy
+        var layout: ExtendedStateLayout?
         /// By index of the processor.
         var processors: [Int: SoftVCPU] = [:]
         var counts: [CompletedOpcode: UInt64] = [:]
@@ -37,6 +37,9 @@ package final class InstructionCompletion: EmulationFallback, @unchecked Sendabl
         self.bus = bus
         self.cpuCount = cpuCount
     }
+
+    /// Takes another layout of the extended state than the host's.
+    func use(_ layout: ExtendedStateLayout) { workshop.withLock { $0.layout = layout } }
 
     package func complete(_ state: CPUState, processor index: Int) -> EmulationOutcome {
         let processor: SoftVCPU
@@ -67,9 +70,10 @@ package final class InstructionCompletion: EmulationFallback, @unchecked Sendabl
                 machine = try SoftVirtualMachine(
                     completing: memory, bus: bus, cpuCount: cpuCount)
                 workshop.machine = machine
-                workshop.layout = .host
             }
-            let host = try CompletionHost(memory: memory, bus: bus, layout: workshop.layout)
+            let layout = workshop.layout ?? .host
+            workshop.layout = layout
+            let host = try CompletionHost(memory: memory, bus: bus, layout: layout)
             let processor = try SoftVCPU(index: index, machine: machine, completion: host)
             workshop.processors[index] = processor
             return processor
