@@ -15,10 +15,14 @@ extension SoftVirtualMachine {
     }
 
     private func ownTable(_ kilohertz: UInt32) -> CPUIDTable {
-        CPUID(
+        var table = CPUID(
             processorCount: UInt32(truncatingIfNeeded: cpuCount), apicID: 0,
             tscKilohertz: kilohertz
         ).table
+        for change in template?.leaves ?? [] {
+            table.change(change.leaf, change.index) { change.apply(to: &$0) }
+        }
+        return table
     }
 
     package func save() throws(EngineError) -> MachineState {

@@ -16,6 +16,8 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     let clock: KVMClock
     let time: MachineTime
     let cpuCount: Int
+    /// Changes to what CPUID answers.
+    let template: CPUTemplate?
     private(set) var processors: [SoftVCPU] = []
     /// How fast time stamp counters run. Changed only while no processor runs.
     private(set) var timeStampScale = TimeStampScale.natural
@@ -44,6 +46,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         self.memory = memory
         self.bus = bus
         cpuCount = configuration.cpuCount
+        template = configuration.template
         codeMap = try CodeMap(memory)
         let doorbell = Doorbell()
         self.doorbell = doorbell
@@ -69,6 +72,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         self.memory = memory
         self.bus = bus
         self.cpuCount = cpuCount
+        template = nil
         codeMap = try CodeMap(memory)
         doorbell = Doorbell()
         chipset = Chipset(cpuCount: 1) { _ in }

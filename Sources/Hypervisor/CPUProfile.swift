@@ -32,6 +32,9 @@ package struct CPUProfile: Hashable, Sendable {
         self.scalesTSC = scalesTSC
     }
 
+    /// A rate may be off by one part in this many: what guests allow a clock.
+    package static var tscTolerance: UInt { 4000 }
+
     /// Why a guest of this profile cannot go on where `offered` is what the engine can give; nil
     /// if it can.
     package func refusal(on offered: CPUProfile) -> String? {
@@ -43,9 +46,8 @@ package struct CPUProfile: Hashable, Sendable {
             return "the guest ran on a processor of \(cpuid.vendor), and this host's is of "
                 + offered.cpuid.vendor
         }
-        // Guests check the rate of the counter to about this accuracy.
         let difference = tscKilohertz.distance(to: offered.tscKilohertz).magnitude
-        if !offered.scalesTSC, difference > UInt(tscKilohertz) / 4000 {
+        if !offered.scalesTSC, difference > UInt(tscKilohertz) / Self.tscTolerance {
             return "the guest's time stamp counter runs at \(tscKilohertz) kHz, this engine's at "
                 + "\(offered.tscKilohertz) kHz, and it cannot be scaled here"
         }

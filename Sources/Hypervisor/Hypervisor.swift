@@ -47,6 +47,12 @@ package protocol VirtualCPU: AnyObject, Sendable {
     var retiredInstructions: UInt64? { get }
     /// Exits to ports and memory-mapped devices so far.
     var exitCount: UInt64 { get }
+    /// How often an ``EmulationFallback`` has been asked, by opcode in hexadecimal. Any thread.
+    var completedInstructions: [String: UInt64] { get }
+}
+
+extension VirtualCPU {
+    package var completedInstructions: [String: UInt64] { [:] }
 }
 
 /// One virtual machine of an engine: its processors and its interrupt wires.
