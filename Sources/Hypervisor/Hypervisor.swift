@@ -96,6 +96,9 @@ package struct VirtualMachineConfiguration: Sendable {
     /// What CPUID answers on the boot processor of a machine that is to be restored; nil: what
     /// the engine offers, with the template's changes.
     package var cpuid: CPUIDTable?
+    /// Thousands of ticks of the time stamp counter a second, for engines that can choose; nil:
+    /// what the engine finds natural.
+    package var tscKilohertz: UInt32?
 
     package init(cpuCount: Int, deterministic: Bool = false) {
         self.cpuCount = cpuCount
