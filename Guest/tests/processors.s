@@ -10,6 +10,7 @@ main:
         gate    %vector, greeting
         .set    vector, vector + 1
         .endr
+        .noaltmacro
         gate    0x4f, spurious
         lidt    idtr
         pics    0x00

@@ -23,7 +23,9 @@ enum TestedEngine: String, CaseIterable, Sendable, CustomTestStringConvertible {
         switch self {
         case .kvm:
             try KVMVirtualMachine(
-                device: try KVMDevice(), memory: memory, bus: bus, configuration: configuration)
+                device: try KVMDevice(), memory: memory, bus: bus, configuration: configuration,
+                fallback: InstructionCompletion(
+                    memory: memory, bus: bus, cpuCount: configuration.cpuCount))
         case .soft:
             try SoftVirtualMachine(memory: memory, bus: bus, configuration: configuration)
         }
