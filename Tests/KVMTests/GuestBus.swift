@@ -32,11 +32,17 @@ final class GuestBus: MachineBus {
     static let registers: UInt64 = 0xd000_0000
 
     let state = Mutex(State())
-    private let handler = Mutex<(@Sendable (Request) -> Void)?>(nil)
+    private let handler = Mutex(Handler())
 
-    func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0 = body } }
+    /// In a structure: a bare closure would be wrapped once more each time that the lock gives it
+    /// out and takes it back.
+    private struct Handler {
+        var body: (@Sendable (Request) -> Void)?
+    }
 
-    private func ask(_ request: Request) { handler.withLock { $0 }?(request) }
+    func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0.body = body } }
+
+    private func ask(_ request: Request) { handler.withLock { $0.body }?(request) }
 
     var said: String { state.withLock { String(decoding: $0.said, as: UTF8.self) } }
 

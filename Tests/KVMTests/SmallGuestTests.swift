@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Hypervisor
 import KVM
 import Memory
@@ -32,6 +33,7 @@ import Testing
             name: "interrupts",
             said: "software invalid 0000fff8 00000064 00000064 00000064 00000065 interrupts\n"),
         Guest(name: "timers", said: "pit 00000000 apic\n"),
+        Guest(name: "gates", said: "g0 p0 6 g0 \n"),
     ]
 
     @Test(arguments: guests, TestedEngine.usable)
@@ -85,6 +87,23 @@ import Testing
         #expect(before & 0x21_0000 == 0x20_0000)
         #expect(after == before & ~0x20_0000 | 0x1_0000)
         #expect(plain.dropFirst(8) == changed.dropFirst(8))
+    }
+
+    /// Devices hold lines, and processors hold devices: a machine that is forgotten goes all the same.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A machine that nobody holds is gone`() throws {
+        weak var forgotten: SmallMachine?
+        weak var memory: GuestMemory?
+        do {
+            let machine = try SmallMachine(.kvm, try GuestImage("ports"))
+            #expect(try machine.run().hasSuffix("ports\n"))
+            forgotten = machine
+            memory = machine.memory
+        }
+        // Its last thread may still be on its way out.
+        for _ in 0..<1000 where forgotten != nil || memory != nil { usleep(1000) }
+        #expect(forgotten == nil)
+        #expect(memory == nil)
     }
 
     private func hex(_ value: UInt32) -> String {
