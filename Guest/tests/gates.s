@@ -19,6 +19,12 @@ main:
         addl    $0x200000, %eax
         addl    $8, %edi
         loop    1b
+        # The first 2 MiB are the kernel's own; the user's code goes to the third.
+        movl    $0x83, 0x22000
+        movl    $user, %esi
+        movl    $0x400000, %edi
+        movl    $(userend - user), %ecx
+        rep movsb
         lgdt    gdtr64
         movl    %cr4, %eax
         orl     $0x620, %eax
@@ -61,11 +67,10 @@ long:   movl    $0x10, %eax
         movl    $0x38, %eax
         ltr     %ax
         pushq   $0x23
-        pushq   $0x7000
+        pushq   $0x500000
         pushq   $0x202
         pushq   $0x2b
-        leaq    user(%rip), %rax
-        pushq   %rax
+        pushq   $0x400000
         iretq
 
 # Gate %ebx with attributes %edx leads to %rax.
@@ -122,6 +127,7 @@ user:   int     $0x80
         int     $0x80
         int     $0x81
         ud2
+userend:
 
         .data
         .balign 16

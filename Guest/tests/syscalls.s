@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# As gates.s, with SYSCALL and SYSRET as well.
+# Goes to long mode and on to user mode, and comes back by SYSCALL and by a page fault; each time it
+# says which, and its privilege level.
         .include "guest.inc"
         .set    TOP, 0x8000
 main:
@@ -18,6 +19,12 @@ main:
         addl    $0x200000, %eax
         addl    $8, %edi
         loop    1b
+        # The first 2 MiB are the kernel's own; the user's code goes to the third.
+        movl    $0x83, 0x22000
+        movl    $user, %esi
+        movl    $0x400000, %edi
+        movl    $(userend - user), %ecx
+        rep movsb
         lgdt    gdtr64
         movl    %cr4, %eax
         orl     $0x620, %eax
@@ -39,11 +46,7 @@ long:   movl    $0x10, %eax
         movl    %eax, %es
         movl    %eax, %ss
         movl    $TOP, %esp
-        # A gate for user mode at 0x80, and the page fault's.
-        leaq    gated(%rip), %rax
-        movl    $0x80, %ebx
-        movl    $0xee, %edx
-        call    setgate
+        # The page fault's gate.
         leaq    fault(%rip), %rax
         movl    $14, %ebx
         movl    $0x8e, %edx
@@ -69,11 +72,10 @@ long:   movl    $0x10, %eax
         xorl    %edx, %edx
         wrmsr
         pushq   $0x23
-        pushq   $0x7000
+        pushq   $0x500000
         pushq   $0x202
         pushq   $0x2b
-        leaq    user(%rip), %rax
-        pushq   %rax
+        pushq   $0x400000
         iretq
 
 # Gate %ebx with attributes %edx leads to %rax.
@@ -109,7 +111,7 @@ called: movl    $TOP, %esp
         popq    %rcx
         cmpl    $2, %ebp
         je      1f
-        movl    $0x7000, %esp
+        movl    $0x500000, %esp
         sysretq
 1:      movb    $'\n', %al
         outb    %al, $TALK
@@ -118,10 +120,6 @@ called: movl    $TOP, %esp
 2:      cli
         hlt
         jmp     2b
-
-gated:  movb    $'g', %bl
-        call    level
-        iretq
 
 # The access was to a page that is not there: go on behind it.
 fault:  popq    %rdx
@@ -137,15 +135,14 @@ fault:  popq    %rdx
 
 user:   xorl    %ebp, %ebp
         syscall
-        int     $0x80
         movl    $1, %ebp
         syscall
         # Eight bytes.
         movb    $0, 0x60000000
-        int     $0x80
         movl    $2, %ebp
         syscall
         ud2
+userend:
 
         .data
         .balign 16

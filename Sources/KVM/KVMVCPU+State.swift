@@ -36,6 +36,7 @@ extension KVMVCPU {
                 try descriptor.writeModelSpecific([(MSR.timeStamp, stamp.value)])
             }
             try restoreModelSpecific(state.msrs.filter { $0.key != MSR.timerDeadline })
+            try followSystemCallEntry(state.msrs[SystemCallRepair.entryRegister])
             if let page = state.localAPIC { try descriptor.setLocalAPIC(page.words) }
             try restoreModelSpecific(state.msrs.filter { $0.key == MSR.timerDeadline })
             try descriptor.setEvents(kvm_vcpu_events(state.events))

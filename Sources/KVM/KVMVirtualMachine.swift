@@ -51,10 +51,16 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.setTSSAddress(Self.tssAddress)
         try vm.makeIRQChip()
         try vm.makePIT()
+        // Only such hosts need it, and there it is nothing but a repair: without it the guest runs on.
+        let repairs =
+            kind == .pvm && device.check(.registerExits) != 0 && device.check(.registerFilter) != 0
+        if repairs { try vm.watchWrites(of: SystemCallRepair.entryRegister) }
         let maker = try ProcessorMaker(device, vm, configuration)
         var processors: [KVMVCPU] = []
         for index in 0..<configuration.cpuCount {
-            processors.append(try maker.make(index, of: vm, bus: bus, fallback: fallback))
+            processors.append(
+                try maker.make(
+                    index, of: vm, bus: bus, fallback: fallback, repairs: repairs ? memory : nil))
         }
         hasIODescriptors = device.check(.ioDescriptor) != 0
         self.processors = processors

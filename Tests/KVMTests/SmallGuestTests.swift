@@ -33,13 +33,27 @@ import Testing
             name: "interrupts",
             said: "software invalid 0000fff8 00000064 00000064 00000064 00000065 interrupts\n"),
         Guest(name: "timers", said: "pit 00000000 apic\n"),
-        Guest(name: "gates", said: "g0 p0 6 g0 \n"),
+        Guest(name: "syscalls", said: "s0 s0 p0 6 s0 \n"),
     ]
 
     @Test(arguments: guests, TestedEngine.usable)
     func `A guest says the same on each engine`(_ guest: Guest, _ engine: TestedEngine) throws {
         let machine = try SmallMachine(engine, try GuestImage(guest.name))
         #expect(try machine.run() == guest.said)
+    }
+
+    /// Where guest kernels are emulated, the host takes a user's INT 0x80 for its own.
+    @Test(arguments: TestedEngine.usable.filter { $0 == .soft || !HostKVM.isEmulated })
+    func `User mode enters the kernel by an interrupt gate`(_ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage("gates"))
+        #expect(try machine.run() == "g0 p0 6 g0 \n")
+    }
+
+    @Test(.enabled(if: HostKVM.isEmulated, "guest kernels run natively here, or not at all"))
+    func `SYSCALL is repaired where guest kernels are emulated, and counted`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("syscalls"))
+        _ = try machine.run()
+        #expect(machine.machine.vcpus[0].completedInstructions["0f 05"] == 3)
     }
 
     @Test(arguments: TestedEngine.usable, [2, 4])
