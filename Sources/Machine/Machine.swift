@@ -112,6 +112,10 @@ package final class Machine: Sendable {
         timeline.created = created
         let first = started.load(ordering: .relaxed)
         timeline.firstInstruction = first == 0 ? nil : first
+        if let entry = virtualMachine.userEntry {
+            timeline.userEntry = entry.time
+            timeline.userEntryInstructions = entry.instructions
+        }
         if let mark = board.bootMark {
             timeline.bootTimer = mark.time
             timeline.bootTimerInstructions = mark.instructions

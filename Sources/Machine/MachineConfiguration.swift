@@ -61,6 +61,10 @@ package enum MachineEnd: Hashable, Sendable {
 package struct MachineTimeline: Hashable, Sendable {
     package var created: UInt64?
     package var firstInstruction: UInt64?
+    /// When the kernel handed over to the first program, and after how many instructions, if the
+    /// engine can tell.
+    package var userEntry: UInt64?
+    package var userEntryInstructions: UInt64?
     /// When the guest wrote to the boot timer.
     package var bootTimer: UInt64?
     /// Instructions retired from kernel entry to that moment.

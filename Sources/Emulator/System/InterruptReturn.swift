@@ -70,6 +70,14 @@ extension Processor {
     private func finishReturn(_ op: Op) -> UInt {
         state.system.nmiBlocked = false
         updateMode()
-        return leaveEntered(op)
+        let next = leaveEntered(op)
+        if state.privilege == 3, !state.sawUserCode { noteUserEntry() }
+        return next
+    }
+
+    /// The guest's first program begins: IRET is how a kernel starts one, SYSRET only goes back.
+    @inline(never) private func noteUserEntry() {
+        state.sawUserCode = true
+        vcpu.machine.noteUserEntry()
     }
 }
