@@ -105,6 +105,7 @@ let package = Package(
         tests("Memory", ["Linux"]),
         tests("Bus", []),
         tests("Emulator", ["Hypervisor", "Memory", "Linux"]),
+        tests("KVM", ["Hypervisor", "Emulator", "Memory", "Linux", "CLinux"]),
         tests("Boot", ["Memory", "Hypervisor"]),
         tests("Virtio", ["Memory", "Linux", "Bus"]),
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),

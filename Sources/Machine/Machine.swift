@@ -127,7 +127,9 @@ package final class Machine: Sendable {
             timeline.bootTimerInstructions = mark.instructions
         }
         for vcpu in virtualMachine.vcpus {
-            timeline.instructions &+= vcpu.retiredInstructions ?? 0
+            if let retired = vcpu.retiredInstructions {
+                timeline.instructions = (timeline.instructions ?? 0) &+ retired
+            }
             timeline.exits &+= vcpu.exitCount
             timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }
