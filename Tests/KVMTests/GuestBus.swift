@@ -32,9 +32,24 @@ final class GuestBus: MachineBus {
     static let registers: UInt64 = 0xd000_0000
 
     let state = Mutex(State())
+    private let counter = Mutex<(left: Int, body: @Sendable () -> Void)?>(nil)
     private let handler = Mutex<(@Sendable (Request) -> Void)?>(nil)
 
     func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0 = body } }
+
+    /// Calls `body` once, when `count` more bytes have been written to the console.
+    func onByte(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+        counter.withLock { $0 = (count, body) }
+    }
+
+    private func countByte() {
+        let body = counter.withLock { counter -> (@Sendable () -> Void)? in
+            guard let (left, body) = counter else { return nil }
+            counter = left <= 1 ? nil : (left - 1, body)
+            return left <= 1 ? body : nil
+        }
+        body?()
+    }
 
     private func ask(_ request: Request) { handler.withLock { $0 }?(request) }
 
@@ -56,7 +71,9 @@ final class GuestBus: MachineBus {
 
     func writePort(_ port: UInt16, size: Int, value: UInt32) {
         switch port {
-        case 0xe9: state.withLock { $0.said.append(UInt8(truncatingIfNeeded: value)) }
+        case 0xe9:
+            state.withLock { $0.said.append(UInt8(truncatingIfNeeded: value)) }
+            countByte()
         case 0xf4:
             state.withLock { $0.end = UInt8(truncatingIfNeeded: value) }
             ask(.end)
