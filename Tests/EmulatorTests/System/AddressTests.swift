@@ -130,14 +130,18 @@ import Testing
         #expect(rig.cpu.rax == 0x8007 &- 0x8000_0000)
     }
 
+    private final class Flag: Sendable {
+        let isDone = Atomic<Bool>(false)
+    }
+
     @Test func `A walk goes on while somebody changes the entry under it`() throws {
         let rig = try SystemRig(.long)
-        let isDone = Atomic<Bool>(false)
+        let flag = Flag()
         let memory = rig.memory
         let entry = GuestAddress(0x2000)
         let other = Foundation.Thread {
             var value: UInt64 = 0x87
-            while !isDone.load(ordering: .relaxed) {
+            while !flag.isDone.load(ordering: .relaxed) {
                 // The accessed and dirty bits go, and a bit that means nothing changes.
                 value ^= 1 << 9
                 try? memory.store(value, at: entry)
@@ -152,6 +156,6 @@ import Testing
                 break
             }
         }
-        isDone.store(true, ordering: .relaxed)
+        flag.isDone.store(true, ordering: .relaxed)
     }
 }
