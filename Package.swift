@@ -112,7 +112,7 @@ let package = Package(
         tests("Control", []),
         tests("Agent", ["Linux"]),
         tests("Client", ["Agent", "Linux"]),
-        tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
+        tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux"],
             path: "Tests/Integration", swiftSettings: tested),

@@ -84,6 +84,8 @@ package final class Machine: Sendable {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
+        // What the start needed is a few megabytes, and what the guest needs is another part.
+        CurrentProcess.forgetCode()
         loop.run()
         outcome.waitForProcessors(threadCount)
         board.finish()
