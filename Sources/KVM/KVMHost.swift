@@ -73,9 +73,7 @@ package struct KVMHost: Hashable, Sendable {
 
     /// The host's own processor says that there is a hypervisor below it.
     private static var isInsideMachine: Bool {
-        var registers: [UInt32] = [0, 0, 0, 0]
-        unsafe clinux_cpuid(1, 0, &registers)
-        return registers[2] >> 31 & 1 != 0
+        clinux_cpuid(1, 0).ecx >> 31 & 1 != 0
     }
 }
 

@@ -41,15 +41,17 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         }
         clinux_kvm_install_kick()
         let vm = try device.makeVM()
-        try vm.setIdentityMapAddress(Self.identityMapAddress)
-        try vm.setTSSAddress(Self.tssAddress)
-        try vm.makeIRQChip()
-        try vm.makePIT()
+        // Memory comes first: changes of it wait until the kernel has put away what was there before,
+        // and after the interrupt controllers that takes a tick of its clock or more.
         for (slot, region) in memory.regions.enumerated() {
             try vm.map(
                 slot: UInt32(truncatingIfNeeded: slot), base: region.base,
                 byteCount: region.byteCount, host: region.hostAddress)
         }
+        try vm.setIdentityMapAddress(Self.identityMapAddress)
+        try vm.setTSSAddress(Self.tssAddress)
+        try vm.makeIRQChip()
+        try vm.makePIT()
         let maker = try ProcessorMaker(device, vm, configuration)
         var processors: [KVMVCPU] = []
         for index in 0..<configuration.cpuCount {
@@ -135,8 +137,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
 /// A wire into the kernel's interrupt controllers.
 ///
 /// It is driven by request, not by an irqfd: the request returns when the controllers have the
-/// edge, so that a saved state holds every interrupt raised before; and it is quicker, as an irqfd
-/// hands the edge of an I/O APIC's pin to a kernel thread.
+/// edge, so that a saved state holds every interrupt raised before. An irqfd hands the edge of an
+/// I/O APIC's pin to a thread of the kernel, which delivers it some time later.
 private final class KVMInterruptLine: InterruptLine {
     private let machine: KVMVirtualMachine
     private let gsi: UInt32

@@ -72,7 +72,9 @@ struct EngineMaker {
         do throws(KVMError) {
             return try KVMVirtualMachine(
                 device: try KVMDevice(path: configuration.kvmPath), memory: memory, bus: bus,
-                configuration: request, kind: kind)
+                configuration: request, kind: kind,
+                fallback: InstructionCompletion(
+                    memory: memory, bus: bus, cpuCount: configuration.cpuCount))
         } catch {
             throw .kvm(error)
         }

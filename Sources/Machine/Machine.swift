@@ -84,6 +84,8 @@ package final class Machine: Sendable {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
+        // What the start needed is a few megabytes, and what the guest needs is another part.
+        CurrentProcess.forgetCode()
         loop.run()
         outcome.waitForProcessors(threadCount)
         board.finish()
@@ -131,7 +133,9 @@ package final class Machine: Sendable {
             timeline.bootTimerInstructions = mark.instructions
         }
         for vcpu in virtualMachine.vcpus {
-            timeline.instructions &+= vcpu.retiredInstructions ?? 0
+            if let retired = vcpu.retiredInstructions {
+                timeline.instructions = (timeline.instructions ?? 0) &+ retired
+            }
             timeline.exits &+= vcpu.exitCount
             timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }

@@ -77,8 +77,8 @@ package struct MachineTimeline: Hashable, Sendable {
     package var bootTimer: UInt64?
     /// Instructions retired from kernel entry to that moment.
     package var bootTimerInstructions: UInt64?
-    /// Instructions retired so far by all processors.
-    package var instructions: UInt64 = 0
+    /// Instructions retired so far by all processors, if the engine counts them.
+    package var instructions: UInt64?
     /// Accesses to devices and other exits from guest code so far.
     package var exits: UInt64 = 0
     /// Instructions that the software processor has completed for KVM, by opcode.

@@ -22,6 +22,7 @@ extension MachineConfiguration {
         case .kvm: engine = .kvm
         case .soft: engine = .soft
         }
+        affinity = config.swiftlet.affinity
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }

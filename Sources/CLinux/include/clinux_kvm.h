@@ -220,9 +220,3 @@ static inline int clinux_kvm_own_thread(void) {
     return (int)syscall(SYS_gettid);
 }
 static inline void clinux_kvm_kick(int thread) { syscall(SYS_tgkill, getpid(), thread, SIGRTMIN); }
-
-static inline void clinux_cpuid(uint32_t leaf, uint32_t index, uint32_t registers[4]) {
-    __asm__ volatile("cpuid"
-                     : "=a"(registers[0]), "=b"(registers[1]), "=c"(registers[2]), "=d"(registers[3])
-                     : "a"(leaf), "c"(index));
-}

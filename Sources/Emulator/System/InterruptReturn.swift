@@ -63,6 +63,7 @@ extension Processor {
         let iopl = UInt8(truncatingIfNeeded: state.systemFlags >> 12) & 3
         if state.privilege > 0 { mask &= ~ControlBits.iopl }
         if state.privilege > iopl { mask &= ~ControlBits.interrupt }
+        noteStep(before: rflags)
         let kept = rflags & ~(mask | ControlBits.rf | ControlBits.vm)
         rflags = kept | value & mask
     }
