@@ -8,7 +8,7 @@ import Linux
 /// They are kept as the kernel takes them, in room of their own that is used again and again. No
 /// byte of it is ever lent out as a pointer.
 @safe package struct GuestSlices: ~Copyable {
-    private let memory: GuestMemory
+    let memory: GuestMemory
     /// Where each slice lies in this process; those before `first` have been removed.
     private var vectors: UnsafeMutablePointer<iovec>
     private var guests: UnsafeMutablePointer<GuestAddress>
@@ -45,7 +45,7 @@ import Linux
         guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
             throw .outOfRange(address, count: UInt64(count))
         }
-        if end == room { grow() }
+        if end == room { makeRoom(for: 1) }
         unsafe vectors[end] = iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: host), iov_len: Int(count))
         unsafe guests[end] = address
@@ -53,22 +53,36 @@ import Linux
         byteCount &+= Int(count)
     }
 
-    private mutating func grow() {
-        let more = room * 4
-        let newVectors = unsafe UnsafeMutablePointer<iovec>.allocate(capacity: more)
-        let newGuests = unsafe UnsafeMutablePointer<GuestAddress>.allocate(capacity: more)
-        unsafe newVectors.moveInitialize(from: vectors, count: end)
-        unsafe newGuests.moveInitialize(from: guests, count: end)
+    /// Adds all of `other`.
+    package mutating func append(contentsOf other: borrowing GuestSlices) {
+        if end + other.count > room { makeRoom(for: other.count) }
+        unsafe (vectors + end).initialize(from: other.vectors + other.first, count: other.count)
+        unsafe (guests + end).initialize(from: other.guests + other.first, count: other.count)
+        end += other.count
+        byteCount &+= other.byteCount
+    }
+
+    /// Moves the slices to the front, to larger memory if that alone does not help.
+    private mutating func makeRoom(for more: Int) {
+        let kept = count
+        let larger = kept + more > room / 2 ? max(room * 4, kept + more) : room
+        let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
+        let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
+        unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
+        unsafe newGuests.moveInitialize(from: guests + first, count: kept)
         unsafe vectors.deallocate()
         unsafe guests.deallocate()
         unsafe vectors = newVectors
         unsafe guests = newGuests
-        room = more
+        room = larger
+        first = 0
+        end = kept
     }
 
     /// Forgets the first `count` bytes, or all if there are fewer.
     package mutating func removeFirst(_ count: Int) {
-        var left = min(count, byteCount)
+        guard count < byteCount else { return removeAll() }
+        var left = count
         byteCount &-= left
         while left > 0 {
             let length = unsafe vectors[first].iov_len
@@ -156,7 +170,7 @@ import Linux
 
     /// Calls `body` with each stretch between `offset` and `offset + limit`: host address, its
     /// length, bytes done before it, guest address. Answers the bytes in all.
-    private func forEach(
+    func forEach(
         from offset: Int, limit: Int,
         _ body: (UnsafeMutableRawPointer, Int, Int, GuestAddress) -> Void
     ) -> Int {
