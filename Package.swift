@@ -94,6 +94,10 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        .executableTarget(
+            name: "swiftlet-bench-block",
+            dependencies: ["Support", "Devices", "Virtio", "Memory", "Linux"],
+            path: "Benchmarks/block", swiftSettings: hot),
         .target(name: "CAllocations", path: "Tests/Allocations"),
         .target(
             name: "Support",

@@ -28,13 +28,15 @@ extension MachineConfiguration {
         entropy = config.entropy != nil
         drives = config.drives.map(Drive.init)
         persistentMemories = config.pmems.map(PersistentMemory.init)
-        if let word = Self.rootWord(config) { self.commandLine += " " + word }
+        if let words = Self.rootWords(config) {
+            self.commandLine = Self.commandLine(self.commandLine, adding: [words])
+        }
         serialInput = input
         serialOutput = output
     }
 
     /// What tells the kernel where its root file system is, as Firecracker does.
-    private static func rootWord(_ config: VMConfig) -> String? {
+    private static func rootWords(_ config: VMConfig) -> String? {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
