@@ -115,7 +115,7 @@ let package = Package(
         tests("Client", ["Agent", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Support", "Linux"],
+            name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],
             path: "Tests/Integration", swiftSettings: tested),
     ]
 )

@@ -64,19 +64,6 @@ extension MachineConfiguration {
             self.path = path
         }
     }
-
-    /// A file in the guest's address space.
-    package struct PersistentMemory: Hashable, Sendable {
-        package var id: String
-        package var path: String
-        package var isReadOnly = false
-        package var limits = Limits()
-
-        package init(id: String, path: String) {
-            self.id = id
-            self.path = path
-        }
-    }
 }
 
 extension BlockConfiguration {

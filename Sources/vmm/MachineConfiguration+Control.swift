@@ -27,7 +27,6 @@ extension MachineConfiguration {
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         entropy = config.entropy != nil
         drives = config.drives.map(Drive.init)
-        persistentMemories = config.pmems.map(PersistentMemory.init)
         if let words = Self.rootWords(config) {
             self.commandLine = Self.commandLine(self.commandLine, adding: [words])
         }
@@ -40,9 +39,6 @@ extension MachineConfiguration {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
-        }
-        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
-            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
         }
         return nil
     }
@@ -60,14 +56,6 @@ extension MachineConfiguration.Drive {
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .async
         isWriteback = config.cacheType == .writeback
-        limits = MachineConfiguration.Limits(config.rateLimiter)
-    }
-}
-
-extension MachineConfiguration.PersistentMemory {
-    fileprivate init(_ config: PmemConfig) {
-        self.init(id: config.id, path: config.path)
-        isReadOnly = config.isReadOnly
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }
