@@ -25,6 +25,10 @@ extension MicroVM {
         /// Guest memory in MiB, 32 to 65536.
         public var memory: UInt64 = 128
         public var engine = Engine.auto
+        /// The disk with the root file system (ext4 or erofs); nil: the initramfs is the root.
+        public var rootDisk: Disk?
+        /// Further disks: `/dev/vda` and so on, behind the root file system's.
+        public var disks: [Disk] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
@@ -89,6 +93,12 @@ extension MicroVM.Configuration {
             machine: MachineConfig(vcpuCount: cpus, memorySize: memory))
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
         config.entropy = EntropyConfig()
+        config.drives = driveConfigs
+        var names: Set<String> = []
+        for name in config.drives.map(\.id)
+        where !names.insert(name).inserted {
+            throw ClientError(.badConfiguration, "two disks have the name \(name)")
+        }
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic
         config.swiftlet.hasDebugExit = hasDebugExit

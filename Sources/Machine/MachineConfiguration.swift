@@ -42,6 +42,8 @@ package struct MachineConfiguration: Sendable {
     package var deterministic = false
     package var vsock: Vsock?
     package var entropy = false
+    /// In the guest's order: the first is `/dev/vda`.
+    package var drives: [Drive] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?

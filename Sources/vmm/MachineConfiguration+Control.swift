@@ -27,13 +27,52 @@ extension MachineConfiguration {
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         entropy = config.entropy != nil
+        drives = config.drives.map(Drive.init)
+        if let words = Self.rootWords(config) {
+            self.commandLine = Self.commandLine(self.commandLine, adding: [words])
+        }
         serialInput = input
         serialOutput = output
+    }
+
+    /// What tells the kernel where its root file system is, as Firecracker does.
+    private static func rootWords(_ config: VMConfig) -> String? {
+        if let root = config.drives.first(where: \.isRootDevice) {
+            let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
+            return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
+        }
+        return nil
     }
 
     /// Firecracker's, for a configuration without `boot_args`.
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Drive {
+    fileprivate init(_ config: DriveConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        isAsync = config.ioEngine == .async
+        isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.Limits {
+    fileprivate init(_ config: RateLimiterConfig?) {
+        self.init(
+            bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
+            operations: config?.ops.map(MachineConfiguration.Bucket.init))
+    }
+}
+
+extension MachineConfiguration.Bucket {
+    fileprivate init(_ config: TokenBucketConfig) {
+        self.init(
+            size: config.size, refillTime: config.refillTime,
+            oneTimeBurst: config.oneTimeBurst ?? 0)
     }
 }

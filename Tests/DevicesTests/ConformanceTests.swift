@@ -15,4 +15,14 @@ import Testing
     func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
     }
+
+    @Test(
+        arguments: VirtioConformance<Block>.cases, BlockConfiguration.Engine.both)
+    func `Disks conform`(
+        _ rule: VirtioConformance<Block>.Case, _ engine: BlockConfiguration.Engine
+    ) throws {
+        let file = try ScratchFile(byteCount: 1 << 20)
+        let configuration = BlockGuest.configuration(engine, file)
+        #expect(try rule.check { try Block(configuration) } == [])
+    }
 }

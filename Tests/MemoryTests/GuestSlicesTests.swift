@@ -1,84 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import Support
 import Testing
 
 @testable import Memory
 
 @Suite struct GuestSlicesTests {
-    /// Three slices of 4, 0 and 6 bytes that lie apart.
-    private func slices(_ memory: GuestMemory) throws -> GuestSlices {
+    /// Memory whose first MiB holds bytes that tell their place.
+    static func memory() throws -> GuestMemory {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let bytes = (0..<1 << 16).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        try memory.write(bytes, at: GuestAddress(0))
+        return memory
+    }
+
+    /// All bytes of `slices`, by way of a pipe.
+    static func bytes(_ slices: borrowing GuestSlices) throws -> [UInt8] {
+        guard slices.byteCount > 0 else { return [] }
+        let pipe = try Pipe()
+        let count = try slices.drain(to: pipe.writer.rawValue)
+        return try Stream.read(pipe.reader.rawValue, limit: count)
+    }
+
+    @Test func `Hundreds of slices are one run of bytes, whatever is removed in front`() throws {
+        let memory = try Self.memory()
         var slices = GuestSlices(memory)
-        try slices.append(GuestAddress(0x1000), count: 4)
-        try slices.append(GuestAddress(0x3000), count: 0)
-        try slices.append(GuestAddress(0x2000), count: 6)
-        return slices
-    }
-
-    /// A copy of `count` bytes at `offset` of ten bytes in slices.
-    struct Copy: CustomTestStringConvertible, Sendable {
-        let offset: Int
-        let count: Int
-        let moved: Int
-        var testDescription: String { "\(count) bytes at \(offset)" }
-    }
-
-    static let copies = [
-        Copy(offset: 0, count: 10, moved: 10), Copy(offset: 0, count: 11, moved: 10),
-        Copy(offset: 3, count: 2, moved: 2), Copy(offset: 4, count: 6, moved: 6),
-        Copy(offset: 9, count: 5, moved: 1), Copy(offset: 10, count: 1, moved: 0),
-        Copy(offset: .max, count: 1, moved: 0), Copy(offset: 5, count: 0, moved: 0),
-    ]
-
-    @Test(arguments: copies)
-    func `Bytes go in and come out across slices, as many as both sides have`(
-        _ copy: Copy
-    ) throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
-        let slices = try slices(memory)
-        let bytes = (0..<copy.count).map { UInt8($0 + 1) }
-        let went = unsafe slices.copyIn(bytes.span.bytes, at: copy.offset)
-        #expect(went == copy.moved)
-
-        var all =
-            try memory.read(at: GuestAddress(0x1000), count: 4)
-            + memory.read(at: GuestAddress(0x2000), count: 6)
-        if copy.moved > 0 {
-            #expect(
-                Array(all[copy.offset..<copy.offset + copy.moved]) == Array(bytes[..<copy.moved]))
-            all.replaceSubrange(
-                copy.offset..<copy.offset + copy.moved,
-                with: [UInt8](repeating: 0, count: copy.moved))
-        }
-        #expect(all.allSatisfy { $0 == 0 })
-        #expect(try memory.read(at: GuestAddress(0x1004), count: 4) == [0, 0, 0, 0])
-    }
-
-    @Test func `A slice that is not all RAM is refused, and the others stay`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
-        var slices = try slices(memory)
-        for (address, count) in [
-            (GuestMemory.minimum - 1, UInt32(2)), (GuestMemory.minimum, 1), (.max, .max),
-        ] {
-            var refusal: MemoryError?
-            do throws(MemoryError) {
-                try slices.append(GuestAddress(address), count: count)
-            } catch {
-                refusal = error
+        var expected: [UInt8] = []
+        var dice = Dice(4)
+        for _ in 0..<300 {
+            let address = UInt64.random(in: 0..<60_000, using: &dice)
+            let count = Int.random(in: 1...40, using: &dice)
+            try slices.append(GuestAddress(address), count: UInt32(count))
+            expected += try memory.read(at: GuestAddress(address), count: count)
+            if Bool.random(using: &dice) {
+                let removed = Int.random(in: 0...30, using: &dice)
+                slices.removeFirst(removed)
+                expected.removeFirst(min(removed, expected.count))
             }
-            #expect(refusal == .outOfRange(GuestAddress(address), count: UInt64(count)))
+            #expect(slices.byteCount == expected.count)
         }
-        let byteCount = slices.byteCount
-        #expect(byteCount == 10)
+        #expect(try Self.bytes(slices) == expected)
+        slices.removeFirst(expected.count + 1)
+        #expect(slices.count == 0)
+        #expect(slices.byteCount == 0)
     }
 
-    @Test func `A pipe fills and drains slices without a copy of ours`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
-        let slices = try slices(memory)
-        try memory.write([1, 2, 3, 4], at: GuestAddress(0x1000))
-        try memory.write([5, 6, 7, 8, 9, 10], at: GuestAddress(0x2000))
-        let pair = try UnixSocket.Pair()
-        #expect(try slices.drain(to: pair.near.rawValue, at: 2, limit: 5) == 5)
-        #expect(try slices.fill(from: pair.far.rawValue, at: 5) == 5)
-        #expect(try memory.read(at: GuestAddress(0x2000), count: 6) == [5, 3, 4, 5, 6, 7])
+    @Test func `The last byte is taken away with its address`() throws {
+        let memory = try Self.memory()
+        var slices = GuestSlices(memory)
+        #expect(slices.removeLast() == nil)
+        try slices.append(GuestAddress(100), count: 2)
+        try slices.append(GuestAddress(7), count: 1)
+        #expect(slices.removeLast() == GuestAddress(7))
+        #expect(slices.count == 1)
+        #expect(slices.removeLast() == GuestAddress(101))
+        #expect(slices.removeLast() == GuestAddress(100))
+        #expect(slices.removeLast() == nil)
+        #expect(slices.count == 0)
+    }
+
+    @Test func `Slices behind slices keep their order`() throws {
+        let memory = try Self.memory()
+        var all = GuestSlices(memory)
+        var expected: [UInt8] = []
+        for index in 0..<50 as Range<UInt64> {
+            var some = GuestSlices(memory)
+            for part in 0..<7 as Range<UInt64> {
+                try some.append(GuestAddress(index * 64 + part * 9), count: 5)
+            }
+            some.removeFirst(3)
+            expected += try Self.bytes(some)
+            all.append(contentsOf: some)
+        }
+        #expect(try Self.bytes(all) == expected)
+    }
+
+    @Test func `What lies outside RAM is refused`() throws {
+        let memory = try Self.memory()
+        var slices = GuestSlices(memory)
+        #expect(throws: MemoryError.self) {
+            try slices.append(GuestAddress(GuestMemory.minimum - 1), count: 2)
+        }
+        #expect(slices.count == 0)
     }
 }

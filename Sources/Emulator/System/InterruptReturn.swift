@@ -79,6 +79,6 @@ extension Processor {
     /// The guest's first program begins: IRET is how a kernel starts one, SYSRET only goes back.
     @inline(never) private func noteUserEntry() {
         state.sawUserCode = true
-        vcpu.machine.noteUserEntry()
+        vcpu.userCodeBegins()
     }
 }
