@@ -34,6 +34,7 @@ package struct TapDevice: ~Copyable, Sendable {
     /// How many queues it has, 1 to ``queueLimit``.
     package let queueCount: Int
     private let queues: Queues
+    private let isInterface: Bool
 
     /// The descriptors; those that are not there are -1.
     private struct Queues: ~Copyable {
@@ -42,6 +43,11 @@ package struct TapDevice: ~Copyable, Sendable {
         var third = FileDescriptor(adopting: -1)
 
         init(_ first: consuming FileDescriptor) { self.first = first }
+
+        init(_ first: consuming FileDescriptor, _ second: consuming FileDescriptor) {
+            self.first = first
+            self.second = second
+        }
     }
 
     /// Opens the interface called `name`, which exists, with as many queues as it may have, at most
@@ -67,6 +73,27 @@ package struct TapDevice: ~Copyable, Sendable {
         self.offloads = offloads
         queueCount = 1
         queues = Queues(descriptor)
+        isInterface = true
+    }
+
+    /// Stands in for an interface of two queues: each message of a socket is a header and a frame.
+    package init(
+        sockets first: consuming FileDescriptor, _ second: consuming FileDescriptor
+    ) {
+        name = "socket"
+        offloads = [.checksum, .tso4, .tso6, .ecn, .ufo, .uso4, .uso6]
+        queueCount = 2
+        queues = Queues(first, second)
+        isInterface = false
+    }
+
+    /// Stands in for an interface of one queue.
+    package init(socket: consuming FileDescriptor) {
+        name = "socket"
+        offloads = [.checksum, .tso4, .tso6, .ecn, .ufo, .uso4, .uso6]
+        queueCount = 1
+        queues = Queues(socket)
+        isInterface = false
     }
 
     private init(attaching pattern: String, queues wanted: Int) throws(TapError) {
@@ -77,6 +104,7 @@ package struct TapDevice: ~Copyable, Sendable {
         self.name = name
         queueCount = count
         self.queues = queues
+        isInterface = true
     }
 
     private static func examine(_ raw: CInt) throws(TapError) -> (String, Offloads) {
@@ -174,13 +202,14 @@ package struct TapDevice: ~Copyable, Sendable {
 
     /// Says what the kernel may leave unfinished from now on.
     package func setOffloads(_ wanted: Offloads) {
+        guard isInterface else { return }
         _ = clinux_tap_set_offloads(
             queues.first.rawValue, wanted.intersection(offloads).rawValue)
     }
 
     /// Lets the kernel give frames to queue `index`, or not; nothing happens for the only one.
     package func setQueue(_ index: Int, enabled: Bool) throws(Errno) {
-        guard queueCount > 1 else { return }
+        guard isInterface, queueCount > 1 else { return }
         let result = clinux_tap_enable_queue(descriptor(index), enabled ? 1 : 0)
         // It is as it should be already.
         guard result != -EINVAL else { return }

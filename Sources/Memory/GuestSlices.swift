@@ -13,8 +13,10 @@ package struct GuestSlices: ~Copyable {
         let guest: GuestAddress
     }
 
-    private let memory: GuestMemory
+    let memory: GuestMemory
     private var slices: [Slice] = []
+    /// Slices before this one have been removed.
+    private var first = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
 
@@ -23,12 +25,42 @@ package struct GuestSlices: ~Copyable {
         slices.reserveCapacity(capacity)
     }
 
-    package var count: Int { slices.count }
+    package var count: Int { slices.count - first }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {
         slices.removeAll(keepingCapacity: true)
+        first = 0
         byteCount = 0
+    }
+
+    /// Forgets the first `count` bytes, or all if there are fewer.
+    package mutating func removeFirst(_ count: Int) {
+        guard count < byteCount else { return removeAll() }
+        byteCount -= count
+        var left = count
+        while left > 0 {
+            let slice = slices[first]
+            guard left < slice.count else {
+                left -= slice.count
+                first += 1
+                continue
+            }
+            slices[first] = Slice(
+                host: slice.host &+ UInt(left), count: slice.count - left,
+                guest: slice.guest &+ UInt64(left))
+            return
+        }
+    }
+
+    /// Adds all of `other`.
+    package mutating func append(contentsOf other: borrowing GuestSlices) {
+        if first > 0, slices.count + other.count > slices.capacity {
+            slices.removeSubrange(..<first)
+            first = 0
+        }
+        slices.append(contentsOf: other.slices[other.first...])
+        byteCount &+= other.byteCount
     }
 
     /// Adds `count` bytes at `address`, which must all be RAM.
@@ -95,13 +127,16 @@ package struct GuestSlices: ~Copyable {
 
     /// Calls `body` with each stretch between `offset` and `offset + limit`: host address, its
     /// length, bytes done before it, guest address. Answers the bytes in all.
-    private func forEach(
+    func forEach(
         from offset: Int, limit: Int,
         _ body: (UnsafeMutableRawPointer, Int, Int, GuestAddress) -> Void
     ) -> Int {
         var skip = offset
         var done = 0
-        for slice in slices where done < limit {
+        var index = first
+        while index < slices.count, done < limit {
+            let slice = slices[index]
+            index += 1
             guard skip < slice.count,
                 let base = unsafe UnsafeMutableRawPointer(bitPattern: slice.host)
             else {
@@ -120,7 +155,7 @@ package struct GuestSlices: ~Copyable {
         from offset: Int, limit: Int, _ body: (UnsafePointer<iovec>, CInt) -> Int
     ) -> Int {
         // The kernel takes at most 1,024 at once (IOV_MAX); a shorter transfer is no error.
-        let most = min(slices.count, 1024)
+        let most = min(count, 1024)
         guard most > 0, limit > 0 else { return 0 }
         return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most) { part in
             var used = 0

@@ -194,6 +194,54 @@ package struct Virtqueue: ~Copyable {
         spare = consume chain
     }
 
+    // MARK: Runs
+
+    /// An empty run for chains of this queue.
+    package func makeRun() -> WritableRun { WritableRun(memory) }
+
+    /// Takes the next chain's writable part into `run`, behind what is there; false if there is
+    /// none. Chains with less than `minimum` bytes to write are of no use and given back at once.
+    package mutating func take(
+        into run: inout WritableRun, minimum: Int
+    ) throws(VirtqueueError) -> Bool {
+        for _ in 0..<state.size {
+            guard let chain = try next() else { return false }
+            guard chain.writable.byteCount >= minimum else {
+                complete(chain, written: 0)
+                continue
+            }
+            run.append(chain)
+            inFlight += 1
+            recycle(chain)
+            return true
+        }
+        return false
+    }
+
+    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one. The
+    /// driver sees all of them at once.
+    package mutating func complete(_ run: inout WritableRun, written: Int) {
+        var left = written
+        var index = state.nextUsed
+        repeat {
+            guard let element = run.takeFirst(written: left) else { break }
+            let slot = index & (state.size &- 1)
+            try? memory.store(element, at: state.used &+ (4 &+ UInt64(slot) &* 8))
+            left -= Int(element.length)
+            index &+= 1
+            inFlight -= 1
+        } while left > 0
+        state.nextUsed = index
+        try? memory.storeRelease(index, at: state.used &+ 2)
+    }
+
+    /// Undoes the takes that are left in `run`: these chains come again.
+    package mutating func putBack(_ run: inout WritableRun) {
+        state.nextAvailable &-= UInt16(truncatingIfNeeded: run.count)
+        inFlight -= run.count
+        run.removeAll()
+    }
+
     /// True if the driver wants to hear of what was completed since this was last asked.
     /// VIRTIO 1.2, 2.7.7 and 2.7.10.
     package mutating func takeInterrupt() -> Bool {
