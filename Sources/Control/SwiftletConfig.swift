@@ -73,10 +73,6 @@ package struct SwiftletConfig: Hashable, Sendable {
 }
 
 extension JSONFields {
-    fileprivate func flag(_ name: String) throws(JSONError) -> Bool {
-        try optional(name) { json throws(JSONError) in try json.asBool() } ?? false
-    }
-
     fileprivate func descriptor(_ name: String) throws(JSONError) -> CInt? {
         try optional(name) { json throws(JSONError) in
             try json.asInteger(in: 0...SwiftletConfig.descriptorLimit)
