@@ -45,6 +45,7 @@ let package = Package(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

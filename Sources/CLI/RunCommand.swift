@@ -43,6 +43,13 @@ struct RunCommand: ParsableCommand {
     var append: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Network: none, tap (made for this machine; needs root), or tap=NAME (there already).",
+            valueName: "link"),
+        transform: { try NetworkOption($0) })
+    var net = NetworkOption.none
+
+    @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
         help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
     var env: [String] = []
@@ -136,6 +143,7 @@ struct RunCommand: ParsableCommand {
         configuration.cpus = cpus
         if let memory { configuration.memory = memory.mebibytes }
         configuration.engine = engine
+        configuration.network = net.network
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration

@@ -20,6 +20,8 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// Threads of devices that have one of their own.
+    private let threads: [DeviceThread]
     private let serial: Serial
     private let loop: EventLoop
     private let mark: Mark
@@ -65,9 +67,11 @@ final class Board: Sendable {
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        for network in configuration.networks { try layout.addNetwork(network) }
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
+        threads = layout.threads
     }
 
     private static func makeSerial(
@@ -96,7 +100,10 @@ final class Board: Sendable {
     }
 
     /// Writes out what devices still hold.
-    func finish() { serial.detach(from: loop) }
+    func finish() {
+        for thread in threads { thread.stop() }
+        serial.detach(from: loop)
+    }
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
@@ -107,6 +114,7 @@ private struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
+    var threads: [DeviceThread] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -149,8 +157,22 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) {
+        let device = try network.makeDevice()
+        do throws(Errno) {
+            let thread = try DeviceThread(name: "fc_net \(threads.count)")
+            threads.append(thread)
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        try addVirtio(device, on: threads.last?.loop)
+    }
+
+    /// - Parameter own: The loop that serves it, if that is not the machine's.
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming sending Device
+        _ device: consuming sending Device, on own: EventLoop? = nil
     ) throws(MachineError) where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
@@ -159,7 +181,7 @@ private struct Layout: ~Copyable {
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: own ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }

@@ -33,6 +33,7 @@ package struct MachineConfiguration: Sendable {
     package var engine = EngineChoice.auto
     package var deterministic = false
     package var vsock: Vsock?
+    package var networks: [Network] = []
     package var entropy = false
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.

@@ -25,6 +25,7 @@ extension MachineConfiguration {
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         serialInput = input
         serialOutput = output
@@ -34,5 +35,31 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Network {
+    fileprivate init(_ config: NetworkConfig) {
+        self.init(device: config.hostDevice)
+        mac = config.guestMAC?.bytes
+        mtu = config.mtu
+        if let limiter = config.receiveLimiter { receive = MachineConfiguration.Limits(limiter) }
+        if let limiter = config.transmitLimiter { transmit = MachineConfiguration.Limits(limiter) }
+    }
+}
+
+extension MachineConfiguration.Limits {
+    init(_ config: RateLimiterConfig) {
+        self.init()
+        bandwidth = config.bandwidth.map(MachineConfiguration.Bucket.init)
+        operations = config.ops.map(MachineConfiguration.Bucket.init)
+    }
+}
+
+extension MachineConfiguration.Bucket {
+    fileprivate init(_ config: TokenBucketConfig) {
+        self.init(
+            size: config.size, refillTime: config.refillTime,
+            oneTimeBurst: config.oneTimeBurst ?? 0)
     }
 }

@@ -15,4 +15,9 @@ import Testing
     func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
     }
+
+    @Test(arguments: VirtioConformance<Net>.cases)
+    func `Network interfaces conform`(_ rule: VirtioConformance<Net>.Case) throws {
+        #expect(try rule.check { try NetGuest.make().0 } == [])
+    }
 }
