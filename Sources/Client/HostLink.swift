@@ -24,11 +24,11 @@ struct HostLink: ~Copyable {
             file = FileDescriptor(adopting: -1)
             addresses = nil
         case .own:
-            let (made, addresses) = try Self.make()
+            let made = try Self.make()
             name = made.name
             mtu = nil
+            addresses = LinkAddresses(interface: made.name)
             file = made.release()
-            self.addresses = addresses
         }
     }
 
@@ -64,7 +64,7 @@ struct HostLink: ~Copyable {
         throw ClientError(.badConfiguration, "\(error)")
     }
 
-    private static func make() throws(ClientError) -> (TapDevice, LinkAddresses) {
+    private static func make() throws(ClientError) -> TapDevice {
         let device: TapDevice
         do throws(TapError) {
             device = try TapDevice(creating: "swiftlet%d")
@@ -86,7 +86,7 @@ struct HostLink: ~Copyable {
             throw ClientError(
                 .system, "the interface \(device.name) cannot be given its addresses: \(error)")
         }
-        return (device, addresses)
+        return device
     }
 }
 

@@ -19,36 +19,45 @@ final class NetGuest {
     static let transmitBase: UInt64 = 0x100_0000
 
     let driver: TestDriver<Net>
-    let far: [FarEnd]
+    private let link: Link
+    var far: [FarEnd] { link.far }
     private var sent: UInt64 = 0
 
     static var configuration: Net.Configuration {
         Net.Configuration(mac: MACAddress(mac), mtu: 1500)
     }
 
-    /// A device and the far ends of its link.
-    static func make(
-        _ configuration: Net.Configuration = configuration, queues: Int = 1
-    ) throws -> (Net, [FarEnd]) {
-        let first = try UnixSocket.Pair(keepsMessages: true)
-        let ends = [FarEnd(try first.far.duplicate())]
-        guard queues > 1 else {
-            let link = TapDevice(socket: try first.near.duplicate())
-            return (try Net(configuration, on: link), ends)
+    /// Sockets in place of a TAP device.
+    final class Link {
+        let far: [FarEnd]
+        private let first: UnixSocket.Pair
+        private let second: UnixSocket.Pair
+        private let queues: Int
+
+        init(queues: Int = 1) throws {
+            first = try UnixSocket.Pair(keepsMessages: true)
+            second = try UnixSocket.Pair(keepsMessages: true)
+            self.queues = queues
+            far = [FarEnd(try first.far.duplicate()), FarEnd(try second.far.duplicate())]
         }
-        let second = try UnixSocket.Pair(keepsMessages: true)
-        let link = TapDevice(
-            sockets: try first.near.duplicate(), try second.near.duplicate())
-        return (try Net(configuration, on: link), ends + [FarEnd(try second.far.duplicate())])
+
+        /// The device's end. The far ends stay open as long as this.
+        func device(_ configuration: Net.Configuration = configuration) throws -> Net {
+            guard queues > 1 else {
+                return try Net(configuration, on: TapDevice(socket: first.near.duplicate()))
+            }
+            let link = TapDevice(
+                sockets: try first.near.duplicate(), try second.near.duplicate())
+            return try Net(configuration, on: link)
+        }
     }
 
     init(
         _ configuration: Net.Configuration = configuration, queues: Int = 1,
         without missing: FeatureSet = [], buffers: Int = 64, memory: GuestMemory? = nil
     ) throws {
-        let (device, far) = try Self.make(configuration, queues: queues)
-        self.far = far
-        driver = try TestDriver(device, memory: memory)
+        link = try Link(queues: queues)
+        driver = try TestDriver(link.device(configuration), memory: memory)
         driver.start(driver.offered.subtracting(missing))
         give(buffers)
     }

@@ -11,10 +11,10 @@ enum NetScript {
     /// Answers what is wrong afterwards, or nil.
     static func run(_ bytes: [UInt8], memory: GuestMemory) throws -> String? {
         var script = DeviceScript(bytes)
-        let (device, far) = try NetGuest.make(queues: script.byte() & 1 == 0 ? 1 : 2)
-        let driver = try TestDriver(device, memory: memory)
+        let link = try NetGuest.Link(queues: script.byte() & 1 == 0 ? 1 : 2)
+        let driver = try TestDriver(link.device(), memory: memory)
         return script.run(
-            driver, packet: { packet(&$0, at: $1, in: memory) }, host: { host(&$0, far) })
+            driver, packet: { packet(&$0, at: $1, in: memory) }, host: { host(&$0, link.far) })
     }
 
     /// A frame that is right in most fields, or a command; answers its length.
