@@ -5,62 +5,39 @@ import Linux
 
 /// Stretches of guest RAM that a chain names, checked once, for I/O without a copy.
 ///
-/// Holds at most `limit` slices; no byte of it is ever lent out as a pointer.
-package struct GuestSlices: ~Copyable {
-    private struct Slice {
-        let host: UInt
-        let count: Int
-        let guest: GuestAddress
-    }
-
+/// They are kept as the kernel takes them, in room of their own that is used again and again. No
+/// byte of it is ever lent out as a pointer.
+@safe package struct GuestSlices: ~Copyable {
     let memory: GuestMemory
-    private var slices: [Slice] = []
-    /// Slices before this one have been removed.
+    /// Where each slice lies in this process; those before `first` have been removed.
+    private var vectors: UnsafeMutablePointer<iovec>
+    private var guests: UnsafeMutablePointer<GuestAddress>
+    private var room: Int
     private var first = 0
+    private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
 
-    package init(_ memory: GuestMemory, capacity: Int = 64) {
+    /// - Parameter capacity: Slices to have room for from the beginning.
+    package init(_ memory: GuestMemory, capacity: Int = 8) {
         self.memory = memory
-        slices.reserveCapacity(capacity)
+        room = max(capacity, 1)
+        unsafe vectors = .allocate(capacity: room)
+        unsafe guests = .allocate(capacity: room)
     }
 
-    package var count: Int { slices.count - first }
+    deinit {
+        unsafe vectors.deallocate()
+        unsafe guests.deallocate()
+    }
+
+    package var count: Int { end - first }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {
-        slices.removeAll(keepingCapacity: true)
         first = 0
+        end = 0
         byteCount = 0
-    }
-
-    /// Forgets the first `count` bytes, or all if there are fewer.
-    package mutating func removeFirst(_ count: Int) {
-        guard count < byteCount else { return removeAll() }
-        byteCount -= count
-        var left = count
-        while left > 0 {
-            let slice = slices[first]
-            guard left < slice.count else {
-                left -= slice.count
-                first += 1
-                continue
-            }
-            slices[first] = Slice(
-                host: slice.host &+ UInt(left), count: slice.count - left,
-                guest: slice.guest &+ UInt64(left))
-            return
-        }
-    }
-
-    /// Adds all of `other`.
-    package mutating func append(contentsOf other: borrowing GuestSlices) {
-        if first > 0, slices.count + other.count > slices.capacity {
-            slices.removeSubrange(..<first)
-            first = 0
-        }
-        slices.append(contentsOf: other.slices[other.first...])
-        byteCount &+= other.byteCount
     }
 
     /// Adds `count` bytes at `address`, which must all be RAM.
@@ -68,8 +45,80 @@ package struct GuestSlices: ~Copyable {
         guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
             throw .outOfRange(address, count: UInt64(count))
         }
-        slices.append(Slice(host: host, count: Int(count), guest: address))
+        if end == room { grow() }
+        unsafe vectors[end] = iovec(
+            iov_base: UnsafeMutableRawPointer(bitPattern: host), iov_len: Int(count))
+        unsafe guests[end] = address
+        end += 1
         byteCount &+= Int(count)
+    }
+
+    private mutating func grow() {
+        let more = room * 4
+        let newVectors = unsafe UnsafeMutablePointer<iovec>.allocate(capacity: more)
+        let newGuests = unsafe UnsafeMutablePointer<GuestAddress>.allocate(capacity: more)
+        unsafe newVectors.moveInitialize(from: vectors, count: end)
+        unsafe newGuests.moveInitialize(from: guests, count: end)
+        unsafe vectors.deallocate()
+        unsafe guests.deallocate()
+        unsafe vectors = newVectors
+        unsafe guests = newGuests
+        room = more
+    }
+
+    /// Adds all of `other`.
+    package mutating func append(contentsOf other: borrowing GuestSlices) {
+        // What was removed in front makes room again.
+        if first > 0, end + other.count > room { moveDown() }
+        while end + other.count > room { grow() }
+        let added = other.count
+        unsafe (vectors + end).update(from: other.vectors + other.first, count: added)
+        unsafe (guests + end).update(from: other.guests + other.first, count: added)
+        end += added
+        byteCount &+= other.byteCount
+    }
+
+    private mutating func moveDown() {
+        let left = count
+        unsafe vectors.update(from: vectors + first, count: left)
+        unsafe guests.update(from: guests + first, count: left)
+        first = 0
+        end = left
+    }
+
+    /// Forgets the first `count` bytes, or all if there are fewer.
+    package mutating func removeFirst(_ count: Int) {
+        var left = min(count, byteCount)
+        byteCount &-= left
+        while left > 0 {
+            let length = unsafe vectors[first].iov_len
+            guard left < length else {
+                left &-= length
+                first += 1
+                continue
+            }
+            unsafe vectors[first].iov_base += left
+            unsafe vectors[first].iov_len = length &- left
+            unsafe guests[first] = guests[first] &+ UInt64(left)
+            return
+        }
+    }
+
+    /// Forgets the last byte and answers where it lies; nil if there is none.
+    package mutating func removeLast() -> GuestAddress? {
+        guard byteCount > 0 else { return nil }
+        byteCount &-= 1
+        // No slice is empty: a byte is left in the last one.
+        let length = unsafe vectors[end - 1].iov_len &- 1
+        let address = unsafe guests[end - 1] &+ UInt64(length)
+        unsafe vectors[end - 1].iov_len = length
+        if length == 0 { end -= 1 }
+        return address
+    }
+
+    /// Writes a byte where ``removeLast()`` took one away.
+    package func storeRemoved(_ byte: UInt8, at address: GuestAddress) {
+        try? memory.store(byte, at: address)
     }
 
     /// Copies bytes out, from `offset` on, as many as both sides have; answers how many.
@@ -134,29 +183,45 @@ package struct GuestSlices: ~Copyable {
         var skip = offset
         var done = 0
         var index = first
-        while index < slices.count, done < limit {
-            let slice = slices[index]
-            index += 1
-            guard skip < slice.count,
-                let base = unsafe UnsafeMutableRawPointer(bitPattern: slice.host)
-            else {
-                skip -= slice.count
+        while index < end, done < limit {
+            let length = unsafe vectors[index].iov_len
+            guard skip < length, let base = unsafe vectors[index].iov_base else {
+                skip -= length
+                index += 1
                 continue
             }
-            let count = min(slice.count - skip, limit - done)
-            unsafe body(base + skip, count, done, slice.guest &+ UInt64(skip))
+            let count = min(length - skip, limit - done)
+            unsafe body(base + skip, count, done, guests[index] &+ UInt64(skip))
+            index += 1
             done += count
             skip = 0
         }
         return done
     }
 
+    /// The first `count` bytes are new: somebody else has filled them.
+    package func noteFilled(_ count: Int) {
+        guard memory.writeObserver != nil else { return }
+        _ = unsafe forEach(from: 0, limit: count) { _, count, _, guest in
+            memory.didWrite(guest, UInt64(count))
+        }
+    }
+
+    /// Calls `body` with all slices, or with as many as the kernel takes at once.
+    func withVectors<Result>(_ body: (UnsafePointer<iovec>, CInt) -> Result) -> Result {
+        unsafe body(UnsafePointer(vectors + first), CInt(min(count, Self.vectorLimit)))
+    }
+
+    /// What the kernel takes at once: IOV_MAX.
+    private static var vectorLimit: Int { 1024 }
+
     private func withVectors(
         from offset: Int, limit: Int, _ body: (UnsafePointer<iovec>, CInt) -> Int
     ) -> Int {
-        // The kernel takes at most 1,024 at once (IOV_MAX); a shorter transfer is no error.
-        let most = min(count, 1024)
+        // A transfer cut short by this is no error.
+        let most = min(count, Self.vectorLimit)
         guard most > 0, limit > 0 else { return 0 }
+        if offset == 0, limit >= byteCount { return unsafe body(vectors + first, CInt(most)) }
         return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most) { part in
             var used = 0
             _ = unsafe forEach(from: offset, limit: limit) { base, count, _, _ in

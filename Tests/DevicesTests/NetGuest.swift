@@ -74,7 +74,7 @@ final class NetGuest {
 
     /// Sends a chain: a header, a frame, and `extra` bytes that are the device's to write.
     func post(
-        _ header: NetHeader = NetHeader(), _ frame: [UInt8], pair: Int = 0, pieces: Int = 1
+        _ frame: [UInt8], _ header: NetHeader = NetHeader(), pair: Int = 0, pieces: Int = 1
     ) throws {
         let address = Self.transmitBase + sent % 64 * 0x2_0000
         sent += 1
@@ -90,9 +90,9 @@ final class NetGuest {
     }
 
     func send(
-        _ header: NetHeader = NetHeader(), _ frame: [UInt8], pair: Int = 0, pieces: Int = 1
+        _ frame: [UInt8], _ header: NetHeader = NetHeader(), pair: Int = 0, pieces: Int = 1
     ) throws {
-        try post(header, frame, pair: pair, pieces: pieces)
+        try post(frame, header, pair: pair, pieces: pieces)
         driver.notify(pair * 2 + 1)
     }
 
@@ -150,7 +150,7 @@ final class NetGuest {
 
         /// False if the link takes no more.
         @discardableResult
-        func send(_ header: NetHeader = NetHeader(), _ frame: [UInt8]) -> Bool {
+        func send(_ frame: [UInt8], _ header: NetHeader = NetHeader()) -> Bool {
             let message = header.wire + frame
             return (try? socket.write(message[...])) == message.count
         }

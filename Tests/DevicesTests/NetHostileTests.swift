@@ -56,7 +56,7 @@ import Virtio
     @Test(arguments: lies)
     func `A frame whose header lies goes nowhere`(_ lie: Lie) throws {
         let guest = try NetGuest(without: lie.missing)
-        try guest.send(lie.header, testFrame(lie.count))
+        try guest.send(testFrame(lie.count), lie.header)
         #expect(guest.far[0].receive().isEmpty)
         #expect(guest.statistics.violations == 1)
         #expect(guest.driver.rings[1].takeUsed().map(\.length) == [0])
@@ -72,7 +72,7 @@ import Virtio
         header.segmentSize = 0xffff
         header.checksumStart = 0xffff
         header.bufferCount = 0xffff
-        try guest.send(header, testFrame(60))
+        try guest.send(testFrame(60), header)
         #expect(guest.far[0].receive().map(\.header) == [NetHeader()])
     }
 

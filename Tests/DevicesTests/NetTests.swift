@@ -45,9 +45,9 @@ import Virtio
 
     @Test func `What is unfinished goes along with what says so`() throws {
         let guest = try NetGuest()
-        try guest.send(.tcp4(), testFrame(9000))
+        try guest.send(testFrame(9000), .tcp4())
         #expect(guest.far[0].receive().map(\.header) == [.tcp4()])
-        guest.far[0].send(.tcp4(), testFrame(9000))
+        guest.far[0].send(testFrame(9000), .tcp4())
         var expected = NetHeader.tcp4()
         expected.bufferCount = 3
         #expect(try guest.receive().map(\.header) == [expected])
@@ -57,7 +57,7 @@ import Virtio
         let guest = try NetGuest(without: .netGuestChecksum)
         var header = NetHeader()
         header.flags = NetHeader.hasGoodChecksum
-        guest.far[0].send(header, testFrame(60))
+        guest.far[0].send(testFrame(60), header)
         #expect(try guest.receive().map(\.header.flags) == [0])
     }
 
@@ -191,7 +191,7 @@ import Virtio
         guest.driver.transport.withDevice { $0.responder = echo }
         var claimed = testFrame(200)
         claimed[0] = 0xe0
-        try guest.send(.tcp4(), claimed)
+        try guest.send(claimed, .tcp4())
         try guest.send(testFrame(100))
         #expect(guest.far[0].receive().map(\.bytes) == [testFrame(100)])
         #expect(try guest.receive().map(\.bytes) == [claimed.reversed()])
