@@ -167,12 +167,12 @@ private struct Layout: ~Copyable {
         } catch {
             throw .device("network: no thread for \(network.device): \(error)")
         }
-        try addVirtio(device, on: threads.last?.loop)
+        try addVirtio(device, on: threads.last)
     }
 
-    /// - Parameter own: The loop that serves it, if that is not the machine's.
+    /// Adds a device that is served on `thread`, or on the machine's loop.
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming sending Device, on own: EventLoop? = nil
+        _ device: consuming sending Device, on thread: DeviceThread? = nil
     ) throws(MachineError) where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
@@ -181,7 +181,7 @@ private struct Layout: ~Copyable {
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: own ?? loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }

@@ -44,7 +44,12 @@ package struct WritableRun: ~Copyable {
     }
 
     mutating func append(_ chain: borrowing DescriptorChain) {
-        if first == chains.count { removeAll() }
+        if first == chains.count {
+            removeAll()
+        } else if first > 0, chains.count == chains.capacity {
+            chains.removeSubrange(..<first)
+            first = 0
+        }
         slices.append(contentsOf: chain.writable)
         chains.append(Chain(head: chain.head, byteCount: chain.writable.byteCount))
     }
