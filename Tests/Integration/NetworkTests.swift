@@ -101,7 +101,7 @@ struct NetworkTests {
             ls /sys/class/net/eth0/queues | wc -l
             """
         ).end()
-        let queues = options.isEmpty ? 2 : 6
+        let queues = options.isEmpty ? 2 : 4
         #expect(result.outputText == "9000\nwhole\n0\n\(queues)\n", "\(result.errorText)")
         // It was there before, and stays.
         #expect(try space.run("ip", "link", "show", "big").status == 0)
