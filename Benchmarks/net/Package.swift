@@ -21,7 +21,7 @@ func benchmark(_ name: String) -> Target {
     .executableTarget(
         name: name,
         dependencies: [
-            "Support", "Devices", "Virtio", "Memory", "Linux", "CLinux", "Allocations",
+            "Support", "Devices", "Virtio", "Memory", "Linux", "CBench", "Allocations",
         ], swiftSettings: fast)
 }
 
@@ -30,6 +30,7 @@ let package = Package(
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
         .target(name: "Allocations", path: "Allocations"),
+        .target(name: "CBench"),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Bus", []),

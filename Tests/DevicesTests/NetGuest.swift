@@ -42,7 +42,7 @@ final class NetGuest {
         }
 
         /// The device's end. The far ends stay open as long as this.
-        func device(_ configuration: Net.Configuration = configuration) throws -> Net {
+        func device(_ configuration: Net.Configuration = configuration) throws -> sending Net {
             guard queues > 1 else {
                 return try Net(configuration, on: TapDevice(socket: first.near.duplicate()))
             }

@@ -117,7 +117,7 @@ extension Net {
         let size = pairs[pair].waiting.count
         guard !limits.receive.isWaiting, try gather(size, &queue, &run) else { return false }
         if run.byteCount < size {
-            guard !isMerging || run.isFull else { return false }
+            guard !isMerging || run.isFull || run.count >= Int(queue.size) else { return false }
             // It fits in no buffer, ever.
             statistics.oversized &+= 1
             pairs[pair].waiting.removeAll()

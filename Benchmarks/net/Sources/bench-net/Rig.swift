@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Allocations
-import CLinux
+import CBench
 import Devices
 import Glibc
 import Linux
@@ -16,7 +16,7 @@ final class Rig {
     let batch: Int
     let driver: TestDriver<Net>
     private let name: String
-    /// The bare loop's queue of the same interface, and its memory.
+    /// The bare loop's descriptor of the same interface, and its memory.
     private let bare: CInt
     private let packets: CInt
     private let arena: UnsafeMutableRawPointer
@@ -27,7 +27,6 @@ final class Rig {
     static let receiveBase: UInt64 = 0x40_0000
     static let transmitBase: UInt64 = 0x100_0000
 
-    /// The interface is made twice, under two names: once for the device, once bare.
     init(frameSize: Int, batch: Int) throws {
         self.frameSize = frameSize
         self.batch = batch
@@ -39,27 +38,12 @@ final class Rig {
         bare = raw.release()
         let device = try Net(Net.Configuration(), on: link)
         driver = try TestDriver(device, memory: GuestMemory(byteCount: 64 << 20))
-        packets = socket(AF_PACKET, CInt(SOCK_RAW.rawValue), 0)
+        packets = unsafe bench_packet_socket(name)
+        guard packets >= 0 else { throw Errno(rawValue: -packets) }
         unsafe arena = UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 4096)
         unsafe arena.initializeMemory(as: UInt8.self, repeating: 0, count: 64 << 20)
         driver.start()
-        try bindPackets()
         prepare()
-    }
-
-    private func bindPackets() throws {
-        var address = sockaddr_ll()
-        address.sll_family = sa_family_t(AF_PACKET)
-        address.sll_ifindex = CInt(unsafe clinux_interface_index(name))
-        let result = unsafe withUnsafePointer(to: &address) { address in
-            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(packets, $0, socklen_t(MemoryLayout<sockaddr_ll>.size))
-            }
-        }
-        guard result == 0 else { throw Errno(rawValue: errno) }
-        // Past the queueing discipline, straight to the interface. PACKET_QDISC_BYPASS
-        var one: CInt = 1
-        unsafe setsockopt(packets, 263, 20, &one, 4)
     }
 
     /// A frame that the host's stack looks at and drops: it is for somebody else.
@@ -135,7 +119,9 @@ final class Rig {
     func fill() {
         let frame = frame
         for _ in 0..<batch {
-            let sent = unsafe frame.withUnsafeBytes { unsafe write(packets, $0.baseAddress, $0.count) }
+            let sent = unsafe frame.withUnsafeBytes {
+                unsafe write(packets, $0.baseAddress, $0.count)
+            }
             precondition(sent == frameSize, "the packet socket took \(sent) bytes: \(errno)")
         }
     }
