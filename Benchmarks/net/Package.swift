@@ -21,7 +21,7 @@ func benchmark(_ name: String) -> Target {
     .executableTarget(
         name: name,
         dependencies: [
-            "Support", "Devices", "Virtio", "Memory", "Linux", "CBench", "Allocations",
+            "Support", "Devices", "Virtio", "Memory", "Linux", "CBench",
         ], swiftSettings: fast)
 }
 
@@ -29,7 +29,7 @@ let package = Package(
     name: "bench-devices",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
-        .target(name: "Allocations", path: "Allocations"),
+        .target(name: "CAllocations", path: "Allocations"),
         .target(name: "CBench"),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
@@ -37,7 +37,8 @@ let package = Package(
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
+            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"],
+            path: "Support",
             swiftSettings: fast),
         benchmark("bench-net"),
         benchmark("bench-vsock"),

@@ -2,7 +2,7 @@
 import Linux
 import Synchronization
 
-/// A thread that serves one device, for devices that are kept busy.
+/// An event loop on a thread of its own, for a device that may have to wait for the host.
 final class DeviceThread: Sendable {
     let loop: EventLoop
     private let thread: Mutex<Thread?>
@@ -11,12 +11,24 @@ final class DeviceThread: Sendable {
     init(name: String) throws(Errno) {
         let loop = try EventLoop()
         self.loop = loop
-        thread = Mutex(try Thread(name: name) { loop.run() })
+        let thread = try Thread(name: name) { loop.run() }
+        self.thread = Mutex(thread)
     }
 
-    /// Ends it, once what it does now is done.
+    /// Ends the thread, once.
     func stop() {
         loop.stop()
-        thread.withLock { $0.take()?.join() }
+        let thread = thread.withLock { $0.take() }
+        thread?.join()
     }
+}
+
+/// A virtio device of the machine, whatever it is.
+struct Attachment: Sendable {
+    /// Nothing touches guest memory once this returns.
+    let pause: @Sendable () -> Void
+    /// Goes on.
+    let resume: @Sendable () throws(Errno) -> Void
+    /// The device's own thread, if it has one.
+    let thread: DeviceThread?
 }

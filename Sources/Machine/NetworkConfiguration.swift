@@ -14,26 +14,4 @@ extension MachineConfiguration {
 
         package init(device: String) { self.device = device }
     }
-
-    /// How many bytes and requests a device may move.
-    package struct Limits: Hashable, Sendable {
-        package var bandwidth: Bucket?
-        package var operations: Bucket?
-
-        package init() {}
-    }
-
-    /// Tokens that come back with time.
-    package struct Bucket: Hashable, Sendable {
-        package var size: UInt64
-        /// Milliseconds from empty to full.
-        package var refillTime: UInt64
-        package var oneTimeBurst: UInt64
-
-        package init(size: UInt64, refillTime: UInt64, oneTimeBurst: UInt64 = 0) {
-            self.size = size
-            self.refillTime = refillTime
-            self.oneTimeBurst = oneTimeBurst
-        }
-    }
 }

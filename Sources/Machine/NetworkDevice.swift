@@ -13,8 +13,8 @@ extension MachineConfiguration.Network {
             }
             configuration.mac = address
         }
-        configuration.receiveLimits = receive.limits
-        configuration.transmitLimits = transmit.limits
+        configuration.receiveLimits = receive.rates
+        configuration.transmitLimits = transmit.rates
         do throws(Errno) {
             return try Net(configuration, on: link)
         } catch {
@@ -35,17 +35,5 @@ extension MachineConfiguration.Network {
         } catch {
             throw .device("network: \(error)")
         }
-    }
-}
-
-extension MachineConfiguration.Limits {
-    var limits: RateLimits {
-        RateLimits(bandwidth: bandwidth?.limit, operations: operations?.limit)
-    }
-}
-
-extension MachineConfiguration.Bucket {
-    fileprivate var limit: TokenBucketLimit {
-        TokenBucketLimit(size: size, refillTime: refillTime, oneTimeBurst: oneTimeBurst)
     }
 }

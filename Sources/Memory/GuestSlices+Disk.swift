@@ -40,7 +40,7 @@ extension GuestSlices {
         }
         unsafe withVectors { vectors, count in
             ring.transfer(
-                file, writing: writing, list: unsafe UInt(bitPattern: vectors),
+                file, writing: writing, list: UInt(bitPattern: vectors),
                 count: UInt32(count),
                 position: position, token: token)
         }

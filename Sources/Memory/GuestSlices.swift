@@ -45,7 +45,7 @@ import Linux
         guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
             throw .outOfRange(address, count: UInt64(count))
         }
-        if end == room { grow() }
+        if end == room { makeRoom(for: 1) }
         unsafe vectors[end] = iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: host), iov_len: Int(count))
         unsafe guests[end] = address
@@ -53,42 +53,46 @@ import Linux
         byteCount &+= Int(count)
     }
 
-    private mutating func grow() {
-        let more = room * 4
-        let newVectors = unsafe UnsafeMutablePointer<iovec>.allocate(capacity: more)
-        let newGuests = unsafe UnsafeMutablePointer<GuestAddress>.allocate(capacity: more)
-        unsafe newVectors.moveInitialize(from: vectors, count: end)
-        unsafe newGuests.moveInitialize(from: guests, count: end)
+    /// Adds all of `other`.
+    package mutating func append(contentsOf other: borrowing GuestSlices) {
+        if end + other.count > room { makeRoom(for: other.count) }
+        unsafe (vectors + end).initialize(from: other.vectors + other.first, count: other.count)
+        unsafe (guests + end).initialize(from: other.guests + other.first, count: other.count)
+        end += other.count
+        byteCount &+= other.byteCount
+    }
+
+    /// Moves the slices to the front, to larger memory if that alone does not help.
+    private mutating func makeRoom(for more: Int) {
+        let kept = count
+        // Half of it free is enough to make moving rare.
+        guard kept + more > room / 2 else { return moveDown() }
+        let larger = max(room * 4, kept + more)
+        let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
+        let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
+        unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
+        unsafe newGuests.moveInitialize(from: guests + first, count: kept)
         unsafe vectors.deallocate()
         unsafe guests.deallocate()
         unsafe vectors = newVectors
         unsafe guests = newGuests
-        room = more
-    }
-
-    /// Adds all of `other`.
-    package mutating func append(contentsOf other: borrowing GuestSlices) {
-        // What was removed in front makes room again.
-        if first > 0, end + other.count > room { moveDown() }
-        while end + other.count > room { grow() }
-        let added = other.count
-        unsafe (vectors + end).update(from: other.vectors + other.first, count: added)
-        unsafe (guests + end).update(from: other.guests + other.first, count: added)
-        end += added
-        byteCount &+= other.byteCount
+        room = larger
+        first = 0
+        end = kept
     }
 
     private mutating func moveDown() {
-        let left = count
-        unsafe vectors.update(from: vectors + first, count: left)
-        unsafe guests.update(from: guests + first, count: left)
+        let kept = count
+        unsafe vectors.update(from: vectors + first, count: kept)
+        unsafe guests.update(from: guests + first, count: kept)
         first = 0
-        end = left
+        end = kept
     }
 
     /// Forgets the first `count` bytes, or all if there are fewer.
     package mutating func removeFirst(_ count: Int) {
-        var left = min(count, byteCount)
+        guard count < byteCount else { return removeAll() }
+        var left = count
         byteCount &-= left
         while left > 0 {
             let length = unsafe vectors[first].iov_len

@@ -20,7 +20,7 @@ package struct WritableRun: ~Copyable {
     package static var sliceLimit: Int { 512 }
 
     init(_ memory: GuestMemory) {
-        slices = GuestSlices(memory, capacity: Self.sliceLimit * 2)
+        slices = GuestSlices(memory, capacity: Self.sliceLimit * 4)
         chains.reserveCapacity(Self.sliceLimit * 2)
     }
 

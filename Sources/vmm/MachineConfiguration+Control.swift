@@ -27,8 +27,23 @@ extension MachineConfiguration {
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
+        drives = config.drives.map(Drive.init)
+        persistentMemories = config.pmems.map(PersistentMemory.init)
+        if let word = Self.rootWord(config) { self.commandLine += " " + word }
         serialInput = input
         serialOutput = output
+    }
+
+    /// What tells the kernel where its root file system is, as Firecracker does.
+    private static func rootWord(_ config: VMConfig) -> String? {
+        if let root = config.drives.first(where: \.isRootDevice) {
+            let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
+            return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
+        }
+        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
+            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
+        }
+        return nil
     }
 
     /// Firecracker's, for a configuration without `boot_args`.
@@ -43,16 +58,34 @@ extension MachineConfiguration.Network {
         self.init(device: config.hostDevice)
         mac = config.guestMAC?.bytes
         mtu = config.mtu
-        if let limiter = config.receiveLimiter { receive = MachineConfiguration.Limits(limiter) }
-        if let limiter = config.transmitLimiter { transmit = MachineConfiguration.Limits(limiter) }
+        receive = MachineConfiguration.Limits(config.receiveLimiter)
+        transmit = MachineConfiguration.Limits(config.transmitLimiter)
+    }
+}
+
+extension MachineConfiguration.Drive {
+    fileprivate init(_ config: DriveConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        isAsync = config.ioEngine == .async
+        isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.PersistentMemory {
+    fileprivate init(_ config: PmemConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }
 
 extension MachineConfiguration.Limits {
-    init(_ config: RateLimiterConfig) {
-        self.init()
-        bandwidth = config.bandwidth.map(MachineConfiguration.Bucket.init)
-        operations = config.ops.map(MachineConfiguration.Bucket.init)
+    fileprivate init(_ config: RateLimiterConfig?) {
+        self.init(
+            bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
+            operations: config?.ops.map(MachineConfiguration.Bucket.init))
     }
 }
 

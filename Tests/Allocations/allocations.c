@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stddef.h>
 
-static _Thread_local unsigned long count;
+static _Thread_local long count;
 
-unsigned long allocations_count(void) { return count; }
+long allocations_of_this_thread(void) { return count; }
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

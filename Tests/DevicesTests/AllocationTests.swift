@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Allocations
 import Linux
 import Memory
 import Support
@@ -14,9 +13,9 @@ import Virtio
     private static let features: FeatureSet = [.queue, .netMergeableBuffers, .netGuestChecksum]
 
     @Test func `The counter counts`() {
-        let before = allocations_count()
+        let before = allocationCount()
         let array = [UInt8](repeating: 1, count: 1000)
-        #expect(allocations_count() > before)
+        #expect(allocationCount() > before)
         #expect(array.count == 1000)
     }
 
@@ -34,7 +33,7 @@ import Virtio
             transmit.state, limit: 256, features: Self.features, memory: memory)
         device.activate(features: Self.features)
         try device.serveHost(&queues)
-        var counts: [UInt] = []
+        var counts: [Int] = []
         for round in 0..<4 {
             for index in 0..<64 as Range<UInt64> {
                 receive.publish([.writable(0x20_0000 + index * 4096, 4096)])
@@ -43,10 +42,10 @@ import Virtio
                 transmit.publish([.readable(0x100_0000, 12), .readable(0x110_0000, UInt32(size))])
                 link.far[0].send(testFrame(size, seed: round))
             }
-            let before = allocations_count()
+            let before = allocationCount()
             try device.serve(&queues, index: 1)
             try device.serveHost(&queues)
-            counts.append(allocations_count() - before)
+            counts.append(allocationCount() - before)
             #expect(link.far[0].receive().count == 3)
             #expect(transmit.takeUsed().count == 3)
             _ = receive.takeUsed()
@@ -86,17 +85,17 @@ import Virtio
         header.operation = VsockOperation.data.rawValue
         header.length = 4096
         try memory.store(header, at: GuestAddress(0x100_0000))
-        var counts: [UInt] = []
+        var counts: [Int] = []
         for _ in 0..<4 {
             for index in 0..<16 as Range<UInt64> {
                 receive.publish([.writable(0x20_0000 + index * 4096, 4096)])
                 transmit.publish([.readable(0x100_0000, 44), .readable(0x110_0000, 4096)])
             }
             peer.send([UInt8](repeating: 1, count: 16_000))
-            let before = allocations_count()
+            let before = allocationCount()
             try device.serve(&queues, index: 1)
             try device.serveHost(&queues)
-            counts.append(allocations_count() - before)
+            counts.append(allocationCount() - before)
             #expect(peer.bytes()?.count == 16 * 4096)
             #expect(transmit.takeUsed().count >= 16)
             #expect(!receive.takeUsed().isEmpty)

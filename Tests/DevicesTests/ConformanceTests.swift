@@ -21,4 +21,14 @@ import Testing
         let link = try NetGuest.Link(queues: 2)
         #expect(try rule.check { try link.device() } == [])
     }
+
+    @Test(
+        arguments: VirtioConformance<Block>.cases, BlockConfiguration.Engine.both)
+    func `Disks conform`(
+        _ rule: VirtioConformance<Block>.Case, _ engine: BlockConfiguration.Engine
+    ) throws {
+        let file = try ScratchFile(byteCount: 1 << 20)
+        let configuration = BlockGuest.configuration(engine, file)
+        #expect(try rule.check { try Block(configuration) } == [])
+    }
 }

@@ -19,6 +19,17 @@ static inline long clinux_preadv(int fd, const struct iovec *slices, int count, 
 static inline long clinux_pwritev(int fd, const struct iovec *slices, int count, int64_t offset) {
     return clinux_result(pwritev(fd, slices, count, offset));
 }
+static inline long clinux_pread(int fd, void *buffer, size_t count, int64_t offset) {
+    return clinux_result(pread(fd, buffer, count, offset));
+}
+static inline long clinux_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
+    return clinux_result(pwrite(fd, buffer, count, offset));
+}
+/// Bytes that the file system keeps for a file.
+static inline int64_t clinux_allocated(int fd) {
+    struct stat status;
+    return fstat(fd, &status) < 0 ? -errno : (int64_t)status.st_blocks * 512;
+}
 static inline int clinux_fdatasync(int fd) { return (int)clinux_result(fdatasync(fd)); }
 
 /// Modes of fallocate(2) that leave the size as it is.

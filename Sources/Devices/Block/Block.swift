@@ -42,6 +42,8 @@ package struct Block: ~Copyable, VirtioDevice {
     /// Nil: the engine is `Sync`.
     private var ring: BlockRing?
     private let isAsync: Bool
+    /// What polls readable when the ring has something.
+    private let ringEvents: CInt?
     /// Requests wait in queues for the limiter, or for room in the ring.
     private var isStalled = false
     /// The queue that is served first when something has held up all.
@@ -54,12 +56,10 @@ package struct Block: ~Copyable, VirtioDevice {
         }
         let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
         let limiter = try Self.makeLimiter(configuration.limits)
+        let ring = try Self.makeRing(configuration.engine)
         isAsync = configuration.engine == .async
-        if isAsync {
-            ring = try Self.makeRing()
-        } else {
-            ring = nil
-        }
+        ringEvents = ring.descriptor
+        self.ring = ring.ring
         self.disk = disk
         self.limiter = limiter
         self.configuration = configuration
@@ -69,8 +69,22 @@ package struct Block: ~Copyable, VirtioDevice {
         do throws(Errno) { return try RateLimiter(limits) } catch { throw .host(error) }
     }
 
-    private static func makeRing() throws(BlockError) -> BlockRing {
-        do throws(Errno) { return try BlockRing() } catch { throw .ring(error) }
+    private struct Ring: ~Copyable {
+        var ring: BlockRing?
+        var descriptor: CInt?
+    }
+
+    private static func makeRing(
+        _ engine: BlockConfiguration.Engine
+    ) throws(BlockError) -> Ring {
+        guard engine == .async else { return Ring(ring: nil, descriptor: nil) }
+        do throws(Errno) {
+            let ring = try BlockRing()
+            let descriptor = ring.descriptor
+            return Ring(ring: ring, descriptor: descriptor)
+        } catch {
+            throw .ring(error)
+        }
     }
 
     // MARK: Configuration
@@ -113,10 +127,9 @@ package struct Block: ~Copyable, VirtioDevice {
 
     package var sectors: UInt64 { disk.sectors }
 
-    /// Takes another file for the disk, or looks again how large the present one is. The driver
-    /// is to be told (``Virtio/MMIOTransport/updateConfiguration(_:)``).
+    /// Opens another file for the disk, or the same one anew, which may have another size by now.
+    /// The driver is to be told (``Virtio/MMIOTransport/updateConfiguration(_:)``).
     package mutating func replaceDisk(path: String) throws(BlockError) {
-        if path == configuration.path, (try? disk.measure()) != nil { return }
         disk = try BlockDisk(path, isReadOnly: configuration.isReadOnly)
         configuration.path = path
     }
@@ -129,7 +142,7 @@ package struct Block: ~Copyable, VirtioDevice {
 
     // MARK: Serving
 
-    package var hostEvents: CInt? { ring?.descriptor ?? limiter.descriptor }
+    package var hostEvents: CInt? { ringEvents ?? limiter.descriptor }
 
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
@@ -160,7 +173,7 @@ package struct Block: ~Copyable, VirtioDevice {
     /// Takes what is available on queue `index`, one turn at most.
     private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
         for _ in 0..<Self.turnLimit {
-            guard !limiter.isWaiting, try makeRoom(&queues) else {
+            guard !limiter.isWaiting, !isAsync || ring?.makeRoom(disk, &queues) ?? false else {
                 isStalled = true
                 return
             }
@@ -184,15 +197,6 @@ package struct Block: ~Copyable, VirtioDevice {
         }
         firstQueue = (index + 1) % queues.count
         limiter.yield()
-    }
-
-    /// Sees to it that another request can be begun; false if too many are under way.
-    private mutating func makeRoom(_ queues: inout Virtqueues) throws(VirtqueueError) -> Bool {
-        guard isAsync else { return true }
-        if ring?.hasRoom ?? false { return true }
-        ring?.submit(&queues)
-        ring?.reap(disk, &queues)
-        return ring?.hasRoom ?? false
     }
 
     /// Reads the header, once, and begins what it asks for, or answers at once.

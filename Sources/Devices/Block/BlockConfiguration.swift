@@ -79,7 +79,7 @@ package struct BlockDisk: ~Copyable {
     let path: String
     package let isReadOnly: Bool
     /// Whole sectors of the file; what is left over at its end is not seen by the guest.
-    package private(set) var sectors: UInt64
+    package let sectors: UInt64
 
     /// Opens `path`, read-only if the guest may not write: the host's kernel holds to that.
     package init(_ path: String, isReadOnly: Bool) throws(BlockError) {
@@ -99,14 +99,6 @@ package struct BlockDisk: ~Copyable {
         file = opened
         self.path = path
         self.isReadOnly = isReadOnly
-        sectors = size / Self.sectorSize
-    }
-
-    /// Looks again how large the file is.
-    mutating func measure() throws(BlockError) {
-        let size: UInt64
-        do throws(Errno) { size = try file.diskSize() } catch { throw .open(path, error) }
-        guard size >= Self.sectorSize else { throw .empty(path) }
         sectors = size / Self.sectorSize
     }
 

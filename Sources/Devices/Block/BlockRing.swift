@@ -96,6 +96,14 @@ struct BlockRing: ~Copyable {
         }
     }
 
+    /// Sees to it that another request can be begun; false if too many are under way.
+    mutating func makeRoom(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) -> Bool {
+        if hasRoom { return true }
+        submit(&queues)
+        reap(disk, &queues)
+        return hasRoom
+    }
+
     /// Waits until nothing is under way.
     mutating func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         while count > 0 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts what a thread allocates, for tests that promise none.
 #pragma once
 
-/// Allocations of the calling thread so far; with a sanitizer, which has an allocator of its own,
-/// always 0.
-unsigned long allocations_count(void);
+/// Allocations that the calling thread has made so far, in a process that this is linked into; with a
+/// sanitizer, which has an allocator of its own, always 0.
+long allocations_of_this_thread(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Allocations
 import Linux
+import Support
 
 /// The network device beside a bare loop on the same TAP device: both take turns in one run, the
 /// medians are compared. One thread plays guest and device.
@@ -22,11 +22,11 @@ import Linux
     ) {
         var our: [UInt64] = []
         var their: [UInt64] = []
-        var allocations: UInt = 0
+        var allocations: Int = 0
         for round in 0..<rounds {
-            let before = allocations_count()
+            let before = allocationCount()
             let time = ours()
-            if round >= rounds / 2 { allocations += allocations_count() - before }
+            if round >= rounds / 2 { allocations += allocationCount() - before }
             our.append(time)
             their.append(bare())
         }

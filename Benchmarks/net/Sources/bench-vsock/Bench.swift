@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Allocations
 import Devices
 import Linux
 import Memory
@@ -27,11 +26,11 @@ import Virtio
     ) {
         var our: [UInt64] = []
         var their: [UInt64] = []
-        var allocations: UInt = 0
+        var allocations: Int = 0
         for round in 0..<rounds {
-            let before = allocations_count()
+            let before = allocationCount()
             our.append(ours(batch))
-            if round >= rounds / 2 { allocations += allocations_count() - before }
+            if round >= rounds / 2 { allocations += allocationCount() - before }
             their.append(plain(batch))
         }
         our.sort()
