@@ -55,6 +55,13 @@ struct RunCommand: ParsableCommand {
     var append: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Network: none, tap (made for this machine; needs root), or tap=NAME (there already).",
+            valueName: "link"),
+        transform: { try NetworkOption($0) })
+    var net = NetworkOption.none
+
+    @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
         help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
     var env: [String] = []
@@ -148,6 +155,7 @@ struct RunCommand: ParsableCommand {
         configuration.cpus = cpus
         if let memory { configuration.memory = memory.mebibytes }
         configuration.engine = engine
+        configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
         configuration.isDeterministic = deterministic

@@ -12,6 +12,15 @@ extension MicroVM {
         case soft
     }
 
+    /// How a guest reaches its host.
+    public enum Network: Hashable, Sendable {
+        /// By a TAP device of the host that exists, which the guest finds without addresses.
+        case tap(String)
+        /// By a TAP device made for this machine, with IPv4 and IPv6 addresses at both ends, which
+        /// goes with it. Needs the right to make interfaces (CAP_NET_ADMIN).
+        case own
+    }
+
     /// What a machine is made from.
     public struct Configuration: Hashable, Sendable {
         /// Path of the guest kernel on the host.
@@ -33,6 +42,8 @@ extension MicroVM {
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
         public var hasDebugExit = false
+        /// The guest's network interface; nil: none.
+        public var network: Network?
         /// The monitor's program; nil: the one that ``Installation/monitor()`` finds.
         public var monitor: String?
 

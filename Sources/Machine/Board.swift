@@ -73,6 +73,7 @@ final class Board: Sendable {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
         }
         self.drives = drives
+        for network in configuration.networks { try layout.addNetwork(network) }
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -191,6 +192,19 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) {
+        let device = try network.makeDevice()
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "net \(network.device)")
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        try addVirtio(device, on: thread)
+    }
+
     /// Adds a disk, which is served on a thread of its own.
     mutating func addDrive(
         _ drive: MachineConfiguration.Drive, cpuCount: Int
@@ -231,7 +245,7 @@ private struct Layout: ~Copyable {
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }

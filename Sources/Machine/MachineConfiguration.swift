@@ -41,6 +41,7 @@ package struct MachineConfiguration: Sendable {
     package var affinity: [Int] = []
     package var deterministic = false
     package var vsock: Vsock?
+    package var networks: [Network] = []
     package var entropy = false
     /// In the guest's order: the first is `/dev/vda`.
     package var drives: [Drive] = []

@@ -26,6 +26,7 @@ extension MachineConfiguration {
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         drives = config.drives.map(Drive.init)
         if let words = Self.rootWords(config) {
@@ -48,6 +49,16 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Network {
+    fileprivate init(_ config: NetworkConfig) {
+        self.init(device: config.hostDevice)
+        mac = config.guestMAC?.bytes
+        mtu = config.mtu
+        receive = MachineConfiguration.Limits(config.receiveLimiter)
+        transmit = MachineConfiguration.Limits(config.transmitLimiter)
     }
 }
 
