@@ -29,6 +29,10 @@ extension MicroVM {
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
         public var hasDebugExit = false
+        /// Memory that the guest lends to the host.
+        package var balloon: BalloonConfig?
+        /// Memory that the guest can be given while it runs.
+        package var hotplug: MemoryHotplugConfig?
         /// The monitor's program; nil: the one that ``Installation/monitor()`` finds.
         public var monitor: String?
 
@@ -83,12 +87,19 @@ extension MicroVM.Configuration {
                 "a machine has from \(MachineConfig.memoryRange.lowerBound) to"
                     + " \(MachineConfig.memoryRange.upperBound) MiB of memory, not \(memory)")
         }
+        if let balloon, balloon.amount > memory {
+            throw ClientError(
+                .badConfiguration,
+                "the balloon is to have \(balloon.amount) MiB, more than the machine's \(memory)")
+        }
         var config = VMConfig(
             bootSource: BootSource(
                 kernelPath: kernel, initrdPath: initrd, arguments: commandLine),
             machine: MachineConfig(vcpuCount: cpus, memorySize: memory))
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
         config.entropy = EntropyConfig()
+        config.balloon = balloon
+        config.hotplug = hotplug
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic
         config.swiftlet.hasDebugExit = hasDebugExit

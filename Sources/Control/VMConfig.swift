@@ -8,13 +8,15 @@ package struct VMConfig: Hashable, Sendable {
     package var machine: MachineConfig
     package var vsock: VsockConfig?
     package var entropy: EntropyConfig?
+    package var balloon: BalloonConfig?
+    package var hotplug: MemoryHotplugConfig?
     package var serial: SerialConfig?
     package var swiftlet: SwiftletConfig
 
     /// Firecracker's keys for devices that this monitor does not have.
     static var absentDevices: [String] {
         [
-            "drives", "network-interfaces", "pmem", "balloon", "memory-hotplug", "mmds-config",
+            "drives", "network-interfaces", "pmem", "mmds-config",
             "cpu-config", "logger", "metrics",
         ]
     }
@@ -35,8 +37,10 @@ package struct VMConfig: Hashable, Sendable {
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(
             json,
-            ["boot-source", "machine-config", "vsock", "entropy", "serial", "swiftlet"]
-                + Self.absentDevices)
+            [
+                "boot-source", "machine-config", "vsock", "entropy", "balloon", "memory-hotplug",
+                "serial", "swiftlet",
+            ] + Self.absentDevices)
         bootSource = try fields.require("boot-source") { json throws(JSONError) in
             try BootSource(json: json)
         }
@@ -50,6 +54,18 @@ package struct VMConfig: Hashable, Sendable {
         }
         entropy = try fields.optional("entropy") { json throws(JSONError) in
             try EntropyConfig(json: json)
+        }
+        let memory = machine.memorySize
+        balloon = try fields.optional("balloon") { json throws(JSONError) in
+            let balloon = try BalloonConfig(json: json)
+            guard balloon.amount <= memory else {
+                throw json.invalid(
+                    "the balloon is to have \(balloon.amount) MiB of \(memory) MiB of memory")
+            }
+            return balloon
+        }
+        hotplug = try fields.optional("memory-hotplug") { json throws(JSONError) in
+            try MemoryHotplugConfig(json: json)
         }
         serial = try fields.optional("serial") { json throws(JSONError) in
             try SerialConfig(json: json)
@@ -72,6 +88,8 @@ package struct VMConfig: Hashable, Sendable {
             ("machine-config", machine.json),
             ("vsock", vsock?.json),
             ("entropy", entropy?.json),
+            ("balloon", balloon?.json),
+            ("memory-hotplug", hotplug?.json),
             ("serial", serial?.json),
             ("swiftlet", swiftlet.json),
         ])

@@ -20,6 +20,9 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// The devices for memory, if the machine has them.
+    let balloon: MMIOTransport<Balloon>?
+    let hotplug: MMIOTransport<MemoryDevice>?
     private let serial: Serial
     private let loop: EventLoop
     private let mark: Mark
@@ -65,6 +68,8 @@ final class Board: Sendable {
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        balloon = try layout.addBalloon(configuration.balloon)
+        hotplug = try layout.addHotplug(configuration.hotplug)
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -149,9 +154,41 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addBalloon(
+        _ wish: MachineConfiguration.Balloon?
+    ) throws(MachineError) -> MMIOTransport<Balloon>? {
+        guard let wish else { return nil }
+        guard UInt64(wish.mebibytes) << 20 <= memory.byteCount else {
+            throw .device("balloon: \(wish.mebibytes) MiB are more than the guest has")
+        }
+        var options = BalloonOptions()
+        options.deflatesOnOOM = wish.deflatesOnOOM
+        options.statisticsInterval = wish.statisticsInterval
+        options.hints = wish.hints
+        options.reports = wish.reports
+        let device: Balloon
+        do throws(Errno) {
+            device = try Balloon(options, target: wish.mebibytes << 8)
+        } catch {
+            throw .device("balloon: \(error)")
+        }
+        return try addVirtio(device)
+    }
+
+    mutating func addHotplug(
+        _ wish: MachineConfiguration.Hotplug?
+    ) throws(MachineError) -> MMIOTransport<MemoryDevice>? {
+        guard let wish, var device = MemoryDevice(memory) else { return nil }
+        guard device.setRequested(wish.requested) else {
+            throw .device("memory hotplug: \(wish.requested) bytes are no whole blocks of it")
+        }
+        return try addVirtio(device)
+    }
+
+    @discardableResult
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
         _ device: consuming sending Device
-    ) throws(MachineError) where Device.State: Sendable {
+    ) throws(MachineError) -> MMIOTransport<Device> where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
         let gsi = BootLayout.deviceGSIs.lowerBound + UInt32(index)
@@ -165,5 +202,6 @@ private struct Layout: ~Copyable {
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
+        return transport
     }
 }

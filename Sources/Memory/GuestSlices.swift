@@ -13,7 +13,7 @@ package struct GuestSlices: ~Copyable {
         let guest: GuestAddress
     }
 
-    private let memory: GuestMemory
+    package let memory: GuestMemory
     private var slices: [Slice] = []
     /// Bytes of all slices.
     package private(set) var byteCount = 0
@@ -24,6 +24,11 @@ package struct GuestSlices: ~Copyable {
     }
 
     package var count: Int { slices.count }
+
+    /// Where slice `index`, below ``count``, lies and how many bytes it has.
+    package func range(_ index: Int) -> (address: GuestAddress, byteCount: UInt64) {
+        (slices[index].guest, UInt64(slices[index].count))
+    }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {

@@ -40,9 +40,13 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         } catch {
             return breakRing()
         }
-        var used = false
-        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { used = true }
-        return used ? 1 : 0
+        var bits: UInt32 = 0
+        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { bits = 1 }
+        if device.takeConfigurationChange() {
+            registers.configurationGeneration &+= 1
+            bits |= 2
+        }
+        return bits
     }
 
     /// The driver broke a ring: nothing is served until it resets. VIRTIO 1.2, 2.1.1.

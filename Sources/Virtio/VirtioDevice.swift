@@ -41,6 +41,9 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
+    /// True, once, if serving has changed the configuration space, so that the driver must hear.
+    mutating func takeConfigurationChange() -> Bool
+
     /// Forgets everything that the driver said.
     mutating func reset()
     func save() -> State
@@ -56,6 +59,7 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
+    package mutating func takeConfigurationChange() -> Bool { false }
 }
 
 /// Why a saved state does not fit the device it is given to.

@@ -26,6 +26,19 @@ extension MachineConfiguration {
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         entropy = config.entropy != nil
+        balloon = config.balloon.map { config in
+            var balloon = Balloon(mebibytes: UInt32(config.amount))
+            balloon.deflatesOnOOM = config.deflatesOnOOM
+            balloon.statisticsInterval = config.statisticsInterval
+            balloon.hints = config.hints
+            balloon.reports = config.reports
+            return balloon
+        }
+        hotplug = config.hotplug.map {
+            Hotplug(
+                byteCount: $0.total << 20, blockSize: $0.blockSize << 20,
+                requested: $0.requested << 20)
+        }
         serialInput = input
         serialOutput = output
     }

@@ -15,4 +15,17 @@ import Testing
     func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
     }
+
+    @Test(arguments: VirtioConformance<Balloon>.cases)
+    func `A balloon conforms`(_ rule: VirtioConformance<Balloon>.Case) throws {
+        #expect(try rule.check { try Balloon(BalloonTests.everything, target: 100) } == [])
+    }
+
+    @Test(arguments: VirtioConformance<MemoryDevice>.cases)
+    func `Pluggable memory conforms`(_ rule: VirtioConformance<MemoryDevice>.Case) throws {
+        #expect(
+            try rule.check {
+                try MemoryDeviceTests.device(MemoryDeviceTests.memory(), requested: 70)
+            } == [])
+    }
 }

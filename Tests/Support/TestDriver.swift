@@ -127,6 +127,16 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         transport.serveHost()
     }
 
+    /// Lets the device serve until it holds no chain, for at most two seconds.
+    package func drain() {
+        let deadline = Clock.monotonic + 2_000_000_000
+        settle()
+        while transport.chainsInFlight > 0, Clock.monotonic < deadline {
+            Thread.yield()
+            settle()
+        }
+    }
+
     /// Acknowledges and answers the interrupt status.
     package func takeInterruptStatus() -> UInt32 {
         let status = read(MMIORegister.interruptStatus)
