@@ -44,8 +44,8 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp(
             "Memory that the guest can be given while it runs: SIZE[:plug=SIZE].",
             valueName: "size[:plug=size]"),
-        transform: { try MemoryHotplugConfig(option: $0) })
-    var hotplug: MemoryHotplugConfig?
+        transform: { try HotplugOption($0) })
+    var hotplug: HotplugOption?
 
     @Option(help: "Kernel to boot, in place of Swiftlet's own.")
     var kernel: String?

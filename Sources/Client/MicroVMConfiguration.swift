@@ -32,7 +32,7 @@ extension MicroVM {
         /// Memory that the guest lends to the host.
         package var balloon: BalloonConfig?
         /// Memory that the guest can be given while it runs.
-        package var hotplug: MemoryHotplugConfig?
+        package var hotplug: HotplugOption?
         /// The monitor's program; nil: the one that ``Installation/monitor()`` finds.
         public var monitor: String?
 
@@ -87,7 +87,7 @@ extension MicroVM.Configuration {
                 "a machine has from \(MachineConfig.memoryRange.lowerBound) to"
                     + " \(MachineConfig.memoryRange.upperBound) MiB of memory, not \(memory)")
         }
-        if let balloon, balloon.amount > memory {
+        if let balloon, UInt64(balloon.amount) > memory {
             throw ClientError(
                 .badConfiguration,
                 "the balloon is to have \(balloon.amount) MiB, more than the machine's \(memory)")
@@ -99,7 +99,8 @@ extension MicroVM.Configuration {
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
         config.entropy = EntropyConfig()
         config.balloon = balloon
-        config.hotplug = hotplug
+        config.memoryHotplug = hotplug?.config
+        config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic
         config.swiftlet.hasDebugExit = hasDebugExit

@@ -63,7 +63,7 @@ final class Board: Sendable {
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
         if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Entropy())
+            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
         }
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
@@ -82,6 +82,17 @@ final class Board: Sendable {
         let output = try duplicate(configuration.serialOutput)
         let input = try duplicate(configuration.serialInput)
         return try Serial(output: output, input: input) { line.pulse() }
+    }
+
+    private static func makeEntropy(
+        _ limits: MachineConfiguration.Limits?
+    ) throws(MachineError) -> sending Entropy {
+        guard let limits else { return Entropy() }
+        do throws(Errno) {
+            return try Entropy(RateLimits(limits))
+        } catch {
+            throw .device("entropy: \(error)")
+        }
     }
 
     private static func makeVsock(
@@ -203,5 +214,21 @@ private struct Layout: ~Copyable {
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
         return transport
+    }
+}
+
+extension RateLimits {
+    /// The limits that a configuration asks for.
+    init(_ limits: MachineConfiguration.Limits) {
+        self.init(
+            bandwidth: limits.bytes.map(TokenBucketLimit.init),
+            operations: limits.requests.map(TokenBucketLimit.init))
+    }
+}
+
+extension TokenBucketLimit {
+    fileprivate init(_ bucket: MachineConfiguration.Bucket) {
+        self.init(
+            size: bucket.size, refillTime: bucket.refillTime, oneTimeBurst: bucket.oneTimeBurst)
     }
 }

@@ -23,6 +23,30 @@ package struct MachineConfiguration: Sendable {
         }
     }
 
+    /// A bucket of tokens: its size, the milliseconds in which it fills, and tokens for once.
+    package struct Bucket: Hashable, Sendable {
+        package var size: UInt64
+        package var refillTime: UInt64
+        package var oneTimeBurst: UInt64
+
+        package init(size: UInt64, refillTime: UInt64, oneTimeBurst: UInt64) {
+            self.size = size
+            self.refillTime = refillTime
+            self.oneTimeBurst = oneTimeBurst
+        }
+    }
+
+    /// Limits of a device, on bytes and on requests.
+    package struct Limits: Hashable, Sendable {
+        package var bytes: Bucket?
+        package var requests: Bucket?
+
+        package init(bytes: Bucket?, requests: Bucket?) {
+            self.bytes = bytes
+            self.requests = requests
+        }
+    }
+
     /// Memory that the guest lends to the host.
     package struct Balloon: Hashable, Sendable {
         /// What it is to have.
@@ -61,6 +85,8 @@ package struct MachineConfiguration: Sendable {
     package var deterministic = false
     package var vsock: Vsock?
     package var entropy = false
+    /// Limits of ``entropy``; nil: none, for ever.
+    package var entropyLimits: Limits?
     package var balloon: Balloon?
     package var hotplug: Hotplug?
     package var debugExit = false

@@ -26,18 +26,21 @@ extension MachineConfiguration {
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         entropy = config.entropy != nil
+        entropyLimits = config.entropy?.rateLimiter.map {
+            Limits(bytes: $0.bandwidth.map(Bucket.init), requests: $0.ops.map(Bucket.init))
+        }
         balloon = config.balloon.map { config in
-            var balloon = Balloon(mebibytes: UInt32(config.amount))
+            var balloon = Balloon(mebibytes: config.amount)
             balloon.deflatesOnOOM = config.deflatesOnOOM
             balloon.statisticsInterval = config.statisticsInterval
-            balloon.hints = config.hints
-            balloon.reports = config.reports
+            balloon.hints = config.hintsFreePages
+            balloon.reports = config.reportsFreePages
             return balloon
         }
-        hotplug = config.hotplug.map {
+        hotplug = config.memoryHotplug.map {
             Hotplug(
-                byteCount: $0.total << 20, blockSize: $0.blockSize << 20,
-                requested: $0.requested << 20)
+                byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
+                requested: UInt64(config.swiftlet.pluggedMemory) << 20)
         }
         serialInput = input
         serialOutput = output
@@ -47,5 +50,13 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Bucket {
+    fileprivate init(_ config: TokenBucketConfig) {
+        self.init(
+            size: config.size, refillTime: config.refillTime,
+            oneTimeBurst: config.oneTimeBurst ?? 0)
     }
 }

@@ -137,6 +137,16 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         }
     }
 
+    /// Whether the device has nothing more to do by itself: an event loop would sleep.
+    package var isQuiet: Bool {
+        guard let descriptor = transport.withDevice({ $0.hostEvents }) else { return true }
+        var set = PollSet()
+        set.add(descriptor, .readable)
+        set.add(transport.notification, .readable)
+        set.wait(milliseconds: 0)
+        return !set.isReadable(descriptor) && !set.isReadable(transport.notification)
+    }
+
     /// Acknowledges and answers the interrupt status.
     package func takeInterruptStatus() -> UInt32 {
         let status = read(MMIORegister.interruptStatus)

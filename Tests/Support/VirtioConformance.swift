@@ -94,5 +94,6 @@ package enum VirtioConformance<Device: VirtioDevice & ~Copyable> {
     /// All rules.
     package static var cases: [Case] {
         registerCases + statusCases + queueCases + stateCases + requestCases
+            + hostileCases
     }
 }
