@@ -45,6 +45,8 @@ let package = Package(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

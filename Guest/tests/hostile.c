@@ -33,7 +33,11 @@ struct frame {
 
 __attribute__((used)) static void on_exception(struct frame *frame) {
     if (frame->vector >= 32) {
-        interrupts++;
+        // A timer that leaves no time for anything else is enough after a while.
+        if (++interrupts == 5000) {
+            *(volatile u32 *)0xfee00320 = 0x10000;
+            out8(0x21, 0xff);
+        }
         out8(0xa0, 0x20);
         out8(0x20, 0x20);
         *(volatile u32 *)0xfee000b0 = 0;

@@ -147,19 +147,22 @@ static void virtualization(void) {
 /// The shortest periods that a PIT can be asked for, with its interrupt let through.
 static void timer_flood(void) {
     static const u16 counts[] = {1, 2, 3, 0};
-    out8(0x21, 0xfe);
+    u32 seen = 0;
     for (u32 mode = 0; mode < 6; mode++) {
         for (u32 index = 0; index < sizeof counts / 2; index++) {
+            interrupts = 0;
+            out8(0x21, 0xfe);
             out8(0x43, (u8)(0x30 | mode << 1));
             out8(0x40, (u8)counts[index]);
             out8(0x40, (u8)(counts[index] >> 8));
             __asm__ volatile("sti");
             for (volatile u32 turn = 0; turn < 20000; turn++) {}
             __asm__ volatile("cli");
+            seen += interrupts;
         }
     }
     out8(0x21, 0xff);
-    EXPECT(interrupts > 0, "the timer never interrupted");
+    EXPECT(seen > 0, "the timer never interrupted");
 }
 
 static void local_apic(void) {
@@ -181,6 +184,7 @@ static void local_apic(void) {
         *(volatile u32 *)0xfee00300 = vector;
         *(volatile u32 *)0xfee00300 = 0x40000 | vector;
     }
+    interrupts = 0;
     *(volatile u32 *)0xfee003e0 = 0xb;
     *(volatile u32 *)0xfee00320 = 0x20000 | 0x40;
     *(volatile u32 *)0xfee00380 = 1;

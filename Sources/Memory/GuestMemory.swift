@@ -65,7 +65,8 @@ package final class GuestMemory: @unchecked Sendable {
         else { throw .size(byteCount) }
         if let pluggable { try pluggable.validate() }
         // Blocks begin where a large page of the host can.
-        let pluggableOffset = (byteCount + PluggableSize.leastBlock - 1)
+        let pluggableOffset =
+            (byteCount + PluggableSize.leastBlock - 1)
             / PluggableSize.leastBlock * PluggableSize.leastBlock
         mappedByteCount =
             pluggable.map { pluggableOffset + $0.byteCount } ?? byteCount

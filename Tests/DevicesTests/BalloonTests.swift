@@ -74,7 +74,8 @@ import Virtio
     static let lists: [List] = [
         List("no page", [], []),
         List("one page", [firstPage], [0]),
-        List("downwards, as Linux has them", [firstPage + 2, firstPage + 1, firstPage], [0, 1, 2]),
+        List(
+            "downwards, as Linux has them", [firstPage + 2, firstPage + 1, firstPage], [0, 1, 2]),
         List("apart", [firstPage, firstPage + 9, firstPage + 63], [0, 9, 63]),
         List("the same page often", Array(repeating: firstPage + 5, count: 300), [5]),
         List("the first page behind RAM", [8192], [], violations: 1),

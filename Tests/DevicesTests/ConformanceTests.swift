@@ -11,6 +11,13 @@ import Testing
         #expect(try rule.check { Entropy() } == [])
     }
 
+    @Test(arguments: VirtioConformance<Entropy>.cases)
+    func `Entropy with limits conforms`(_ rule: VirtioConformance<Entropy>.Case) throws {
+        let limits = RateLimits(
+            operations: TokenBucketLimit(size: 1 << 40, refillTime: 1000))
+        #expect(try rule.check { try Entropy(limits) } == [])
+    }
+
     @Test(arguments: VirtioConformance<Vsock>.cases)
     func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])

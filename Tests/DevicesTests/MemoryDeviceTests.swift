@@ -12,7 +12,9 @@ import Virtio
     static let base = PluggableMemory.base
     static let buffer = TestDriver<MemoryDevice>.bufferBase
 
-    enum Kind { static let plug: UInt16 = 0, unplug: UInt16 = 1, unplugAll: UInt16 = 2, state: UInt16 = 3 }
+    enum Kind {
+        static let plug: UInt16 = 0, unplug: UInt16 = 1, unplugAll: UInt16 = 2, state: UInt16 = 3
+    }
     enum Answer { static let done: UInt16 = 0, refused: UInt16 = 1, wrong: UInt16 = 3 }
 
     struct Missing: Error {}

@@ -78,7 +78,8 @@ import Testing
         Refusal("--balloon", "64M:fast", text: "'fast' is nothing that a balloon can do"),
         Refusal("--balloon", "x", text: "'x' is no amount of memory"),
         Refusal("--balloon", "8:stats=0", text: "'stats=0' is nothing that a balloon can do"),
-        Refusal("--balloon", "1G", text: "the balloon is to have 1024 MiB, more than the machine's 128"),
+        Refusal(
+            "--balloon", "1G", text: "the balloon is to have 1024 MiB, more than the machine's 128"),
         Refusal("--hotplug", "100M", text: "Total size must not be lower than slot size"),
         Refusal("--hotplug", "128M:plug=1M", text: "1 MiB cannot be plugged"),
         Refusal("--hotplug", "128M:plug=1G", text: "pluggable memory has from 0M to 0G"),

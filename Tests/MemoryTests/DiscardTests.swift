@@ -14,11 +14,12 @@ import Testing
         return memory
     }
 
-    @Test(arguments: [
-        // Offset and count; pages that go.
-        (0, 4096, 0..<1), (0, 16 * 4096, 0..<16), (1, 4096, 0..<0), (1, 8191, 1..<2),
-        (4095, 4098, 1..<2), (0, 4095, 0..<0), (0, 0, 0..<0), (8192, 12_288, 2..<5),
-    ] as [(UInt64, UInt64, Range<Int>)])
+    @Test(
+        arguments: [
+            // Offset and count; pages that go.
+            (0, 4096, 0..<1), (0, 16 * 4096, 0..<16), (1, 4096, 0..<0), (1, 8191, 1..<2),
+            (4095, 4098, 1..<2), (0, 4095, 0..<0), (0, 0, 0..<0), (8192, 12_288, 2..<5),
+        ] as [(UInt64, UInt64, Range<Int>)])
     func `Whole pages go back and read as zeroes, the rest stays`(
         offset: UInt64, count: UInt64, gone: Range<Int>
     ) throws {
@@ -34,10 +35,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (GuestMemory.minimum, 4096), (GuestMemory.minimum - 4096, 8192), (0xd000_0000, 4096),
-        (.max - 4095, 4096), (0, .max), (4096, .max - 4095), (PluggableMemory.base, 4096),
-    ] as [(UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (GuestMemory.minimum, 4096), (GuestMemory.minimum - 4096, 8192), (0xd000_0000, 4096),
+            (.max - 4095, 4096), (0, .max), (4096, .max - 4095), (PluggableMemory.base, 4096),
+        ] as [(UInt64, UInt64)])
     func `What is not all RAM is refused, and nothing goes`(
         address: UInt64, count: UInt64
     ) throws {

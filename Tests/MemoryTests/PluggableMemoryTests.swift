@@ -63,10 +63,11 @@ import Testing
         #expect(!memory.contains(GuestAddress(Self.base), count: 1))
     }
 
-    @Test(arguments: [
-        (0, 2 << 20), (3 << 20, 2 << 20), (4 << 20, 1 << 20), (6 << 20, 3 << 20),
-        (128 << 30, 2 << 20), (.max, 2 << 20), (4 << 20, 0), (8 << 20, 1 << 63),
-    ] as [(UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (0, 2 << 20), (3 << 20, 2 << 20), (4 << 20, 1 << 20), (6 << 20, 3 << 20),
+            (128 << 30, 2 << 20), (.max, 2 << 20), (4 << 20, 0), (8 << 20, 1 << 63),
+        ] as [(UInt64, UInt64)])
     func `Sizes that cannot be are refused`(byteCount: UInt64, blockSize: UInt64) {
         let size = PluggableSize(byteCount: byteCount, blockSize: blockSize)
         #expect(throws: MemoryError.pluggable(size)) {

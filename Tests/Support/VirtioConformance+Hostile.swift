@@ -81,7 +81,9 @@ extension VirtioConformance where Device: ~Copyable {
                 for turn in 0..<200 {
                     startSmall(driver, .queue)
                     for queue in driver.rings.indices {
-                        for head in 0..<4 as Range<UInt16> { driver.rings[queue].publish(head: head) }
+                        for head in 0..<4 as Range<UInt16> {
+                            driver.rings[queue].publish(head: head)
+                        }
                         driver.notify(queue)
                     }
                     if turn % 50 == 49 { driver.drain() }
@@ -110,7 +112,8 @@ extension VirtioConformance where Device: ~Copyable {
                     let place = MMIORegister.configuration + offset
                     var bytes: UInt64 = 0
                     for index in 0..<8 as Range<UInt64> {
-                        bytes |= driver.transport.read(offset: place + index, size: 1) << (8 * index)
+                        bytes |=
+                            driver.transport.read(offset: place + index, size: 1) << (8 * index)
                     }
                     for size in [1, 2, 4, 8] {
                         let mask: UInt64 = size == 8 ? .max : 1 << UInt64(size * 8) - 1
@@ -129,7 +132,10 @@ extension VirtioConformance where Device: ~Copyable {
         return [
             ("address zero", { $0.publish([.readable(0, 64), .writable(0, 64)]) }),
             ("no bytes anywhere", { $0.publish([.readable(.max, 0), .writable(.max, 0)]) }),
-            ("all of RAM", { $0.publish([.readable(0, 32 << 20), .writable(0x10_0000, 31 << 20)]) }),
+            (
+                "all of RAM",
+                { $0.publish([.readable(0, 32 << 20), .writable(0x10_0000, 31 << 20)]) }
+            ),
             (
                 "its own rings",
                 { ring in
