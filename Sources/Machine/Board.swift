@@ -177,13 +177,17 @@ private struct Layout: ~Copyable {
         options.statisticsInterval = wish.statisticsInterval
         options.hints = wish.hints
         options.reports = wish.reports
-        let device: Balloon
+        return try addVirtio(try Self.makeBalloon(options, target: wish.mebibytes << 8))
+    }
+
+    private static func makeBalloon(
+        _ options: BalloonOptions, target: UInt32
+    ) throws(MachineError) -> sending Balloon {
         do throws(Errno) {
-            device = try Balloon(options, target: wish.mebibytes << 8)
+            return try Balloon(options, target: target)
         } catch {
             throw .device("balloon: \(error)")
         }
-        return try addVirtio(device)
     }
 
     mutating func addHotplug(

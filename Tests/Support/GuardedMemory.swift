@@ -46,9 +46,11 @@ package struct GuardedMemory: ~Copyable {
     }
 
     private final class Waste {
-        private let mappings: (Mapping, Mapping)
+        private let first: Mapping
+        private let second: Mapping
         init(_ first: consuming Mapping, _ second: consuming Mapping) {
-            mappings = (first, second)
+            self.first = first
+            self.second = second
         }
     }
 

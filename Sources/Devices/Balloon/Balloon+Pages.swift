@@ -22,9 +22,8 @@ extension Balloon {
     /// The driver says for which command it hints, then lends buffers, then says stop. 5.5.6.6.
     mutating func takeHints(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
         try eachChain(&queues, index) { balloon, chain in
-            if let command = chain.readable.load(UInt32.self) {
-                balloon.hasNewConfiguration =
-                    balloon.hinting.guestSays(command) || balloon.hasNewConfiguration
+            if let command = chain.readable.load(UInt32.self), balloon.hinting.guestSays(command) {
+                balloon.hasNewConfiguration = true
             }
             // What was hinted for an earlier command may be in use again.
             if balloon.hinting.isRunning { balloon.discardLent(chain) }

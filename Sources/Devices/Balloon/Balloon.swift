@@ -187,7 +187,7 @@ package struct Balloon: ~Copyable, VirtioDevice {
             if event.token == 0 {
                 host.again.drain()
             } else {
-                isStatisticsDue = host.timer.drain() > 0 || isStatisticsDue
+                if host.timer.drain() > 0 { isStatisticsDue = true }
             }
         }
     }
