@@ -20,8 +20,9 @@ package struct GuardedMemory: ~Copyable {
         self.memory = memory
         self.below = below
         self.above = above
-        for place in unsafe places {
-            for index in unsafe place.indices { unsafe place[index] = Self.pattern(index) }
+        for start in starts {
+            let place = unsafe Self.bytes(at: start)
+            for index in 0..<Self.checkedSize { unsafe place[index] = Self.pattern(index) }
         }
     }
 
@@ -54,24 +55,25 @@ package struct GuardedMemory: ~Copyable {
         }
     }
 
-    /// Pages next to guest memory, on either side.
-    private var places: [UnsafeMutableRawBufferPointer] {
-        let size = 64 << 10
-        let low = below.address + UInt(Self.guardSize - size)
-        return [
-            unsafe UnsafeMutableRawBufferPointer(
-                start: UnsafeMutableRawPointer(bitPattern: low), count: size),
-            unsafe UnsafeMutableRawBufferPointer(
-                start: UnsafeMutableRawPointer(bitPattern: above.address), count: size),
-        ]
+    /// Bytes next to guest memory that are looked at, on each side.
+    private static var checkedSize: Int { 64 << 10 }
+
+    private var starts: [UInt] {
+        [below.address + UInt(Self.guardSize - Self.checkedSize), above.address]
+    }
+
+    private static func bytes(at start: UInt) -> UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(
+            start: UnsafeMutableRawPointer(bitPattern: start), count: checkedSize)
     }
 
     private static func pattern(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31) }
 
     /// Whether what lies around guest memory is as it was.
     package var isIntact: Bool {
-        for place in unsafe places {
-            for index in unsafe place.indices where unsafe place[index] != Self.pattern(index) {
+        for start in starts {
+            let place = unsafe Self.bytes(at: start)
+            for index in 0..<Self.checkedSize where unsafe place[index] != Self.pattern(index) {
                 return false
             }
         }
