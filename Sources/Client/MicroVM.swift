@@ -10,7 +10,7 @@ import Linux
 public final class MicroVM {
     private let monitor: MonitorProcess
     private let listener: FileDescriptor
-    private var channel: AgentChannel?
+    private(set) var channel: AgentChannel?
     private let setsClock: Bool
 
     /// Starts a machine; it boots while this returns.

@@ -25,6 +25,12 @@ extension MicroVM {
         /// Guest memory in MiB, 32 to 65536.
         public var memory: UInt64 = 128
         public var engine = Engine.auto
+        /// The disk with the root file system (ext4 or erofs); nil: the initramfs is the root.
+        public var rootDisk: Disk?
+        /// Further disks: `/dev/vda` and so on, behind the root file system's.
+        public var disks: [Disk] = []
+        /// Files that the guest has in its address space: `/dev/pmem0` and so on.
+        public var persistentMemories: [Disk] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
@@ -101,6 +107,13 @@ extension MicroVM.Configuration {
         config.balloon = balloon
         config.memoryHotplug = hotplug?.config
         config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
+        config.drives = driveConfigs
+        config.pmems = pmemConfigs
+        var names: Set<String> = []
+        for name in config.drives.map(\.id) + config.pmems.map(\.id)
+        where !names.insert(name).inserted {
+            throw ClientError(.badConfiguration, "two disks have the name \(name)")
+        }
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic
         config.swiftlet.hasDebugExit = hasDebugExit

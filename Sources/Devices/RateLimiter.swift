@@ -76,10 +76,16 @@ package struct RateLimiter: ~Copyable {
     /// Takes note that ``descriptor`` was readable; true if somebody waited.
     @discardableResult
     package mutating func wake() -> Bool {
-        guard isWaiting else { return false }
-        guard timer.drain() > 0 else { return false }
+        guard timer.drain() > 0, isWaiting else { return false }
         isWaiting = false
         return true
+    }
+
+    /// Ends the device's turn although it may go on: ``descriptor`` is readable at once, when
+    /// others have had theirs.
+    package mutating func yield() {
+        timer.arm(at: 1)
+        isWaiting = true
     }
 
     /// Changes the limits of a running device. A bucket whose limit stays keeps its level. Who

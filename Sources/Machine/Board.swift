@@ -24,6 +24,8 @@ final class Board: Sendable {
     let balloon: MMIOTransport<Balloon>?
     let hotplug: MMIOTransport<MemoryDevice>?
     private let serial: Serial
+    private let attachments: [Attachment]
+    private let drives: [String: MMIOTransport<Block>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -70,9 +72,15 @@ final class Board: Sendable {
         }
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        self.drives = drives
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
+        attachments = layout.attachments
     }
 
     private static func makeSerial(
@@ -89,7 +97,7 @@ final class Board: Sendable {
     ) throws(MachineError) -> sending Entropy {
         guard let limits else { return Entropy() }
         do throws(Errno) {
-            return try Entropy(RateLimits(limits))
+            return try Entropy(limits.rates)
         } catch {
             throw .device("entropy: \(error)")
         }
@@ -111,8 +119,40 @@ final class Board: Sendable {
         return try FileDescriptor.duplicating(descriptor)
     }
 
-    /// Writes out what devices still hold.
-    func finish() { serial.detach(from: loop) }
+    /// Writes out what devices still hold, and ends their threads.
+    func finish() {
+        serial.detach(from: loop)
+        for attachment in attachments where attachment.thread != nil { attachment.pause() }
+        for attachment in attachments { attachment.thread?.stop() }
+    }
+
+    /// Once this returns no virtio device touches guest memory, and none has a request under way.
+    func pauseDevices() {
+        for attachment in attachments { attachment.pause() }
+    }
+
+    /// Lets virtio devices go on, with whatever came meanwhile.
+    func resumeDevices() throws(Errno) {
+        for attachment in attachments { try attachment.resume() }
+    }
+
+    /// Changes a running drive: another file, or the size of the present one anew.
+    func replaceDisk(of id: String, path: String) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        do throws(BlockError) {
+            try drive.updateConfiguration { device throws(BlockError) in
+                try device.replaceDisk(path: path)
+            }
+        } catch {
+            throw .device("drive \(id): \(error)")
+        }
+    }
+
+    /// Changes the limits of a running drive.
+    func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        drive.withDevice { $0.setLimits(limits) }
+    }
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
@@ -123,6 +163,7 @@ private struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
+    var attachments: [Attachment] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -200,14 +241,43 @@ private struct Layout: ~Copyable {
         return try addVirtio(device)
     }
 
+    /// Adds a disk, which is served on a thread of its own.
+    mutating func addDrive(
+        _ drive: MachineConfiguration.Drive, cpuCount: Int
+    ) throws(MachineError) -> MMIOTransport<Block> {
+        let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "block \(drive.id)")
+        } catch {
+            throw .device("drive \(drive.id) has no thread: \(error)")
+        }
+        return try addVirtio(try Self.makeBlock(configuration), on: thread)
+    }
+
+    private static func makeBlock(
+        _ configuration: BlockConfiguration
+    ) throws(MachineError) -> sending Block {
+        do throws(BlockError) {
+            return try Block(configuration)
+        } catch {
+            throw .device("drive \(configuration.id): \(error)")
+        }
+    }
+
+    /// Adds a device that is served on `thread`, or on the machine's loop.
     @discardableResult
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming sending Device
+        _ device: consuming sending Device, on thread: DeviceThread? = nil
     ) throws(MachineError) -> MMIOTransport<Device> where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
         let gsi = BootLayout.deviceGSIs.lowerBound + UInt32(index)
+        guard BootLayout.deviceGSIs.contains(gsi) else {
+            throw .device("a machine has room for \(BootLayout.deviceGSIs.count) virtio devices")
+        }
         let line = machine.interruptLine(gsi: gsi)
+        let loop = thread?.loop ?? loop
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
@@ -217,22 +287,10 @@ private struct Layout: ~Copyable {
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
+        attachments.append(
+            Attachment(
+                pause: { transport.pause() },
+                resume: { () throws(Errno) in try transport.resume(on: loop) }, thread: thread))
         return transport
-    }
-}
-
-extension RateLimits {
-    /// The limits that a configuration asks for.
-    init(_ limits: MachineConfiguration.Limits) {
-        self.init(
-            bandwidth: limits.bytes.map(TokenBucketLimit.init),
-            operations: limits.requests.map(TokenBucketLimit.init))
-    }
-}
-
-extension TokenBucketLimit {
-    fileprivate init(_ bucket: MachineConfiguration.Bucket) {
-        self.init(
-            size: bucket.size, refillTime: bucket.refillTime, oneTimeBurst: bucket.oneTimeBurst)
     }
 }

@@ -109,6 +109,26 @@ package final class Machine: Sendable {
         }
     }
 
+    /// Once this returns no virtio device touches guest memory, and none has a request under way.
+    /// Processors go on; what they ask of devices waits.
+    package func pauseDevices() { board.pauseDevices() }
+
+    /// Lets virtio devices go on.
+    package func resumeDevices() throws(Errno) { try board.resumeDevices() }
+
+    /// Gives a running drive another file, or looks again how large its present one is. The guest
+    /// is told.
+    package func replaceDisk(ofDrive id: String, path: String) throws(MachineError) {
+        try board.replaceDisk(of: id, path: path)
+    }
+
+    /// Changes the limits of a running drive.
+    package func setLimits(
+        ofDrive id: String, _ limits: MachineConfiguration.Limits
+    ) throws(MachineError) {
+        try board.setLimits(of: id, limits.rates)
+    }
+
     /// What happened when, and how much of it.
     package var timeline: MachineTimeline {
         var timeline = MachineTimeline()

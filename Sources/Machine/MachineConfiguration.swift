@@ -23,30 +23,6 @@ package struct MachineConfiguration: Sendable {
         }
     }
 
-    /// A bucket of tokens: its size, the milliseconds in which it fills, and tokens for once.
-    package struct Bucket: Hashable, Sendable {
-        package var size: UInt64
-        package var refillTime: UInt64
-        package var oneTimeBurst: UInt64
-
-        package init(size: UInt64, refillTime: UInt64, oneTimeBurst: UInt64) {
-            self.size = size
-            self.refillTime = refillTime
-            self.oneTimeBurst = oneTimeBurst
-        }
-    }
-
-    /// Limits of a device, on bytes and on requests.
-    package struct Limits: Hashable, Sendable {
-        package var bytes: Bucket?
-        package var requests: Bucket?
-
-        package init(bytes: Bucket?, requests: Bucket?) {
-            self.bytes = bytes
-            self.requests = requests
-        }
-    }
-
     /// Memory that the guest lends to the host.
     package struct Balloon: Hashable, Sendable {
         /// What it is to have.
@@ -89,6 +65,9 @@ package struct MachineConfiguration: Sendable {
     package var entropyLimits: Limits?
     package var balloon: Balloon?
     package var hotplug: Hotplug?
+    /// In the guest's order: the first is `/dev/vda`.
+    package var drives: [Drive] = []
+    package var persistentMemories: [PersistentMemory] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?

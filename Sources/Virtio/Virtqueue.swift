@@ -15,8 +15,8 @@ package struct Virtqueue: ~Copyable {
     private var seenAvailable: UInt16
     /// Chains taken and not yet given back.
     package private(set) var inFlight = 0
-    /// The room of the last chain, to be used again.
-    private var spare: DescriptorChain?
+    /// The room of chains that were given back, to be used again.
+    private var spare: ChainPool
 
     /// A queue that the driver has not set up: nothing ever comes.
     package init(idleIn memory: GuestMemory) {
@@ -25,7 +25,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = false
         usesEventIndex = false
         seenAvailable = 0
-        spare = nil
+        spare = ChainPool(capacity: 0)
     }
 
     /// Begins, or after a restore goes on, to serve a queue that the driver has set up.
@@ -40,7 +40,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = features.contains(.indirectDescriptors)
         usesEventIndex = features.contains(.eventIndex)
         seenAvailable = state.nextAvailable
-        spare = DescriptorChain(memory)
+        spare = ChainPool(capacity: Int(state.size))
     }
 
     /// Where it stands; see ``QueueState``.
@@ -56,12 +56,7 @@ package struct Virtqueue: ~Copyable {
         let slot = state.nextAvailable & (state.size &- 1)
         let head: UInt16 = try load(state.available &+ (4 &+ UInt64(slot) &* 2))
         guard head < state.size else { throw .head(head) }
-        var chain: DescriptorChain
-        if let room = spare.take() {
-            chain = room
-        } else {
-            chain = DescriptorChain(memory)
-        }
+        var chain = spare.take(in: memory)
         chain.head = head
         try gather(&chain)
         state.nextAvailable &+= 1
@@ -190,8 +185,7 @@ package struct Virtqueue: ~Copyable {
 
     private mutating func recycle(_ chain: consuming DescriptorChain) {
         inFlight -= 1
-        chain.clear()
-        spare = consume chain
+        spare.put(chain)
     }
 
     /// True if the driver wants to hear of what was completed since this was last asked.
@@ -210,6 +204,38 @@ package struct Virtqueue: ~Copyable {
         let address = state.available &+ (4 &+ UInt64(state.size) &* 2)
         let event = (try? memory.load(UInt16.self, at: address)) ?? 0
         return new &- event &- 1 < new &- old
+    }
+}
+
+/// Chains that are not in use, with the room they have grown: none is made twice.
+@safe private struct ChainPool: ~Copyable {
+    private let storage: UnsafeMutablePointer<DescriptorChain>?
+    private let capacity: Int
+    private var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe storage = capacity > 0 ? .allocate(capacity: capacity) : nil
+    }
+
+    deinit {
+        guard let storage = unsafe storage else { return }
+        unsafe storage.deinitialize(count: count)
+        unsafe storage.deallocate()
+    }
+
+    /// An empty chain, a used one if there is one.
+    mutating func take(in memory: GuestMemory) -> DescriptorChain {
+        guard count > 0, let storage = unsafe storage else { return DescriptorChain(memory) }
+        count -= 1
+        return unsafe (storage + count).move()
+    }
+
+    mutating func put(_ chain: consuming DescriptorChain) {
+        guard count < capacity, let storage = unsafe storage else { return }
+        chain.clear()
+        unsafe (storage + count).initialize(to: chain)
+        count += 1
     }
 }
 

@@ -26,9 +26,7 @@ extension MachineConfiguration {
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         entropy = config.entropy != nil
-        entropyLimits = config.entropy?.rateLimiter.map {
-            Limits(bytes: $0.bandwidth.map(Bucket.init), requests: $0.ops.map(Bucket.init))
-        }
+        entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
         balloon = config.balloon.map { config in
             var balloon = Balloon(mebibytes: config.amount)
             balloon.deflatesOnOOM = config.deflatesOnOOM
@@ -42,14 +40,55 @@ extension MachineConfiguration {
                 byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
                 requested: UInt64(config.swiftlet.pluggedMemory) << 20)
         }
+        drives = config.drives.map(Drive.init)
+        persistentMemories = config.pmems.map(PersistentMemory.init)
+        if let word = Self.rootWord(config) { self.commandLine += " " + word }
         serialInput = input
         serialOutput = output
+    }
+
+    /// What tells the kernel where its root file system is, as Firecracker does.
+    private static func rootWord(_ config: VMConfig) -> String? {
+        if let root = config.drives.first(where: \.isRootDevice) {
+            let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
+            return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
+        }
+        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
+            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
+        }
+        return nil
     }
 
     /// Firecracker's, for a configuration without `boot_args`.
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Drive {
+    fileprivate init(_ config: DriveConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        isAsync = config.ioEngine == .async
+        isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.PersistentMemory {
+    fileprivate init(_ config: PmemConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.Limits {
+    fileprivate init(_ config: RateLimiterConfig?) {
+        self.init(
+            bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
+            operations: config?.ops.map(MachineConfiguration.Bucket.init))
     }
 }
 

@@ -35,4 +35,14 @@ import Testing
                 try MemoryDeviceTests.device(MemoryDeviceTests.memory(), requested: 70)
             } == [])
     }
+
+    @Test(
+        arguments: VirtioConformance<Block>.cases, BlockConfiguration.Engine.both)
+    func `Disks conform`(
+        _ rule: VirtioConformance<Block>.Case, _ engine: BlockConfiguration.Engine
+    ) throws {
+        let file = try ScratchFile(byteCount: 1 << 20)
+        let configuration = BlockGuest.configuration(engine, file)
+        #expect(try rule.check { try Block(configuration) } == [])
+    }
 }

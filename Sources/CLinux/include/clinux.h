@@ -9,3 +9,4 @@
 #include "clinux_socket.h"
 #include "clinux_process.h"
 #include "clinux_system.h"
+#include "clinux_disk.h"

@@ -131,6 +131,19 @@ void guest_use_as_standard_files(int32_t fd);
 /// `strings`: source, target, type, options. Makes the target if it is not there.
 int32_t guest_mount(const uint8_t *GUEST_IN(size) strings, int32_t size, uint32_t flags);
 
+/// Makes the file system mounted at a path the root of this process and of all it starts.
+/// `strings`: the path.
+int32_t guest_enter_root(const uint8_t *GUEST_IN(size) strings, int32_t size);
+
+/// Makes the root file system read-only: all that was written is on its disk, in order.
+int32_t guest_seal_root(void);
+
+/// Sends `signal` to every other process.
+void guest_signal_all(int32_t signal);
+
+/// Waits until no child is left, at most so many milliseconds.
+void guest_await_all(int32_t milliseconds);
+
 /// `strings`: one path. `writing`: to read and write, else to read; never a controlling terminal.
 int32_t guest_open(const uint8_t *GUEST_IN(size) strings, int32_t size, int32_t writing);
 
