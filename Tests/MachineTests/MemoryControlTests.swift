@@ -13,7 +13,9 @@ import Testing
         let flags: UInt32 = 1 << 16
         let start: UInt32 = 0x10_0000
         let words = [magic, flags, 0 &- magic &- flags, start, start, 0, 0, start + 32]
-        var bytes = words.flatMap { word in (0..<4).map { UInt8(word >> ($0 * 8) & 0xff) } }
+        var bytes: [UInt8] = words.flatMap { word in
+            (0..<4 as Range<UInt32>).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+        }
         bytes += [0xfa, 0xf4]
         let file = FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-halt-\(UUID().uuidString)")
