@@ -33,7 +33,6 @@ let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
-        .target(name: "CAllocations", path: "Allocations"),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Hypervisor", ["Memory"]),
@@ -49,6 +48,8 @@ let package = Package(
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
         fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]

@@ -11,10 +11,10 @@ import Virtio
 /// One microVM: memory, processors and devices, from its configuration to its end.
 package final class Machine: Sendable {
     private let configuration: MachineConfiguration
-    private let memory: GuestMemory
+    let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
     private let engineReason: String?
-    private let board: Board
+    let board: Board
     private let outcome: Outcome
     private let loop: EventLoop
     private let created: UInt64
@@ -54,6 +54,9 @@ package final class Machine: Sendable {
         do throws(MemoryError) {
             return try GuestMemory(
                 byteCount: configuration.memoryBytes,
+                pluggable: configuration.hotplug.map {
+                    PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
+                },
                 hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
         } catch {
             throw .memory(error)

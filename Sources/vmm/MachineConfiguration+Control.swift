@@ -28,6 +28,20 @@ extension MachineConfiguration {
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
+        entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
+        balloon = config.balloon.map { config in
+            var balloon = Balloon(mebibytes: config.amount)
+            balloon.deflatesOnOOM = config.deflatesOnOOM
+            balloon.statisticsInterval = config.statisticsInterval
+            balloon.hints = config.hintsFreePages
+            balloon.reports = config.reportsFreePages
+            return balloon
+        }
+        hotplug = config.memoryHotplug.map {
+            Hotplug(
+                byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
+                requested: UInt64(config.swiftlet.pluggedMemory) << 20)
+        }
         drives = config.drives.map(Drive.init)
         if let words = Self.rootWords(config) {
             self.commandLine = Self.commandLine(self.commandLine, adding: [words])
