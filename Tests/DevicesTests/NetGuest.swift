@@ -82,7 +82,7 @@ final class NetGuest {
         driver.notify(pair * 2)
     }
 
-    /// Sends a chain: a header, a frame, and `extra` bytes that are the device's to write.
+    /// Makes a header and a frame, in so many pieces, available.
     func post(
         _ frame: [UInt8], _ header: NetHeader = NetHeader(), pair: Int = 0, pieces: Int = 1
     ) throws {
