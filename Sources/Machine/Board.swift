@@ -26,6 +26,7 @@ final class Board: Sendable {
     private let serial: Serial
     private let attachments: [Attachment]
     private let drives: [String: MMIOTransport<Block>]
+    private let networks: [String: MMIOTransport<Net>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -78,7 +79,11 @@ final class Board: Sendable {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
         }
         self.drives = drives
-        for network in configuration.networks { try layout.addNetwork(network) }
+        var networks: [String: MMIOTransport<Net>] = [:]
+        for network in configuration.networks {
+            networks[network.id] = try layout.addNetwork(network)
+        }
+        self.networks = networks
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -150,6 +155,22 @@ final class Board: Sendable {
         }
     }
 
+    /// Changes the limits of a running network interface; nil leaves them as they are.
+    func setLimits(
+        ofNetwork id: String, receive: RateLimits?, transmit: RateLimits?
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.setLimits(receive: receive, transmit: transmit) }
+    }
+
+    /// Puts `responder` on the link of a network interface.
+    func setResponder(
+        ofNetwork id: String, _ responder: any NetResponder
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.responder = responder }
+    }
+
     /// Changes the limits of a running drive.
     func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
         guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
@@ -210,7 +231,7 @@ private struct Layout: ~Copyable {
 
     mutating func addNetwork(
         _ network: MachineConfiguration.Network
-    ) throws(MachineError) {
+    ) throws(MachineError) -> MMIOTransport<Net> {
         let device = try network.makeDevice()
         let thread: DeviceThread
         do throws(Errno) {
@@ -218,7 +239,7 @@ private struct Layout: ~Copyable {
         } catch {
             throw .device("network: no thread for \(network.device): \(error)")
         }
-        try addVirtio(device, on: thread)
+        return try addVirtio(device, on: thread)
     }
 
     mutating func addBalloon(
