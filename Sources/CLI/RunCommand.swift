@@ -65,14 +65,15 @@ struct RunCommand: ParsableCommand {
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
 
-    @Option(
-        name: .customLong("pmem"),
-        help: "File in the guest's address space: PATH[:ro]. Repeat for more.",
-        transform: { try DiskArgument($0) })
-    var pmems: [DiskArgument] = []
-
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Network: none, tap (made for this machine; needs root), or tap=NAME (there already).",
+            valueName: "link"),
+        transform: { try NetworkOption($0) })
+    var net = NetworkOption.none
 
     @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
@@ -172,9 +173,9 @@ struct RunCommand: ParsableCommand {
         configuration.balloon = balloon
         configuration.hotplug = hotplug
         configuration.engine = engine
+        configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
-        configuration.persistentMemories = pmems.map(MicroVM.Disk.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration

@@ -12,6 +12,15 @@ extension MicroVM {
         case soft
     }
 
+    /// How a guest reaches its host.
+    public enum Network: Hashable, Sendable {
+        /// By a TAP device of the host that exists, which the guest finds without addresses.
+        case tap(String)
+        /// By a TAP device made for this machine, with IPv4 and IPv6 addresses at both ends, which
+        /// goes with it. Needs the right to make interfaces (CAP_NET_ADMIN).
+        case own
+    }
+
     /// What a machine is made from.
     public struct Configuration: Hashable, Sendable {
         /// Path of the guest kernel on the host.
@@ -29,12 +38,12 @@ extension MicroVM {
         public var rootDisk: Disk?
         /// Further disks: `/dev/vda` and so on, behind the root file system's.
         public var disks: [Disk] = []
-        /// Files that the guest has in its address space: `/dev/pmem0` and so on.
-        public var persistentMemories: [Disk] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
         public var hasDebugExit = false
+        /// The guest's network interface; nil: none.
+        public var network: Network?
         /// Memory that the guest lends to the host.
         package var balloon: BalloonConfig?
         /// Memory that the guest can be given while it runs.
@@ -108,9 +117,8 @@ extension MicroVM.Configuration {
         config.memoryHotplug = hotplug?.config
         config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
         config.drives = driveConfigs
-        config.pmems = pmemConfigs
         var names: Set<String> = []
-        for name in config.drives.map(\.id) + config.pmems.map(\.id)
+        for name in config.drives.map(\.id)
         where !names.insert(name).inserted {
             throw ClientError(.badConfiguration, "two disks have the name \(name)")
         }

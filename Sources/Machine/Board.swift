@@ -13,7 +13,7 @@ final class Board: Sendable {
     /// When and after how many instructions the guest said that it had come up.
     struct BootMark: Sendable {
         let time: UInt64
-        let instructions: UInt64
+        let instructions: UInt64?
     }
 
     let ports: AddressSpace
@@ -57,7 +57,8 @@ final class Board: Sendable {
         }
         let mark = mark
         let timer = BootTimer { time in
-            let retired = machine.vcpus.reduce(UInt64(0)) { $0 &+ ($1.retiredInstructions ?? 0) }
+            let counts = machine.vcpus.compactMap(\.retiredInstructions)
+            let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
             mark.value.withLock { value in
                 if value == nil { value = BootMark(time: time, instructions: retired) }
             }
@@ -77,6 +78,7 @@ final class Board: Sendable {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
         }
         self.drives = drives
+        for network in configuration.networks { try layout.addNetwork(network) }
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -206,6 +208,19 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) {
+        let device = try network.makeDevice()
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "net \(network.device)")
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        try addVirtio(device, on: thread)
+    }
+
     mutating func addBalloon(
         _ wish: MachineConfiguration.Balloon?
     ) throws(MachineError) -> MMIOTransport<Balloon>? {
@@ -281,9 +296,14 @@ private struct Layout: ~Copyable {
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
+        }
+        if transport.isServedByLoop {
+            _ = machine.signalOnWrite(
+                to: GuestAddress(base + MMIORegister.queueNotify),
+                descriptor: transport.notification)
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))

@@ -71,7 +71,9 @@ import Linux
     /// Moves the slices to the front, to larger memory if that alone does not help.
     private mutating func makeRoom(for more: Int) {
         let kept = count
-        let larger = kept + more > room / 2 ? max(room * 4, kept + more) : room
+        // Half of it free is enough to make moving rare.
+        guard kept + more > room / 2 else { return moveDown() }
+        let larger = max(room * 4, kept + more)
         let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
         let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
         unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
@@ -81,6 +83,14 @@ import Linux
         unsafe vectors = newVectors
         unsafe guests = newGuests
         room = larger
+        first = 0
+        end = kept
+    }
+
+    private mutating func moveDown() {
+        let kept = count
+        unsafe vectors.update(from: vectors + first, count: kept)
+        unsafe guests.update(from: guests + first, count: kept)
         first = 0
         end = kept
     }

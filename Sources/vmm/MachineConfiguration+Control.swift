@@ -22,9 +22,11 @@ extension MachineConfiguration {
         case .kvm: engine = .kvm
         case .soft: engine = .soft
         }
+        affinity = config.swiftlet.affinity
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
         balloon = config.balloon.map { config in
@@ -41,20 +43,18 @@ extension MachineConfiguration {
                 requested: UInt64(config.swiftlet.pluggedMemory) << 20)
         }
         drives = config.drives.map(Drive.init)
-        persistentMemories = config.pmems.map(PersistentMemory.init)
-        if let word = Self.rootWord(config) { self.commandLine += " " + word }
+        if let words = Self.rootWords(config) {
+            self.commandLine = Self.commandLine(self.commandLine, adding: [words])
+        }
         serialInput = input
         serialOutput = output
     }
 
     /// What tells the kernel where its root file system is, as Firecracker does.
-    private static func rootWord(_ config: VMConfig) -> String? {
+    private static func rootWords(_ config: VMConfig) -> String? {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
-        }
-        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
-            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
         }
         return nil
     }
@@ -66,20 +66,22 @@ extension MachineConfiguration {
     }
 }
 
+extension MachineConfiguration.Network {
+    fileprivate init(_ config: NetworkConfig) {
+        self.init(device: config.hostDevice)
+        mac = config.guestMAC?.bytes
+        mtu = config.mtu
+        receive = MachineConfiguration.Limits(config.receiveLimiter)
+        transmit = MachineConfiguration.Limits(config.transmitLimiter)
+    }
+}
+
 extension MachineConfiguration.Drive {
     fileprivate init(_ config: DriveConfig) {
         self.init(id: config.id, path: config.path)
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .async
         isWriteback = config.cacheType == .writeback
-        limits = MachineConfiguration.Limits(config.rateLimiter)
-    }
-}
-
-extension MachineConfiguration.PersistentMemory {
-    fileprivate init(_ config: PmemConfig) {
-        self.init(id: config.id, path: config.path)
-        isReadOnly = config.isReadOnly
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }

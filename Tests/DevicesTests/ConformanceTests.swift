@@ -23,6 +23,12 @@ import Testing
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
     }
 
+    @Test(arguments: VirtioConformance<Net>.cases)
+    func `Network interfaces conform`(_ rule: VirtioConformance<Net>.Case) throws {
+        let link = try NetGuest.Link(queues: 2)
+        #expect(try rule.check { try link.device() } == [])
+    }
+
     @Test(arguments: VirtioConformance<Balloon>.cases)
     func `A balloon conforms`(_ rule: VirtioConformance<Balloon>.Case) throws {
         #expect(try rule.check { try Balloon(BalloonTests.everything, target: 100) } == [])
