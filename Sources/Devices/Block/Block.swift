@@ -168,6 +168,9 @@ package struct Block: ~Copyable, VirtioDevice {
         guard isAsync else { return }
         if limiter.isWaiting { ring?.watch(timer: limiter.descriptor) }
         ring?.submit(&queues)
+        ring?.reap(disk, &queues)
+        // Transfers that were cut short go on.
+        ring?.submit(&queues)
     }
 
     /// Takes what is available on queue `index`, one turn at most.
