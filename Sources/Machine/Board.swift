@@ -67,11 +67,7 @@ final class Board: Sendable {
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
-        var drives: [String: MMIOTransport<Block>] = [:]
-        for drive in configuration.drives {
-            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
-        }
-        self.drives = drives
+        drives = try layout.addDrives(configuration)
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -190,8 +186,19 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    /// Adds the disks, in their order.
+    mutating func addDrives(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [String: MMIOTransport<Block>] {
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        return drives
+    }
+
     /// Adds a disk, which is served on a thread of its own.
-    mutating func addDrive(
+    private mutating func addDrive(
         _ drive: MachineConfiguration.Drive, cpuCount: Int
     ) throws(MachineError) -> MMIOTransport<Block> {
         let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
