@@ -74,11 +74,7 @@ final class Board: Sendable {
         }
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)
-        var drives: [String: MMIOTransport<Block>] = [:]
-        for drive in configuration.drives {
-            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
-        }
-        self.drives = drives
+        drives = try layout.addDrives(configuration)
         var networks: [String: MMIOTransport<Net>] = [:]
         for network in configuration.networks {
             networks[network.id] = try layout.addNetwork(network)
@@ -277,8 +273,19 @@ private struct Layout: ~Copyable {
         return try addVirtio(device)
     }
 
+    /// Adds the disks, in their order.
+    mutating func addDrives(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [String: MMIOTransport<Block>] {
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        return drives
+    }
+
     /// Adds a disk, which is served on a thread of its own.
-    mutating func addDrive(
+    private mutating func addDrive(
         _ drive: MachineConfiguration.Drive, cpuCount: Int
     ) throws(MachineError) -> MMIOTransport<Block> {
         let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
