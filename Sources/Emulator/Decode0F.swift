@@ -11,6 +11,7 @@ extension Decoder {
         case 0x0d, 0x18...0x1f:
             // Prefetches and the reserved NOPs: the operand is not accessed.
             try modRM()
+            if opcode == 0x0d && !isMemory { throw .invalidOpcode }
             finishOperand()
             emit(MoveHandlers.nothing)
         case 0x40...0x4f:
