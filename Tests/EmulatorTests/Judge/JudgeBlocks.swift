@@ -8,6 +8,7 @@
 extension JudgeGenerator {
     mutating func block(at place: UInt64) -> (JudgeCase, JudgedState) {
         inBlock = true
+        isRefused = false
         state = JudgedState()
         form = JudgeForm(map: 0, opcode: 0x90)
         fillState()

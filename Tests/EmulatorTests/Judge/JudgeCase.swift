@@ -22,6 +22,8 @@ struct JudgeCase {
     var isSequence = false
     /// The emulator executes it as blocks.
     var asBlocks = false
+    /// Accesses many words, in whatever order: of a page fault only the page is compared.
+    var hasManyAccesses = false
     var definedFlags = JudgeFlags.all
     var tolerance = Tolerance.none
     /// The vector register that the tolerance is for.

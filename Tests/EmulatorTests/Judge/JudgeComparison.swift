@@ -4,19 +4,18 @@
 enum JudgeComparison {
     /// INT3, INTO and INT n: the host has gates for 3 and 4 that user programs may use; the
     /// software processor here has none, and refuses them as it refuses the others.
-    private static func refuseInterrupt(_ state: inout JudgedState, _ opcode: UInt8) {
+    ///
+    /// `start` is where the instruction before the instruction pointer begins.
+    private static func refuseInterrupt(_ state: inout JudgedState, _ start: UInt64) {
         guard state.vector == 3 || state.vector == 4 else { return }
-        let length: UInt64 = opcode == 0xcd ? 2 : 1
         state.errorCode = state.vector << 3 | 2
         state.vector = 13
-        state.rip &-= length
+        state.rip = start
     }
 
     /// What the host's kernel says in another way than the processor does.
-    ///
-    /// `opcode` is the byte before the instruction pointer, or CD if the one before that is.
-    static func normalizeNative(_ state: inout JudgedState, opcode: UInt8) {
-        refuseInterrupt(&state, opcode)
+    static func normalizeNative(_ state: inout JudgedState, start: UInt64) {
+        refuseInterrupt(&state, start)
         // Linux calls every fault in its own half one of protection.
         if state.vector == 14, state.cr2 >> 47 != 0 { state.errorCode |= 1 }
         // RF is set in what an exception saves, and not kept.
@@ -31,6 +30,7 @@ enum JudgeComparison {
     static func mask(_ state: inout JudgedState, _ judged: JudgeCase, is32: Bool) {
         state.rflags &= judged.definedFlags
         if state.vector != 14 { state.cr2 = 0 }
+        if judged.hasManyAccesses { state.cr2 &= ~0xfff }
         if state.vector == 14 || state.vector == 13 || state.vector == 12 || state.vector == 11 {
             // They have an error code.
         } else {

@@ -24,6 +24,9 @@ struct JudgeGenerator {
     /// In a block: only some registers may be changed, and operands lie at fixed places.
     var inBlock = false
 
+    /// ``form`` is none that the decoder knows.
+    var isRefused = false
+
     // The instruction's parts.
     var rex: UInt8 = 0
     var has66 = false
@@ -90,6 +93,7 @@ struct JudgeGenerator {
         instruction()
         result.definedFlags = definedFlags()
         (result.tolerance, result.target) = tolerance()
+        result.hasManyAccesses = hasManyAccesses
         result.end = place &+ UInt64(code.count)
         appendExit(is32: is32)
         result.codeCount = code.count
@@ -99,7 +103,8 @@ struct JudgeGenerator {
     }
 
     private mutating func pick(is32: Bool) -> JudgeForm {
-        if random.below(40) == 0 { return random.pick(is32 ? refused32 : refused64) }
+        isRefused = random.below(40) == 0
+        if isRefused { return random.pick(is32 ? refused32 : refused64) }
         return random.pick(is32 ? forms32 : forms64)
     }
 
@@ -145,6 +150,15 @@ struct JudgeGenerator {
         default: break
         }
         return JudgeFlags.all & ~JudgeFlags.undefined(form, count: count, bits: operandBits)
+    }
+
+    /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR, MASKMOVQ, MASKMOVDQU.
+    private var hasManyAccesses: Bool {
+        switch (form.map, form.opcode) {
+        case (0, 0xd9), (0, 0xdd): form.group == 4 || form.group == 6
+        case (1, 0xae), (1, 0xf7): true
+        default: false
+        }
     }
 
     private func tolerance() -> (JudgeCase.Tolerance, Int) {

@@ -50,6 +50,8 @@ extension JudgeGenerator {
         if form.is32 && has67 && form.isMemory == true && random.chance(80) { segment = 0x64 }
         let lockable = form.isMemory == true && form.map < 2
         if random.chance(lockable ? 8 : 2) && !inBlock { isLocked = true }
+        // LOCK MOV CR0 names CR8 on AMD's processors, unless CPUID says otherwise.
+        if form.map == 1 && 0x20...0x23 ~= form.opcode { isLocked = false }
         guard !form.is32 else { return }
         if random.chance(55) {
             rex = 0x40 | UInt8(random.below(16))
@@ -72,7 +74,8 @@ extension JudgeGenerator {
             let other = random.below(prefixes.count)
             prefixes.swapAt(one, other)
         }
-        if !inBlock && random.below(60) == 0 {
+        // Processors find out the length of what they refuse; the decoder refuses at once.
+        if !inBlock && !isRefused && random.below(60) == 0 {
             // Up to the limit of 15 bytes and beyond.
             for _ in 0..<random.below(15) { prefixes.insert(form.is32 ? 0x3e : 0x2e, at: 0) }
             if form.is32 && segment == 0 && prefixes.first == 0x3e { segment = 0x3e }
