@@ -23,7 +23,7 @@ extension Decoder {
                 extra: UInt16(opcode & 15))
         case 0x80...0x8f:
             try conditionalJump(
-                UInt16(opcode & 15), try immediate(size: is64 ? 2 : min(size, 2)))
+                UInt16(opcode & 15), try immediate(size: min(size, 2)))
         case 0x90...0x9f:
             try modRM()
             finishOperand()

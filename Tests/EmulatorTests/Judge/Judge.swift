@@ -135,7 +135,7 @@ final class Judge {
         JudgeComparison.normalizeEmulated(&mine)
         JudgeComparison.mask(&real, judged, is32: before[index].is32)
         JudgeComparison.mask(&mine, judged, is32: before[index].is32)
-        JudgeComparison.tolerate(judged, real, &mine)
+        JudgeComparison.tolerate(judged, before[index], real, &mine)
         return (real, mine)
     }
 

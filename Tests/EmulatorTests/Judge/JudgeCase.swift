@@ -9,6 +9,8 @@ struct JudgeCase {
         case estimate
         /// Last digits, and the direction they were rounded in.
         case transcendental
+        /// As these, and the more the larger the angle: the host takes π for 66 bits long.
+        case angle
     }
 
     var form: JudgeForm

@@ -34,6 +34,8 @@ struct JudgeGenerator {
     var isLocked = false
     var repeats: UInt8 = 0
     var segment: UInt8 = 0
+    /// ModRM.reg with REX.R.
+    var regField = 0
     /// Address of its memory operand, where it was chosen.
     var operand: UInt64?
 
@@ -164,12 +166,12 @@ struct JudgeGenerator {
     private func tolerance() -> (JudgeCase.Tolerance, Int) {
         switch (form.map, form.opcode) {
         case (1, 0x52), (1, 0x53):
-            let modrm = code[code.count - 1]
-            return (.estimate, Int(modrm >> 3 & 7) | (rex & 4 != 0 ? 8 : 0))
+            return (.estimate, regField)
         case (0, 0xd9) where form.isMemory == false:
             let number = (form.group ?? 0) << 3 | (form.low ?? 0)
             switch number {
-            case 0x30, 0x31, 0x32, 0x33, 0x39, 0x3b, 0x3e, 0x3f: return (.transcendental, 0)
+            case 0x32, 0x3b, 0x3e, 0x3f: return (.angle, 0)
+            case 0x30, 0x31, 0x33, 0x39: return (.transcendental, 0)
             default: return (.none, 0)
             }
         default: return (.none, 0)

@@ -112,6 +112,7 @@ extension JudgeGenerator {
     /// the instruction's end.
     private mutating func modRM(isMemory: Bool) -> Int? {
         let reg = form.group ?? register()
+        regField = Int(reg) | (rex & 4 != 0 ? 8 : 0)
         guard isMemory else {
             code.append(0xc0 | reg << 3 | (form.low ?? register()))
             return nil
