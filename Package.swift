@@ -98,13 +98,20 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        .executableTarget(
+            name: "swiftlet-bench-block",
+            dependencies: ["Support", "Devices", "Virtio", "Memory", "Linux"],
+            path: "Benchmarks/block", swiftSettings: hot),
+        .target(name: "CAllocations", path: "Tests/Allocations"),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
+            name: "Support",
+            dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor", "CAllocations"],
             path: "Tests/Support", swiftSettings: tested),
         tests("Linux", []),
         tests("Memory", ["Linux"]),
         tests("Bus", []),
-        tests("Emulator", ["Hypervisor", "Memory", "Linux"]),
+        .target(name: "CJudge", path: "Fuzz/Judge/CJudge"),
+        tests("Emulator", ["Hypervisor", "Memory", "Linux", "CJudge"]),
         tests("KVM", ["Hypervisor", "Emulator", "Memory", "Linux", "CLinux"]),
         tests("Boot", ["Memory", "Hypervisor"]),
         tests("Virtio", ["Memory", "Linux", "Bus"]),
@@ -114,7 +121,7 @@ let package = Package(
         tests("Client", ["Agent", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Support", "Linux"],
+            name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],
             path: "Tests/Integration", swiftSettings: tested),
     ]
 )

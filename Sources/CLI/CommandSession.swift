@@ -45,10 +45,24 @@ final class CommandSession {
                 try step(machine, signals, &timeline)
             }
         } catch {
+            // An agent goes away with its machine, most of the time, and that knows why.
+            let cause = error.kind == .agent ? machine.failure(within: 2) : nil
             finish(machine, &timeline)
-            throw error
+            throw cause ?? error
         }
         timeline.commandEnded = Clock.monotonic
+        // Another signal, and the machine ends without more ado.
+        if configuration.keepsData {
+            raw = nil
+            output.flush()
+            errorOutput.flush()
+            _ = machine.shutDown(
+                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
+            ) {
+                while let signal = signals.next() { if signal != .windowChange { return true } }
+                return false
+            }
+        }
         finish(machine, &timeline)
         return status ?? ExitStatus.ownFailure
     }
@@ -172,6 +186,9 @@ final class CommandSession {
         }
         return nil
     }
+
+    /// Seconds that the guest has to bring its disks to rest.
+    private static var shutDownLimit: Double { 30 }
 
     /// What a terminal without a size is taken for.
     private static var plainSize: TerminalSize { TerminalSize(rows: 24, columns: 80) }

@@ -18,6 +18,8 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var hasDebugExit = false
     /// All guest memory is made present before the start.
     package var prefaults = false
+    /// What the guest is to plug of its `memory-hotplug` as soon as it runs, in MiB.
+    package var pluggedMemory: UInt32 = 0
     /// Inherited descriptors of the serial console; nil: standard input and output.
     package var console: Console?
     /// An inherited descriptor to which the monitor writes its report, one JSON object a line.
@@ -40,8 +42,8 @@ package struct SwiftletConfig: Hashable, Sendable {
         let fields = try JSONFields(
             json,
             [
-                "engine", "affinity", "deterministic", "debug_exit", "prefault", "console",
-                "report",
+                "engine", "affinity", "deterministic", "debug_exit", "prefault",
+                "plugged_memory_mib", "console", "report",
             ])
         engine =
             try fields.optional("engine") { json throws(JSONError) in
@@ -54,6 +56,7 @@ package struct SwiftletConfig: Hashable, Sendable {
         isDeterministic = try fields.flag("deterministic")
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
+        pluggedMemory = try fields.integer("plugged_memory_mib") ?? 0
         console = try fields.optional("console") { json throws(JSONError) in
             let fields = try JSONFields(json, ["input", "output"])
             return Console(
@@ -72,6 +75,7 @@ package struct SwiftletConfig: Hashable, Sendable {
             ("deterministic", isDeterministic ? .bool(true) : nil),
             ("debug_exit", hasDebugExit ? .bool(true) : nil),
             ("prefault", prefaults ? .bool(true) : nil),
+            ("plugged_memory_mib", pluggedMemory == 0 ? nil : .integer(pluggedMemory)),
             (
                 "console",
                 console.map { console in
@@ -105,10 +109,6 @@ extension SwiftletConfig {
 }
 
 extension JSONFields {
-    fileprivate func flag(_ name: String) throws(JSONError) -> Bool {
-        try optional(name) { json throws(JSONError) in try json.asBool() } ?? false
-    }
-
     fileprivate func descriptor(_ name: String) throws(JSONError) -> CInt? {
         try optional(name) { json throws(JSONError) in
             try json.asInteger(in: 0...SwiftletConfig.descriptorLimit)

@@ -52,7 +52,9 @@ extension Processor {
                 | UInt64(unit.lastOpcode & 0x7ff) << 48)
         put(8, unit.lastInstruction)
         put(16, unit.lastData)
-        put(24, UInt64(state.mxcsr) | 0xffff << 32)
+        // MXCSR_MASK stays what it is, if it is anything.
+        let mask = (0..<4).reduce(UInt64(0)) { $0 | UInt64(image[28 + $1]) << UInt64(32 + $1 * 8) }
+        put(24, UInt64(state.mxcsr) | (mask == 0 ? 0xffff << 32 : mask))
         for index in 0..<8 {
             let value = x87Image(Int(unit.top) &+ index)
             put(32 + index * 16, value.significand)

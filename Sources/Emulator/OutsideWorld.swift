@@ -22,6 +22,11 @@ extension SoftVCPU: ProcessorHost {
         machine.bus.writePort(port, size: size, value: value)
     }
 
+    /// The first instruction at CPL 3 is next; of a completed instruction nobody counts it.
+    func userCodeBegins() {
+        if completion == nil { machine.noteUserEntry() }
+    }
+
     func time(retired: UInt64) -> UInt64 { machine.time.now(retired: retired) }
 
     func readMSR(_ number: UInt32) -> UInt64? {

@@ -76,6 +76,8 @@ struct ProcessorState {
     var owner: UInt = 0
     var generation: UInt64 = 0
     var index: Int = 0
+    /// IRET has entered CPL 3 at least once.
+    var sawUserCode = false
 }
 
 /// How code is decoded. Part of a block's identity.

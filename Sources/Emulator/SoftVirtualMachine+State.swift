@@ -36,7 +36,8 @@ extension SoftVirtualMachine {
 
     package func restore(_ state: MachineState) throws(EngineError) {
         let offered = CPUProfile(
-            kind: .soft, cpuid: ownTable(state.profile.tscKilohertz), tscKilohertz: state.profile.tscKilohertz, scalesTSC: true)
+            kind: .soft, cpuid: ownTable(state.profile.tscKilohertz),
+            tscKilohertz: state.profile.tscKilohertz, scalesTSC: true)
         if let reason = state.profile.refusal(on: offered) { throw .state(reason) }
         guard Self.rates ~= state.profile.tscKilohertz else {
             throw .state("a time stamp counter of \(state.profile.tscKilohertz) kHz")
@@ -55,7 +56,8 @@ extension SoftVirtualMachine {
         let today = time.isDeterministic ? state.clock.realtime : Clock.realtime
         if let today { clock.epoch = today &- now }
         setTimeStampRate(state.profile.tscKilohertz)
-        adopt(state.profile.cpuid == ownTable(state.profile.tscKilohertz) ? nil : state.profile.cpuid)
+        adopt(
+            state.profile.cpuid == ownTable(state.profile.tscKilohertz) ? nil : state.profile.cpuid)
     }
 }
 

@@ -26,6 +26,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     private let halt = Mutex(Halt())
     private let busLock = Mutex(())
     private let doorbell: Doorbell
+    private let entry = Mutex<UserEntry?>(nil)
 
     /// What all parts of a state have in common, between two runs.
     private struct Halt {
@@ -85,6 +86,18 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         SoftInterruptLine(chipset: chipset, gsi: gsi)
+    }
+
+    package var userEntry: UserEntry? { entry.withLock { $0 } }
+
+    /// A processor enters CPL 3 for its first time; the machine's first counts.
+    func noteUserEntry() {
+        entry.withLock { entry in
+            if entry == nil {
+                let retired = processors.reduce(UInt64(0)) { $0 &+ $1.cpu.state.retired }
+                entry = UserEntry(time: Clock.monotonic, instructions: retired)
+            }
+        }
     }
 
     // MARK: Stops

@@ -50,7 +50,9 @@ struct StateCheck {
     }
 
     private var debugRefusal: String? {
-        guard state.debug.count == 6 else { return "there are \(state.debug.count) debug registers" }
+        guard state.debug.count == 6 else {
+            return "there are \(state.debug.count) debug registers"
+        }
         return state.debug[4] >> 32 != 0 || state.debug[5] >> 32 != 0 ? "DR6 or DR7" : nil
     }
 

@@ -115,6 +115,8 @@ extension SoftVCPU {
             apic.timer.tscOffset = offset
             if let page = state.localAPIC {
                 isTaken = apic.take(page, base: state.system.apicBase, now: now)
+            } else {
+                isTaken = apic.takeBase(state.system.apicBase)
             }
             apic.taskPriority = UInt8(truncatingIfNeeded: state.system.cr8 << 4)
             if let deadline = state.msrs[StoredMSR.deadline] { apic.timer.setDeadline(deadline) }

@@ -32,7 +32,10 @@ struct Shelf: CustomTestStringConvertible, Sendable {
         Shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         Shelf(
             "Machine",
-            ["Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+            [
+                "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
+                "Linux",
+            ]),
         Shelf("Agent", []),
         Shelf("agent", ["Agent", "CGuest"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),

@@ -32,6 +32,7 @@ final class GuestBus: MachineBus {
     static let registers: UInt64 = 0xd000_0000
 
     let state = Mutex(State())
+    private let counter = Mutex(Counter())
     private let handler = Mutex(Handler())
 
     /// In a structure: a bare closure would be wrapped once more each time that the lock gives it
@@ -40,7 +41,27 @@ final class GuestBus: MachineBus {
         var body: (@Sendable (Request) -> Void)?
     }
 
+    private struct Counter {
+        var left = 0
+        var body: (@Sendable () -> Void)?
+    }
+
     func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0.body = body } }
+
+    /// Calls `body` once, when `count` more bytes have been written to the console.
+    func onByte(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+        counter.withLock { $0 = Counter(left: count, body: body) }
+    }
+
+    private func countByte() {
+        let body = counter.withLock { counter -> (@Sendable () -> Void)? in
+            guard counter.body != nil else { return nil }
+            counter.left -= 1
+            guard counter.left <= 0 else { return nil }
+            return counter.body.take()
+        }
+        body?()
+    }
 
     private func ask(_ request: Request) { handler.withLock { $0.body }?(request) }
 
@@ -62,7 +83,9 @@ final class GuestBus: MachineBus {
 
     func writePort(_ port: UInt16, size: Int, value: UInt32) {
         switch port {
-        case 0xe9: state.withLock { $0.said.append(UInt8(truncatingIfNeeded: value)) }
+        case 0xe9:
+            state.withLock { $0.said.append(UInt8(truncatingIfNeeded: value)) }
+            countByte()
         case 0xf4:
             state.withLock { $0.end = UInt8(truncatingIfNeeded: value) }
             ask(.end)

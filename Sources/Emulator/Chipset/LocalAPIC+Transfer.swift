@@ -57,9 +57,8 @@ extension LocalAPIC {
     package mutating func take(
         _ page: LocalAPICState, base newBase: UInt64, now: UInt64
     ) -> Bool {
-        guard newBase & ~0xd00 == Self.pageAddress, newBase & 0xc00 != 0x400 else { return false }
         var new = self
-        new.base = base & 0x100 | newBase & ~0x100
+        guard new.takeBase(newBase) else { return false }
         let id = new.isX2 ? page[Place.id] : page[Place.id] >> 24
         guard id == identity.id else { return false }
         new.taskPriority = UInt8(truncatingIfNeeded: page[Place.taskPriority])
@@ -80,6 +79,13 @@ extension LocalAPIC {
         }
         new.takeTimer(page, now: now)
         self = new
+        return true
+    }
+
+    /// Takes IA32_APIC_BASE over but for the boot processor's flag, which is the processor's own.
+    package mutating func takeBase(_ value: UInt64) -> Bool {
+        guard value & ~0xd00 == Self.pageAddress, value & 0xc00 != 0x400 else { return false }
+        base = base & 0x100 | value & ~0x100
         return true
     }
 

@@ -60,8 +60,9 @@ enum BitManipulation {
         cpu.flags = Flags(result: result, carry: carry, overflow: false)
     }
 
-    private static func zeroHigh<T: Word>(_ cpu: Processor, _ target: UInt8, _ source: T, _ index: T)
-    {
+    private static func zeroHigh<T: Word>(
+        _ cpu: Processor, _ target: UInt8, _ source: T, _ index: T
+    ) {
         let count = Int(UInt8(truncatingIfNeeded: index))
         let result = count < T.bitWidth ? source & (T(1) &<< T(count) &- 1) : source
         finish(cpu, target, result, carry: count >= T.bitWidth)

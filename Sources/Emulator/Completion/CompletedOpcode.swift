@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which instruction it was, for counting: its opcode as manuals write it.
-struct CompletedOpcode: Hashable, Comparable, CustomStringConvertible {
+/// Which instruction it is: its opcode as manuals write it.
+struct CompletedOpcode: Hashable, CustomStringConvertible {
     /// 0xF2, 0xF3, 0x66 or 0: the prefix that selects.
     private let prefix: UInt8
     private let isVEX: Bool
@@ -50,13 +50,6 @@ struct CompletedOpcode: Hashable, Comparable, CustomStringConvertible {
         default: false
         }
     }
-
-    private var sortKey: UInt64 {
-        UInt64(isVEX ? 1 : 0) << 48 | UInt64(map) << 32 | UInt64(opcode) << 24
-            | UInt64(prefix) << 8 | UInt64(selector.map { $0 + 1 } ?? 0)
-    }
-
-    static func < (left: Self, right: Self) -> Bool { left.sortKey < right.sortKey }
 
     var description: String {
         var words: [String] = []

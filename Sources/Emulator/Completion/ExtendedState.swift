@@ -64,7 +64,8 @@ enum ExtendedStateHandlers {
             guard let component = host.layout[number], let offset = places.offsets[number]
             else { continue }
             for place in stride(from: 0, to: component.byteCount, by: 8) {
-                let value = inUse >> UInt64(number) & 1 != 0 ? area.word(component.offset + place) : 0
+                let value =
+                    inUse >> UInt64(number) & 1 != 0 ? area.word(component.offset + place) : 0
                 guard cpu.store(address &+ UInt64(offset + place), value) else { return false }
             }
         }

@@ -9,13 +9,6 @@ import Synchronization
 ///
 /// Nothing but the object is made before the first instruction comes.
 package final class InstructionCompletion: EmulationFallback, @unchecked Sendable {
-    /// How often an instruction was completed.
-    package struct Count: Hashable, Sendable {
-        /// The opcode as manuals write it, such as "f3 0f b8" or "vex 0f 38 f7".
-        package let opcode: String
-        package let count: UInt64
-    }
-
     private let memory: GuestMemory
     private let bus: any MachineBus
     private let cpuCount: Int
@@ -26,7 +19,6 @@ package final class InstructionCompletion: EmulationFallback, @unchecked Sendabl
         var layout: ExtendedStateLayout?
         /// By index of the processor.
         var processors: [Int: SoftVCPU] = [:]
-        var counts: [CompletedOpcode: UInt64] = [:]
     }
 
     /// - Parameters:
@@ -48,16 +40,7 @@ package final class InstructionCompletion: EmulationFallback, @unchecked Sendabl
         } catch {
             return .refused("there is no room to complete an instruction in: \(error)")
         }
-        let (outcome, opcode) = processor.complete(state)
-        if let opcode { workshop.withLock { $0.counts[opcode, default: 0] &+= 1 } }
-        return outcome
-    }
-
-    /// What has been completed so far, by opcode.
-    package var counts: [Count] {
-        workshop.withLock { $0.counts }
-            .sorted { $0.key < $1.key }
-            .map { Count(opcode: $0.key.description, count: $0.value) }
+        return processor.complete(state)
     }
 
     private func processor(_ index: Int) throws(Errno) -> SoftVCPU {

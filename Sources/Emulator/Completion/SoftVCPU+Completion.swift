@@ -4,19 +4,19 @@ import Memory
 
 /// One instruction from plain state to plain state.
 extension SoftVCPU {
-    /// Executes the instruction at `before`'s RIP. The opcode is nil if there was none to decode.
-    func complete(_ before: CPUState) -> (EmulationOutcome, CompletedOpcode?) {
-        guard let host = completion else { return (.refused("this processor runs guests"), nil) }
+    /// Executes the instruction at `before`'s RIP.
+    func complete(_ before: CPUState) -> EmulationOutcome {
+        guard let host = completion else { return .refused("this processor runs guests") }
         guard before.general.rflags & ControlBits.vm == 0 else {
-            return (.refused("virtual 8086 mode"), nil)
+            return .refused("virtual 8086 mode")
         }
         load(before, host)
         defer { cpu.leaveFloatEnvironment() }
         guard let opcode = decodeStep(host) else {
-            if let refusal = host.refusal { return (.refused(refusal), nil) }
-            return (.completed(saved(before, host)), nil)
+            if let refusal = host.refusal { return .refused(refusal) }
+            return .completed(saved(before, host))
         }
-        if let reason = Self.beyondReach(opcode) { return (.refused(reason), opcode) }
+        if opcode.needsEngine { return .refused("\(opcode) is the engine's own") }
         let traps = cpu.state.systemFlags & ControlBits.tf != 0
         cpu.state.systemFlags &= ~ControlBits.rf
         cpu.state.inhibitInterrupts = false
@@ -25,20 +25,15 @@ extension SoftVCPU {
             operation = Op(operation).handler(cpu.address, operation)
         } while operation != 0
         if let refusal = host.refusal {
-            return (.refused("\(opcode) needs \(refusal), which only the engine has"), opcode)
+            return .refused("\(opcode) needs \(refusal), which only the engine has")
         }
-        if cpu.state.leaving == .failed { return (.refused("\(opcode)"), opcode) }
+        if cpu.state.leaving == .failed { return .refused("\(opcode)") }
         if cpu.state.pending.vector == 0xff {
             let stepped = traps && cpu.state.systemFlags & ControlBits.tf != 0
             let conditions = cpu.state.watchHits | (stepped ? Processor.debugStep : 0)
             if conditions != 0 { cpu.pendDebug(conditions) }
         }
-        return (.completed(saved(before, host)), opcode)
-    }
-
-    /// Instructions on registers that a state for completion does not have.
-    private static func beyondReach(_ opcode: CompletedOpcode) -> String? {
-        opcode.needsEngine ? "\(opcode) is the engine's own" : nil
+        return .completed(saved(before, host))
     }
 
     // MARK: State
@@ -106,7 +101,7 @@ extension SoftVCPU {
     // MARK: Decoding
 
     /// Decodes the instruction at RIP. Nil: an exception is pending instead.
-    private func decodeStep(_ host: CompletionHost) -> CompletedOpcode? {
+    func decodeStep(_ host: CompletionHost) -> CompletedOpcode? {
         let rip = cpu.state.rip
         cpu.page = rip & ~0xfff
         let room = 0x1000 - Int(rip & 0xfff)

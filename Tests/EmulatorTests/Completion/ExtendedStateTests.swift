@@ -50,7 +50,8 @@ import Testing
         return guest
     }
 
-    private func bytes(_ guest: CompletionTests.Guest, _ offset: Int, _ count: Int) throws -> [UInt8]
+    private func bytes(_ guest: CompletionTests.Guest, _ offset: Int, _ count: Int) throws
+        -> [UInt8]
     {
         try guest.rig.memory.read(at: GuestAddress(Self.area + UInt64(offset)), count: count)
     }
@@ -73,12 +74,15 @@ import Testing
         guest.state.general.rax = ~8
         try guest.run([0x48, 0x0f, 0xc7, 0x27])
         let image = Self.image()
-        #expect(try bytes(guest, 512, 16) == [0x07, 2, 0, 0, 0, 0, 0, 0, 0x07, 2, 0, 0, 0, 0, 0, 0x80])
+        #expect(
+            try bytes(guest, 512, 16) == [0x07, 2, 0, 0, 0, 0, 0, 0, 0x07, 2, 0, 0, 0, 0, 0, 0x80])
         #expect(try bytes(guest, 576, 256) == Array(image[576..<832]))
         #expect(try bytes(guest, 832, 8) == Array(image[2432..<2440]))
     }
 
-    @Test(arguments: [[0x48, 0x0f, 0xae, 0x27], [0x48, 0x0f, 0xc7, 0x27], [0x48, 0x0f, 0xc7, 0x2f]])
+    @Test(arguments: [
+        [0x48, 0x0f, 0xae, 0x27], [0x48, 0x0f, 0xc7, 0x27], [0x48, 0x0f, 0xc7, 0x2f],
+    ])
     func `What was saved in either form comes back`(_ save: [UInt8]) throws {
         var guest = try guest()
         try guest.run(save)

@@ -39,9 +39,13 @@ import Testing
         state.system.efer = 0xd01
         state.system.apicBase = 0xfee0_0d00
         for place in 0..<8 { state.floatingPoint.image[32 + place * 16] = UInt8(place + 1) }
-        for place in 160..<416 { state.floatingPoint.image[place] = UInt8(truncatingIfNeeded: place) }
+        for place in 160..<416 {
+            state.floatingPoint.image[place] = UInt8(truncatingIfNeeded: place)
+        }
         state.floatingPoint.image[4] = 0xff
         state.floatingPoint.image[24] = 0xa0
+        state.floatingPoint.image[28] = 0xff
+        state.floatingPoint.image[29] = 0xff
         state.floatingPoint.xcr0 = 3
         state.debug = [1, 2, 3, 4, 0xffff_0ff1, 0x455]
         state.msrs = [
@@ -99,7 +103,7 @@ import Testing
             (0x43, 0x34), (0x40, 0xa9), (0x40, 0x04), (0x43, 0xb0), (0x42, 0x10), (0x61, 3),
             (0x43, 0x80),
         ] {
-            _ = first.chipset.writePort(port, size: 1, value: value, now: 1000)
+            _ = first.chipset.writePort(port, size: 1, value: value, now: 0)
         }
         first.chipset.writeIOAPIC(offset: 0, value: 0x24)
         first.chipset.writeIOAPIC(offset: 0x10, value: 0x8041)
