@@ -13,16 +13,20 @@ final class Board: Sendable {
     /// When and after how many instructions the guest said that it had come up.
     struct BootMark: Sendable {
         let time: UInt64
-        let instructions: UInt64
+        let instructions: UInt64?
     }
 
     let ports: AddressSpace
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// The devices for memory, if the machine has them.
+    let balloon: MMIOTransport<Balloon>?
+    let hotplug: MMIOTransport<MemoryDevice>?
     private let serial: Serial
     private let attachments: [Attachment]
     private let drives: [String: MMIOTransport<Block>]
+    private let networks: [String: MMIOTransport<Net>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -54,7 +58,8 @@ final class Board: Sendable {
         }
         let mark = mark
         let timer = BootTimer { time in
-            let retired = machine.vcpus.reduce(UInt64(0)) { $0 &+ ($1.retiredInstructions ?? 0) }
+            let counts = machine.vcpus.compactMap(\.retiredInstructions)
+            let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
             mark.value.withLock { value in
                 if value == nil { value = BootMark(time: time, instructions: retired) }
             }
@@ -62,12 +67,19 @@ final class Board: Sendable {
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
         if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Entropy())
+            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
         }
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        balloon = try layout.addBalloon(configuration.balloon)
+        hotplug = try layout.addHotplug(configuration.hotplug)
         drives = try layout.addDrives(configuration)
+        var networks: [String: MMIOTransport<Net>] = [:]
+        for network in configuration.networks {
+            networks[network.id] = try layout.addNetwork(network)
+        }
+        self.networks = networks
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -81,6 +93,17 @@ final class Board: Sendable {
         let output = try duplicate(configuration.serialOutput)
         let input = try duplicate(configuration.serialInput)
         return try Serial(output: output, input: input) { line.pulse() }
+    }
+
+    private static func makeEntropy(
+        _ limits: MachineConfiguration.Limits?
+    ) throws(MachineError) -> sending Entropy {
+        guard let limits else { return Entropy() }
+        do throws(Errno) {
+            return try Entropy(limits.rates)
+        } catch {
+            throw .device("entropy: \(error)")
+        }
     }
 
     private static func makeVsock(
@@ -126,6 +149,22 @@ final class Board: Sendable {
         } catch {
             throw .device("drive \(id): \(error)")
         }
+    }
+
+    /// Changes the limits of a running network interface; nil leaves them as they are.
+    func setLimits(
+        ofNetwork id: String, receive: RateLimits?, transmit: RateLimits?
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.setLimits(receive: receive, transmit: transmit) }
+    }
+
+    /// Puts `responder` on the link of a network interface.
+    func setResponder(
+        ofNetwork id: String, _ responder: any NetResponder
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.responder = responder }
     }
 
     /// Changes the limits of a running drive.
@@ -186,6 +225,54 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) -> MMIOTransport<Net> {
+        let device = try network.makeDevice()
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "net \(network.device)")
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        return try addVirtio(device, on: thread)
+    }
+
+    mutating func addBalloon(
+        _ wish: MachineConfiguration.Balloon?
+    ) throws(MachineError) -> MMIOTransport<Balloon>? {
+        guard let wish else { return nil }
+        guard UInt64(wish.mebibytes) << 20 <= memory.byteCount else {
+            throw .device("balloon: \(wish.mebibytes) MiB are more than the guest has")
+        }
+        var options = BalloonOptions()
+        options.deflatesOnOOM = wish.deflatesOnOOM
+        options.statisticsInterval = wish.statisticsInterval
+        options.hints = wish.hints
+        options.reports = wish.reports
+        return try addVirtio(try Self.makeBalloon(options, target: wish.mebibytes << 8))
+    }
+
+    private static func makeBalloon(
+        _ options: BalloonOptions, target: UInt32
+    ) throws(MachineError) -> sending Balloon {
+        do throws(Errno) {
+            return try Balloon(options, target: target)
+        } catch {
+            throw .device("balloon: \(error)")
+        }
+    }
+
+    mutating func addHotplug(
+        _ wish: MachineConfiguration.Hotplug?
+    ) throws(MachineError) -> MMIOTransport<MemoryDevice>? {
+        guard let wish, var device = MemoryDevice(memory) else { return nil }
+        guard device.setRequested(wish.requested) else {
+            throw .device("memory hotplug: \(wish.requested) bytes are no whole blocks of it")
+        }
+        return try addVirtio(device)
+    }
+
     /// Adds the disks, in their order.
     mutating func addDrives(
         _ configuration: MachineConfiguration
@@ -237,9 +324,14 @@ private struct Layout: ~Copyable {
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
+        }
+        if transport.isServedByLoop {
+            _ = machine.signalOnWrite(
+                to: GuestAddress(base + MMIORegister.queueNotify),
+                descriptor: transport.notification)
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))

@@ -2,7 +2,6 @@
 import Boot
 import Bus
 import Devices
-import Emulator
 import Hypervisor
 import Linux
 import Memory
@@ -12,9 +11,10 @@ import Virtio
 /// One microVM: memory, processors and devices, from its configuration to its end.
 package final class Machine: Sendable {
     private let configuration: MachineConfiguration
-    private let memory: GuestMemory
+    let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
-    private let board: Board
+    private let engineReason: String?
+    let board: Board
     private let outcome: Outcome
     private let loop: EventLoop
     private let created: UInt64
@@ -31,12 +31,20 @@ package final class Machine: Sendable {
         }
         memory = try Self.makeMemory(configuration)
         let bus = SystemBus()
-        virtualMachine = try Self.makeEngine(configuration, memory, bus)
+        let engine = try EngineMaker(
+            configuration: configuration, memory: memory, bus: bus
+        ).make()
+        virtualMachine = engine.machine
+        engineReason = engine.reason
         board = try Board(configuration, memory, virtualMachine, outcome, loop)
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
-        first.state = boot.state
+        do throws(EngineError) {
+            try first.restore(boot.state)
+        } catch {
+            throw .host("cannot set the boot processor's registers: \(error)")
+        }
         created = Clock.monotonic
     }
 
@@ -46,26 +54,12 @@ package final class Machine: Sendable {
         do throws(MemoryError) {
             return try GuestMemory(
                 byteCount: configuration.memoryBytes,
+                pluggable: configuration.hotplug.map {
+                    PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
+                },
                 hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
         } catch {
             throw .memory(error)
-        }
-    }
-
-    private static func makeEngine(
-        _ configuration: MachineConfiguration, _ memory: GuestMemory, _ bus: SystemBus
-    ) throws(MachineError) -> any VirtualMachine {
-        guard (1...32).contains(configuration.cpuCount) else {
-            throw .cpuCount(configuration.cpuCount)
-        }
-        guard configuration.engine != .kvm else { throw .noKVM }
-        do throws(Errno) {
-            return try SoftVirtualMachine(
-                memory: memory, bus: bus,
-                configuration: VirtualMachineConfiguration(
-                    cpuCount: configuration.cpuCount, deterministic: configuration.deterministic))
-        } catch {
-            throw .host("cannot make the virtual machine: \(error)")
         }
     }
 
@@ -80,23 +74,39 @@ package final class Machine: Sendable {
             for vcpu in vcpus { vcpu.kick() }
             loop.stop()
         }
+        let places = configuration.affinity
         var threadCount = 0
         for vcpu in vcpus {
+            let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
             do throws(Errno) {
-                try Thread(name: "fc_vcpu \(vcpu.index)") { Self.drive(vcpu, outcome) }.detach()
+                try Thread(name: "fc_vcpu \(vcpu.index)") {
+                    Self.drive(vcpu, on: place, outcome)
+                }.detach()
                 threadCount += 1
             } catch {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
+        // What the start needed is a few megabytes, and what the guest needs is another part.
+        CurrentProcess.forgetCode()
         loop.run()
         outcome.waitForProcessors(threadCount)
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }
 
-    private static func drive(_ vcpu: any VirtualCPU, _ outcome: Outcome) {
+    private static func drive(
+        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome
+    ) {
         defer { outcome.processorLeft() }
+        if let place {
+            do throws(Errno) {
+                try Thread.pin(to: place)
+            } catch {
+                outcome.end(
+                    .failed("processor \(vcpu.index) cannot stay on host CPU \(place): \(error)"))
+            }
+        }
         while outcome.result == nil {
             switch vcpu.run() {
             case .interrupted: continue
@@ -104,6 +114,11 @@ package final class Machine: Sendable {
             case .failed(let text): outcome.end(.failed(text))
             }
         }
+    }
+
+    /// Who executes the guest's instructions.
+    package var engine: EngineFinding {
+        EngineFinding(kind: virtualMachine.kind, reason: engineReason)
     }
 
     /// Once this returns no virtio device touches guest memory, and none has a request under way.
@@ -132,13 +147,20 @@ package final class Machine: Sendable {
         timeline.created = created
         let first = started.load(ordering: .relaxed)
         timeline.firstInstruction = first == 0 ? nil : first
+        if let entry = virtualMachine.userEntry {
+            timeline.userEntry = entry.time
+            timeline.userEntryInstructions = entry.instructions
+        }
         if let mark = board.bootMark {
             timeline.bootTimer = mark.time
             timeline.bootTimerInstructions = mark.instructions
         }
         for vcpu in virtualMachine.vcpus {
-            timeline.instructions &+= vcpu.retiredInstructions ?? 0
+            if let retired = vcpu.retiredInstructions {
+                timeline.instructions = (timeline.instructions ?? 0) &+ retired
+            }
             timeline.exits &+= vcpu.exitCount
+            timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }
         return timeline
     }

@@ -8,7 +8,7 @@ import Linux
 /// They are kept as the kernel takes them, in room of their own that is used again and again. No
 /// byte of it is ever lent out as a pointer.
 @safe package struct GuestSlices: ~Copyable {
-    let memory: GuestMemory
+    package let memory: GuestMemory
     /// Where each slice lies in this process; those before `first` have been removed.
     private var vectors: UnsafeMutablePointer<iovec>
     private var guests: UnsafeMutablePointer<GuestAddress>
@@ -32,6 +32,12 @@ import Linux
     }
 
     package var count: Int { end - first }
+
+    /// Where slice `index`, below ``count``, lies and how many bytes it has.
+    package func range(_ index: Int) -> (address: GuestAddress, byteCount: UInt64) {
+        precondition(index >= 0 && index < count)
+        return unsafe (guests[first + index], UInt64(vectors[first + index].iov_len))
+    }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {
@@ -65,7 +71,9 @@ import Linux
     /// Moves the slices to the front, to larger memory if that alone does not help.
     private mutating func makeRoom(for more: Int) {
         let kept = count
-        let larger = kept + more > room / 2 ? max(room * 4, kept + more) : room
+        // Half of it free is enough to make moving rare.
+        guard kept + more > room / 2 else { return moveDown() }
+        let larger = max(room * 4, kept + more)
         let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
         let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
         unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
@@ -75,6 +83,14 @@ import Linux
         unsafe vectors = newVectors
         unsafe guests = newGuests
         room = larger
+        first = 0
+        end = kept
+    }
+
+    private mutating func moveDown() {
+        let kept = count
+        unsafe vectors.update(from: vectors + first, count: kept)
+        unsafe guests.update(from: guests + first, count: kept)
         first = 0
         end = kept
     }

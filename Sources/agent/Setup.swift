@@ -53,7 +53,8 @@ final class Setup {
         case 11:
             let name = Array("swiftlet".utf8)
             _ = guest_set_host_name(name.span)
-            _ = guest_bring_up_loopback()
+            _ = guest_bring_up_interface(Strings("lo").bytes.span)
+            Network.configure()
         default: _ = guest_raise_file_limit(1024, 524_288)
         }
         step += 1

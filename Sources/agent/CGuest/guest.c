@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -360,15 +359,6 @@ int32_t guest_load_module(int32_t fd) { return outcome(syscall(SYS_finit_module,
 
 int32_t guest_set_host_name(const uint8_t *name, int32_t size) {
     return outcome(sethostname((const char *)name, (size_t)size));
-}
-
-int32_t guest_bring_up_loopback(void) {
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    int32_t result = outcome(ioctl(fd, SIOCSIFFLAGS, &request));
-    close(fd);
-    return result;
 }
 
 int32_t guest_raise_file_limit(uint64_t soft, uint64_t hard) {

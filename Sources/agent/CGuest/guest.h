@@ -156,7 +156,17 @@ void guest_link_all(int32_t directory, const uint8_t *GUEST_IN(size) strings, in
 
 int32_t guest_load_module(int32_t fd);
 int32_t guest_set_host_name(const uint8_t *GUEST_IN(size) name, int32_t size);
-int32_t guest_bring_up_loopback(void);
+
+// Network (network.c)
+
+int32_t guest_bring_up_interface(const uint8_t *GUEST_IN(size) name, int32_t size);
+
+/// Interface and address, IPv4 or IPv6, in a network of `prefix` bits.
+int32_t guest_add_address(const uint8_t *GUEST_IN(size) strings, int32_t size, int32_t prefix);
+
+/// Interface, and the router to everywhere behind it.
+int32_t guest_add_gateway(const uint8_t *GUEST_IN(size) strings, int32_t size);
+
 int32_t guest_raise_file_limit(uint64_t soft, uint64_t hard);
 int32_t guest_set_clock(uint64_t nanoseconds);
 
