@@ -47,6 +47,8 @@ let package = Package(
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
         shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
+        shelf("Control", []),
+        fuzzer("JSON", ["Control"]),
         shelf("Agent", []),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
