@@ -36,3 +36,23 @@ import Testing
         #expect(JudgeComparison.differences(one, same) == ["r3 5 ours 0"])
     }
 }
+
+extension JudgeTests {
+    @Test(arguments: JudgedRow.rows, [true, false])
+    func `What differed once differs no more`(_ row: JudgedRow, asBlocks: Bool) throws {
+        let emulator = try JudgeEmulator()
+        var state = JudgedState()
+        state.rip = JudgedMemory.code
+        state.rflags = 0x202
+        state.mxcsr = 0x1f80
+        state.controlWord = 0x37f
+        row.prepare(&state)
+        var judged = JudgeCase(form: JudgeForm(map: 0, opcode: 0x90))
+        judged.end = JudgedMemory.code + UInt64(row.code.count)
+        judged.asBlocks = asBlocks
+        emulator.write(row.code + [0xe9, 0, 0, 0, 0], at: JudgedMemory.code)
+        var after = state
+        emulator.run([judged], [state], intoFirst: &after)
+        #expect(row.holds(after), "\(JudgeComparison.differences(state, after))")
+    }
+}
