@@ -84,13 +84,19 @@ final class DecoderRig {
             attributes: level == 3 ? 0xc0f3 : 0xc093)
         var code = Segment(selector: 0x08, base: 0, limit: .max, attributes: 0xa09b)
         if level == 3 { code = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xa0fb) }
-        if mode & 3 == 2 { code = Segment(selector: 0x40, base: 0, limit: .max, attributes: 0xc09b) }
+        if mode & 3 == 2 {
+            code = Segment(selector: 0x40, base: 0, limit: .max, attributes: 0xc09b)
+        }
         if mode & 3 == 3 {
             data = Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93)
             code = Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x9b)
         }
         state.system.cs = code
-        for path in [\SystemRegisters.ds, \.es, \.ss, \.fs, \.gs] { state.system[keyPath: path] = data }
+        state.system.ds = data
+        state.system.es = data
+        state.system.ss = data
+        state.system.fs = data
+        state.system.gs = data
         state.system.tr = Segment(selector: 0x30, base: 0x6000, limit: 0x80, attributes: 0x8b)
         state.system.cr3 = 0x1000
         state.system.cr4 = 0x5_0620

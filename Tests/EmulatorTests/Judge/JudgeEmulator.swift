@@ -98,6 +98,13 @@ final class JudgeEmulator {
         cpu.enterFloatEnvironment()
     }
 
+    /// One case alone.
+    func run(_ cases: [JudgeCase], _ before: [JudgedState], intoFirst after: inout JudgedState) {
+        var all = [after]
+        run(cases, before, into: &all)
+        after = all[0]
+    }
+
     func run(_ judged: JudgeCase, _ before: JudgedState, into after: inout JudgedState) {
         if before.poke != 0 {
             try? memory.store(before.poked[0], at: GuestAddress(before.poke))
