@@ -66,7 +66,7 @@ final class DecoderRig {
     private func enter(_ mode: UInt8) {
         cpu.reset(isBootProcessor: true)
         var state = CPUState()
-        state.system = vcpu.state.system
+        state.system = vcpu.save().system
         state.general.rip = Self.code
         state.general.rsp = Self.stack
         state.general.rflags = mode & 4 != 0 ? 0x4_0202 : 0x202
@@ -107,7 +107,11 @@ final class DecoderRig {
         case 2: state.system.cr0 = 0x33
         default: state.system.cr0 = 0x32
         }
-        vcpu.state = state
+        do throws(EngineError) {
+            try vcpu.restore(state)
+        } catch {
+            fatalError("the rig's own state is refused: \(error)")
+        }
         cpu.enterFloatEnvironment()
     }
 
