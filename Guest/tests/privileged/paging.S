@@ -3,9 +3,9 @@
 
 .include "guest.inc"
 
-# Linear 2 MiB up is mapped here in pages of 4 KiB, to physical 3 MiB up.
+# Linear 2 MiB up is mapped here in pages of 4 KiB, to physical 4 MiB up.
 .set AREA, 0x200000
-.set PHYSICAL, 0x300000
+.set PHYSICAL, 0x400000
 .set P, 1
 .set W, 2
 .set U, 4
