@@ -32,12 +32,12 @@ import Testing
         let isRoot = geteuid() == 0
         let path = isRoot ? "/dev/shm/swiftlet-kvm-\(getpid())" : folder
         if isRoot {
-            try #require(mknod(path, S_IFCHR | 0o600, 10 << 8 | 232) == 0)
+            try #require(unsafe mknod(path, S_IFCHR | 0o600, 10 << 8 | 232) == 0)
         } else {
             try Data().write(to: URL(filePath: path))
-            try #require(chmod(path, 0) == 0)
+            try #require(unsafe chmod(path, 0) == 0)
         }
-        defer { unlink(path) }
+        defer { unsafe unlink(path) }
         let host = KVMHost.detect(path: path, memo: nil)
         #expect(host.error == .noPermission(path))
         #expect("\(host)".contains("usermod -aG kvm"))
@@ -93,7 +93,7 @@ import Testing
         let path = folder + "/memo/kvm-kind"
         let honest = try #require(FileManager.default.contents(atPath: path))
 
-        try #require(chmod(path, 0o666) == 0)
+        try #require(unsafe chmod(path, 0o666) == 0)
         #expect(KVMHost.detect(memo: memo).evidence != .memory)
 
         // A link, also to a file that would do.
@@ -106,14 +106,14 @@ import Testing
         for text in ["", "x", String(repeating: "y", count: 10_000), "soft\n"] {
             try? FileManager.default.removeItem(atPath: path)
             try Data(text.utf8).write(to: URL(filePath: path))
-            try #require(chmod(path, 0o600) == 0)
+            try #require(unsafe chmod(path, 0o600) == 0)
             let host = KVMHost.detect(memo: memo)
             #expect(host.kind == kind)
             #expect(host.evidence != .memory)
         }
 
         // A directory in which others may put what they like.
-        try #require(chmod(folder + "/memo", 0o777) == 0)
+        try #require(unsafe chmod(folder + "/memo", 0o777) == 0)
         #expect(KVMHost.detect(memo: memo).evidence != .memory)
         #expect(KVMHost.detect(memo: memo).kind == kind)
     }

@@ -2,6 +2,7 @@
 import Hypervisor
 import KVM
 import Memory
+import Synchronization
 import Testing
 
 /// A running guest's state goes into a fresh machine, and the guest goes on.

@@ -24,6 +24,7 @@ enum TestedEngine: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .kvm:
             try KVMVirtualMachine(
                 device: try KVMDevice(), memory: memory, bus: bus, configuration: configuration,
+                kind: HostKVM.host.kind ?? .hardware,
                 fallback: InstructionCompletion(
                     memory: memory, bus: bus, cpuCount: configuration.cpuCount))
         case .soft:

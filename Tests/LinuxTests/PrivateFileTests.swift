@@ -40,7 +40,7 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])
-        try #require(mkfifo(folder + "/note", 0o600) == 0)
+        try #require(unsafe mkfifo(folder + "/note", 0o600) == 0)
         #expect(PrivateFile(directory: folder, name: "note").read(limit: 10) == nil)
     }
 }
