@@ -12,6 +12,7 @@ extension SoftVCPU {
         }
         load(before, host)
         defer { cpu.leaveFloatEnvironment() }
+        if let state = repairedSystemCall(before) { return .completed(state) }
         guard let opcode = decodeStep(host) else {
             if let refusal = host.refusal { return .refused(refusal) }
             return .completed(saved(before, host))
