@@ -74,7 +74,7 @@ extension Processor {
             state.cr3 = newValue.cr3
             state.cr4 = newValue.cr4
             state.msrs.efer = newValue.efer
-            // The privilege level is that of SS, and of CS but for real mode's last moments.
+            // The privilege level is that of SS.
             state.privilege =
                 newValue.cr0 & 1 == 0
                 ? 0 : UInt8(truncatingIfNeeded: newValue.ss.attributes >> 5 & 3)

@@ -21,7 +21,9 @@ extension SoftVCPU {
             cpu.state.mode.is64, cpu.state.privilege == 0,
             handler(of: Self.pageFault) == state.general.rip,
             let frame = frame(at: state.general.rsp),
-            Self.fetchCodes.contains(frame.code), frame.rip == entry, frame.cs & 3 == 3
+            Self.fetchCodes.contains(frame.code), frame.rip == entry, frame.cs & 3 == 3,
+            // R11 is what SYSCALL puts there: no program enters its kernel with flags of its choice.
+            (frame.flags ^ state.general.r11) & ~ControlBits.rf == 0
         else { return nil }
         var repaired = state
         let selector = UInt16(truncatingIfNeeded: star >> 32) & 0xfffc
@@ -39,6 +41,7 @@ extension SoftVCPU {
         let code: UInt64
         let rip: UInt64
         let cs: UInt64
+        let flags: UInt64
         let rsp: UInt64
     }
 
@@ -47,9 +50,10 @@ extension SoftVCPU {
         guard let code: UInt64 = cpu.systemLoad(stack),
             let rip: UInt64 = cpu.systemLoad(stack &+ 8),
             let cs: UInt64 = cpu.systemLoad(stack &+ 16),
+            let flags: UInt64 = cpu.systemLoad(stack &+ 24),
             let rsp: UInt64 = cpu.systemLoad(stack &+ 32)
         else { return nil }
-        return Frame(code: code, rip: rip, cs: cs, rsp: rsp)
+        return Frame(code: code, rip: rip, cs: cs, flags: flags, rsp: rsp)
     }
 
     /// Where the gate of `vector` leads; nil: it cannot be read.

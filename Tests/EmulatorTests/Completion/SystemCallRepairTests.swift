@@ -50,4 +50,11 @@ import Testing
         #expect(guest.state.general.rip == before.rip + 3)
         #expect(guest.state.general.rsp == before.rsp)
     }
+
+    @Test func `A program that jumps to the entry with flags of its choice has faulted`() throws {
+        var guest = try guest()
+        guest.state.general.r11 = 0x3246
+        try guest.run([0x0f, 0x01, 0xca])
+        #expect(guest.state.general.rip == 0x10000 + 14 * 16 + 3)
+    }
 }
