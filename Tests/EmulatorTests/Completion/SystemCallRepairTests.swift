@@ -10,7 +10,9 @@ import Testing
     private static let entry: UInt64 = 0x9000
 
     /// At the first instruction of the page-fault handler, which is CLAC.
-    private func guest(code: UInt64 = 0x15, cr2: UInt64 = entry) throws -> CompletionTests.Guest {
+    private func guest(code: UInt64 = 0x15, cr2: UInt64 = Self.entry) throws
+        -> CompletionTests.Guest
+    {
         var guest = try CompletionTests.Guest()
         guest.state.general.rip = 0x10000 + 14 * 16
         guest.state.general.rsp = 0x1_ff00
@@ -28,7 +30,7 @@ import Testing
 
     @Test(arguments: [0x05, 0x15] as [UInt64])
     func `It is led to the entry at CPL 0`(_ code: UInt64) throws {
-        var guest = try guest(code: code)
+        var guest = try self.guest(code: code)
         try guest.run([0x0f, 0x01, 0xca])
         let state = guest.state
         #expect(state.general.rip == Self.entry)
@@ -44,7 +46,7 @@ import Testing
 
     @Test(arguments: [(0x07, entry), (0x14, entry), (0x15, entry + 1)] as [(UInt64, UInt64)])
     func `Any other page fault is one`(_ code: UInt64, _ cr2: UInt64) throws {
-        var guest = try guest(code: code, cr2: cr2)
+        var guest = try self.guest(code: code, cr2: cr2)
         let before = guest.state.general
         try guest.run([0x0f, 0x01, 0xca])
         #expect(guest.state.general.rip == before.rip + 3)
@@ -52,7 +54,7 @@ import Testing
     }
 
     @Test func `A program that jumps to the entry with flags of its choice has faulted`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         guest.state.general.r11 = 0x3246
         try guest.run([0x0f, 0x01, 0xca])
         #expect(guest.state.general.rip == 0x10000 + 14 * 16 + 3)
