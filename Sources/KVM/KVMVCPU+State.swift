@@ -101,6 +101,15 @@ extension KVMVCPU {
         }
     }
 
+    /// What the fallback needs of the model-specific registers: where system calls lead, on hosts
+    /// that lose their way there. STAR, LSTAR, the mask of flags.
+    func addSystemCallRegisters(to state: inout CPUState) throws(KVMError) {
+        let numbers: [UInt32] = [0xc000_0081, 0xc000_0082, 0xc000_0084]
+        for (number, value) in zip(numbers, try descriptor.modelSpecific(numbers[...])) {
+            state.msrs[number] = value
+        }
+    }
+
     // MARK: Floating point
 
     private static func xcr0(_ registers: kvm_xcrs) -> UInt64 {

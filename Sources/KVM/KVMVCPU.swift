@@ -166,9 +166,10 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     private func completeInstruction() -> VCPUExit? {
         let bytes = descriptor.page.failedInstruction
         completed.withLock { $0[Instruction.opcode(bytes), default: 0] += 1 }
-        let before: CPUState
+        var before: CPUState
         do throws(KVMError) {
             before = try saveForFallback()
+            try addSystemCallRegisters(to: &before)
         } catch {
             return .failed("\(error)")
         }
