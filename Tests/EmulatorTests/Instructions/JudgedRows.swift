@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Testing
 
 /// An instruction on which the software processor once differed from a real one, with what the
 /// real one (AMD, family 19h) does.
