@@ -45,6 +45,12 @@ let package = Package(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
+        shelf("Control", []),
+        fuzzer("JSON", ["Control"]),
+        shelf("Agent", []),
+        fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )
