@@ -4,18 +4,6 @@ import Testing
 /// The machine's own processor as judge of the software one. Serialized: the code under judgement
 /// has one place in the process.
 @Suite(.serialized) struct JudgeTests {
-    /// Skipped where the host is not an x86-64 machine with Linux: instructions of a guest are not
-    /// its own there.
-    @Test(.enabled(if: JudgeNative.isHostJudge, "the host's processor is not x86-64"))
-    func `Random instructions do what this machine's processor does`() throws {
-        let judge = try Judge(seed: 1)
-        while judge.count < 60_000 {
-            for difference in judge.batch() { Issue.record("\(difference)") }
-        }
-        #expect(judge.unrepeated == 0)
-        #expect(judge.discarded < judge.count / 100)
-    }
-
     @Test func `The same seed makes the same instructions`() {
         var one = JudgeGenerator(seed: 5)
         var other = JudgeGenerator(seed: 5)
