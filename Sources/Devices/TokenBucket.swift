@@ -31,6 +31,8 @@ package struct TokenBucket: Hashable, Sendable {
     package private(set) var burst: UInt64
     /// When ``balance`` was last brought up to date, in ns of `Clock.monotonic`.
     private var updated: UInt64
+    /// What had come of the next token by then, in parts; ``refillNanoseconds`` of them make one.
+    private var carry: UInt64 = 0
 
     /// Most tokens a bucket counts, so that no sum overflows.
     private static var sizeLimit: UInt64 { 1 << 61 }
@@ -72,10 +74,12 @@ package struct TokenBucket: Hashable, Sendable {
         balance -= Int64(tokens - fromBurst)
     }
 
-    /// Nanoseconds until ``has(_:now:)`` is true of `tokens`; 0: now.
+    /// Nanoseconds until ``has(_:now:)`` is true of `tokens`, from the moment it was last asked on.
     package func delay(_ tokens: UInt64) -> UInt64 {
-        let time = UInt128(missing(tokens)) * UInt128(refillNanoseconds)
-        let (quotient, rest) = time.quotientAndRemainder(dividingBy: UInt128(size))
+        let parts = UInt128(missing(tokens)) * UInt128(refillNanoseconds)
+        guard parts > UInt128(carry) else { return 0 }
+        let (quotient, rest) = (parts - UInt128(carry))
+            .quotientAndRemainder(dividingBy: UInt128(size))
         return UInt64(clamping: quotient + (rest > 0 ? 1 : 0))
     }
 
@@ -89,18 +93,16 @@ package struct TokenBucket: Hashable, Sendable {
 
     private mutating func refill(_ now: UInt64) {
         guard now > updated else { return }
-        let elapsed = now - updated
-        let time = UInt128(refillNanoseconds)
-        let came = UInt128(elapsed) * UInt128(size) / time
+        let parts = UInt128(now - updated) * UInt128(size) + UInt128(carry)
+        let (came, rest) = parts.quotientAndRemainder(dividingBy: UInt128(refillNanoseconds))
+        updated = now
         guard came < UInt128((size - balance).magnitude) else {
             balance = size
-            updated = now
+            carry = 0
             return
         }
         balance += Int64(came)
-        // The time that these tokens took; the rest counts towards the next.
-        let (whole, rest) = (came * time).quotientAndRemainder(dividingBy: UInt128(size))
-        updated += UInt64(whole) + (rest > 0 ? 1 : 0)
+        carry = UInt64(rest)
     }
 
     /// How full a bucket was; a plain value for a snapshot.
