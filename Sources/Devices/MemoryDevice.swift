@@ -29,6 +29,7 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         guard let blocks = memory.pluggable else { return nil }
         self.memory = memory
         self.blocks = blocks
+        pluggedCount = UInt64((0..<blocks.blockCount).filter { blocks.isPlugged($0) }.count)
     }
 
     package var features: FeatureSet { Self.unpluggedInaccessible }
@@ -190,12 +191,14 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         pluggedCount = 0
         for block in 0..<blocks.blockCount {
             let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
-            guard isPlugged != blocks.isPlugged(block) else {
-                pluggedCount += isPlugged ? 1 : 0
-                continue
-            }
+            pluggedCount += isPlugged ? 1 : 0
             // What a plugged block holds is the snapshot's, and stays.
-            _ = change(block..<block + 1, plugged: isPlugged)
+            guard isPlugged != blocks.isPlugged(block) else { continue }
+            if isPlugged {
+                memory.plug(blocks: block..<block + 1)
+            } else {
+                try? memory.unplug(blocks: block..<block + 1)
+            }
         }
     }
 }

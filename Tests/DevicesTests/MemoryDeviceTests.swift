@@ -200,8 +200,8 @@ import Virtio
 
     @Test func `A ring in memory that is then unplugged harms its driver only`() throws {
         let memory = try Self.memory()
-        let driver = try TestDriver(Self.device(memory, requested: 2), memory: memory)
         memory.plug(blocks: 0..<1)
+        let driver = try TestDriver(Self.device(memory, requested: 2), memory: memory)
         driver.reset()
         driver.negotiate()
         let ring = DriverRing(memory: memory, size: 8, base: Self.base)

@@ -63,8 +63,8 @@ enum MemoryScript {
 
     /// Answers what is wrong afterwards, or nil.
     static func run(_ bytes: [UInt8], memory: GuestMemory) throws -> String? {
-        guard let device = MemoryDevice(memory) else { return "nothing can be plugged" }
         try memory.unplug(blocks: 0..<Int(blocks))
+        guard let device = MemoryDevice(memory) else { return "nothing can be plugged" }
         let driver = try TestDriver(device, memory: memory)
         var script = DeviceScript(bytes)
         let wrong = script.run(
