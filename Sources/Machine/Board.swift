@@ -20,6 +20,9 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// Those that must stand still while the machine is paused.
+    let pausable: [any PausableDevice]
+    let keyboard: I8042
     private let serial: Serial
     private let loop: EventLoop
     private let mark: Mark
@@ -44,7 +47,7 @@ final class Board: Sendable {
             throw .device("the serial console cannot be used: \(error)")
         }
         try layout.addPorts(serial, at: Serial.port, count: Serial.portCount)
-        try layout.addKeyboard(outcome)
+        keyboard = try layout.addKeyboard(outcome)
         try layout.addPower(outcome)
         if configuration.debugExit {
             let exit = DebugExit { outcome.end(.debugExit($0)) }
@@ -68,6 +71,7 @@ final class Board: Sendable {
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
+        pausable = layout.pausable
     }
 
     private static func makeSerial(
@@ -107,6 +111,7 @@ private struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
+    var pausable: [any PausableDevice] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -134,11 +139,12 @@ private struct Layout: ~Copyable {
         }
     }
 
-    mutating func addKeyboard(_ outcome: Outcome) throws(MachineError) {
+    mutating func addKeyboard(_ outcome: Outcome) throws(MachineError) -> I8042 {
         let line = machine.interruptLine(gsi: BootLayout.keyboardGSI)
         let keyboard = I8042(interrupt: { line.pulse() }, reset: { outcome.end(.reset) })
         try addPorts(keyboard.data, at: I8042.dataPort, count: 1)
         try addPorts(keyboard.command, at: I8042.commandPort, count: 1)
+        return keyboard
     }
 
     mutating func addPower(_ outcome: Outcome) throws(MachineError) {
@@ -165,5 +171,6 @@ private struct Layout: ~Copyable {
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
+        pausable.append(transport)
     }
 }

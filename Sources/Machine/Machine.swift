@@ -15,24 +15,40 @@ package final class Machine: Sendable {
     private let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
     private let board: Board
+    private let bus: SystemBus
     private let outcome: Outcome
+    private let gate: ProcessorGate
+    private let phase = Mutex(Phase.made)
     private let loop: EventLoop
     private let created: UInt64
     private let started = Atomic<UInt64>(0)
 
+    /// How far a machine has come.
+    private enum Phase {
+        case made
+        /// With so many threads for processors.
+        case running(threads: Int)
+        case paused(threads: Int)
+    }
+
     /// Makes everything and runs nothing: after this the guest's first instruction is next.
-    package init(_ configuration: MachineConfiguration) throws(MachineError) {
+    ///
+    /// - Parameter loop: Serves the devices; nil: one of its own.
+    package init(
+        _ configuration: MachineConfiguration, loop: EventLoop? = nil
+    ) throws(MachineError) {
         self.configuration = configuration
         outcome = Outcome()
         do throws(Errno) {
-            loop = try EventLoop()
+            if let loop { self.loop = loop } else { self.loop = try EventLoop() }
+            gate = try ProcessorGate(processorCount: max(0, min(configuration.cpuCount, 32)))
         } catch {
             throw .host("cannot make an event loop: \(error)")
         }
         memory = try Self.makeMemory(configuration)
-        let bus = SystemBus()
+        bus = SystemBus()
         virtualMachine = try Self.makeEngine(configuration, memory, bus)
-        board = try Board(configuration, memory, virtualMachine, outcome, loop)
+        board = try Board(configuration, memory, virtualMachine, outcome, self.loop)
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
@@ -69,42 +85,111 @@ package final class Machine: Sendable {
         }
     }
 
+    // MARK: Running
+
     /// Runs the guest to its end. The calling thread serves the devices.
     package func run() -> MachineEnd {
+        start()
+        loop.run()
+        return finish()
+    }
+
+    /// Lets the processors run, each on a thread of its own. The event loop, which some thread must
+    /// run, stops when the machine ends.
+    package func start() {
         started.store(Clock.monotonic, ordering: .relaxed)
         let loop = loop
         let outcome = outcome
+        let gate = gate
         let vcpus = virtualMachine.vcpus
         // The processor that ends the machine goes no further than its next branch.
         outcome.onEnd {
             for vcpu in vcpus { vcpu.kick() }
+            gate.end()
             loop.stop()
         }
         var threadCount = 0
         for vcpu in vcpus {
             do throws(Errno) {
-                try Thread(name: "fc_vcpu \(vcpu.index)") { Self.drive(vcpu, outcome) }.detach()
+                try Thread(name: "fc_vcpu \(vcpu.index)") {
+                    Self.drive(vcpu, outcome, gate)
+                }.detach()
                 threadCount += 1
             } catch {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
-        loop.run()
-        outcome.waitForProcessors(threadCount)
+        phase.withLock { $0 = .running(threads: threadCount) }
+    }
+
+    /// Waits until nothing of the machine is in use, and says how it ended. Call it once, after the
+    /// event loop has stopped.
+    package func finish() -> MachineEnd {
+        // A loop that somebody else stopped ends the machine too.
+        outcome.end(.failed("the event loop ended by itself"))
+        switch phase.withLock({ $0 }) {
+        case .made: break
+        case .running(let threads), .paused(let threads): outcome.waitForProcessors(threads)
+        }
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }
 
-    private static func drive(_ vcpu: any VirtualCPU, _ outcome: Outcome) {
+    private static func drive(_ vcpu: any VirtualCPU, _ outcome: Outcome, _ gate: ProcessorGate) {
         defer { outcome.processorLeft() }
         while outcome.result == nil {
             switch vcpu.run() {
-            case .interrupted: continue
+            case .interrupted: gate.pass(vcpu.index)
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
             case .failed(let text): outcome.end(.failed(text))
             }
         }
     }
+
+    // MARK: Pausing
+
+    /// How long a processor may take to stop, in nanoseconds.
+    private static var pauseLimit: UInt64 { 30_000_000_000 }
+
+    /// Stops all processors between two instructions, then all devices. On the loop's thread.
+    /// Nothing happens if they stand already.
+    package func pause() throws(MachineError) {
+        switch phase.withLock({ $0 }) {
+        case .made: throw .notRunning
+        case .paused: return
+        case .running(let threads):
+            let vcpus = virtualMachine.vcpus
+            let deadline = Clock.monotonic &+ Self.pauseLimit
+            guard gate.close(deadline: deadline, kick: { for vcpu in vcpus { vcpu.kick() } }) else {
+                throw outcome.result == nil
+                    ? .host("a processor does not stop") : .notRunning
+            }
+            for device in board.pausable { device.pause() }
+            phase.withLock { $0 = .paused(threads: threads) }
+        }
+    }
+
+    /// Ends what ``pause()`` began. On the loop's thread.
+    package func resume() throws(MachineError) {
+        switch phase.withLock({ $0 }) {
+        case .made: throw .notRunning
+        case .running: return
+        case .paused(let threads):
+            do throws(Errno) {
+                for device in board.pausable { try device.resume(on: loop) }
+            } catch {
+                throw .host("a device cannot go on: \(error)")
+            }
+            phase.withLock { $0 = .running(threads: threads) }
+            gate.open()
+        }
+    }
+
+    /// Presses Ctrl-Alt-Del on the guest's keyboard; false if the guest does not read it.
+    package func pressControlAltDelete() -> Bool { board.keyboard.pressControlAltDelete() }
+
+    /// Accesses of the processors to devices since the start.
+    package var busReadings: BusReadings { bus.readings }
 
     /// What happened when, and how much of it.
     package var timeline: MachineTimeline {

@@ -13,6 +13,8 @@ package enum MachineError: Error {
     case noKVM
     case device(String)
     case host(String)
+    /// It has not been started, or has ended.
+    case notRunning
 }
 
 extension MachineError: CustomStringConvertible {
@@ -27,6 +29,7 @@ extension MachineError: CustomStringConvertible {
             "the kvm engine is not part of this version; use --engine soft, which needs no /dev/kvm"
         case .device(let text): text
         case .host(let text): text
+        case .notRunning: "the machine does not run"
         }
     }
 }

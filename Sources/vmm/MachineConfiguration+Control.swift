@@ -3,8 +3,10 @@ import Control
 import Machine
 
 extension MachineConfiguration {
-    /// The machine that a configuration file asks for. `console` stays open as long as it runs.
-    init(_ config: VMConfig, input: CInt?, output: CInt?) {
+    /// The machine that a configuration asks for. `console` stays open as long as it runs. What
+    /// this version cannot do is refused.
+    init(_ config: VMConfig, input: CInt?, output: CInt?) throws(MachineError) {
+        try Self.refuseAbsent(config)
         self.init(
             kernelPath: config.bootSource.kernelPath,
             commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
@@ -28,6 +30,31 @@ extension MachineConfiguration {
         entropy = config.entropy != nil
         serialInput = input
         serialOutput = output
+    }
+
+    /// Throws for what is configured and not there: a machine without it would be another machine.
+    private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
+        let absent: [(String, Bool)] = [
+            ("block devices (drives)", !config.drives.isEmpty),
+            ("network interfaces", !config.networks.isEmpty),
+            ("persistent memories (pmem)", !config.pmems.isEmpty),
+            ("a balloon", config.balloon != nil),
+            ("memory hotplug", config.hotplug != nil),
+            ("a rate limiter of the entropy device", config.entropy?.rateLimiter != nil),
+            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
+            ("a processor configuration (cpu-config)", config.cpu.map(Self.changes) ?? false),
+        ]
+        for (name, isWanted) in absent where isWanted {
+            throw .device("\(name): not supported by this version of swiftlet-vmm")
+        }
+    }
+
+    /// Whether a processor configuration asks for anything.
+    private static func changes(_ cpu: VMConfig.CPUSource) -> Bool {
+        switch cpu {
+        case .here(let config): !config.isEmpty
+        case .file: true
+        }
     }
 
     /// Firecracker's, for a configuration without `boot_args`.

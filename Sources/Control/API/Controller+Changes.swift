@@ -85,7 +85,7 @@ extension Controller {
             try host.change(.balloonStatistics(update.interval))
             config.balloon?.statisticsInterval = update.interval
         default:
-            guard balloon.hintsFreePages else {
+            guard balloon.hints else {
                 throw APIFault("Balloon update error: Hinting was not enabled before the start.")
             }
             if case .startHinting(let start) = request {
@@ -97,13 +97,13 @@ extension Controller {
     }
 
     private func change(_ update: MemoryHotplugUpdate) throws(APIFault) {
-        guard let memory = config.memoryHotplug else { throw .deviceNotFound }
-        guard update.requestedSize <= memory.totalSize,
-            update.requestedSize.isMultiple(of: memory.blockSize)
+        guard let memory = config.hotplug else { throw .deviceNotFound }
+        guard UInt64(update.requestedSize) <= memory.total,
+            UInt64(update.requestedSize).isMultiple(of: memory.blockSize)
         else {
             throw APIFault(
                 "Memory hotplug update error: the requested size must be a multiple of"
-                    + " \(memory.blockSize) MiB and at most \(memory.totalSize) MiB")
+                    + " \(memory.blockSize) MiB and at most \(memory.total) MiB")
         }
         try host.change(.memory(update.requestedSize))
     }

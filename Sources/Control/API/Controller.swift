@@ -138,7 +138,11 @@ package struct Controller {
             throw APIFault(
                 "Start microvm error: Cannot start microvm without kernel configuration.")
         }
-        try host.start(config)
+        do throws(APIFault) {
+            try host.start(config)
+        } catch {
+            throw APIFault("Start microvm error: \(error.message)", status: error.status)
+        }
         instance.state = .running
     }
 
@@ -154,7 +158,7 @@ package struct Controller {
             try setFitting(request, &config)
         case .putVsock(let vsock): config.vsock = vsock
         case .putEntropy(let entropy): config.entropy = entropy
-        case .putMemoryHotplug(let memory): config.memoryHotplug = memory
+        case .putMemoryHotplug(let memory): config.hotplug = memory
         default: throw .beforeStart
         }
         self.config = config
@@ -208,7 +212,7 @@ package struct Controller {
         case .getBalloonStatistics: return .object(try askBalloon(.balloonStatistics))
         case .getHinting: return .object(try askBalloon(.hinting))
         case .getMemoryHotplug:
-            guard config.memoryHotplug != nil else { throw .deviceNotFound }
+            guard config.hotplug != nil else { throw .deviceNotFound }
             return .object(try host.ask(.memory))
         default: try change(request)
         }

@@ -4,7 +4,7 @@
 ///
 /// Calls come one at a time. Each either has been done when it returns, or throws and has changed
 /// nothing.
-package protocol MachineHost: AnyObject {
+package protocol MachineHost: AnyObject, Sendable {
     /// Sees to it that kernel and initrd can be opened.
     func check(_ boot: BootSource) throws(APIFault)
     /// Sees to it that a drive's or persistent memory's file can be opened.

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Machine
+import Synchronization
+
+/// What the controller's decisions do: to files, to the log, and to the machine.
+final class MonitorHost: MachineHost {
+    let logger: Logger
+    let metrics: MetricsWriter
+    private let loop: EventLoop
+    private let arguments: MonitorArguments
+    private let state = Mutex(State())
+
+    private struct State {
+        var machine: Machine?
+        var console: Console?
+        var report: ReportWriter?
+    }
+
+    init(
+        _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger, _ metrics: MetricsWriter
+    ) {
+        self.arguments = arguments
+        self.loop = loop
+        self.logger = logger
+        self.metrics = metrics
+    }
+
+    /// The machine, once it has been started.
+    var machine: Machine? { state.withLock { $0.machine } }
+    var console: Console? { state.withLock { $0.console } }
+    var report: ReportWriter? { state.withLock { $0.report } }
+
+    // MARK: Files
+
+    func check(_ boot: BootSource) throws(APIFault) {
+        if let error = FileSystem.openError(boot.kernelPath, writable: false) {
+            throw APIFault(
+                "Boot source error: The kernel file cannot be opened: \(error.withNumber)")
+        }
+        if let path = boot.initrdPath, let error = FileSystem.openError(path, writable: false) {
+            throw APIFault(
+                "Boot source error: The initrd file cannot be opened due to invalid path or invalid"
+                    + " permissions. \(error.withNumber)")
+        }
+    }
+
+    func checkFile(_ path: String, writable: Bool, _ subject: String) throws(APIFault) {
+        if let error = FileSystem.openError(path, writable: writable) {
+            throw APIFault(
+                "\(subject): Error manipulating the backing file: \(error.withNumber)"
+                    + " \(JSONError.printable(path, limit: 256))")
+        }
+    }
+
+    func configure(_ config: LoggerConfig) throws(APIFault) {
+        do throws(Errno) {
+            try logger.apply(config)
+        } catch {
+            throw APIFault("Logger error: Failed to open target file: \(error.withNumber)")
+        }
+    }
+
+    // MARK: Metrics
+
+    func configure(_ config: MetricsConfig) throws(APIFault) { try metrics.configure(config) }
+
+    func flushMetrics() throws(APIFault) {
+        refreshMetrics()
+        if let error = metrics.flush() {
+            throw APIFault(
+                "Internal VMM error: Failed to write metrics: \(error.withNumber)")
+        }
+    }
+
+    var prometheusText: String {
+        refreshMetrics()
+        var text = metrics.metrics.prometheusText
+        guard let machine else { return text.text }
+        let readings = machine.busReadings
+        let name = "swiftlet_vcpu_exit_duration_seconds"
+        text.declare(name, "histogram")
+        for (kind, reading) in readings.byKind {
+            text.add(
+                histogram: name, label: "kind=\"\(kind)\"", bounds: BusReading.bounds,
+                counts: reading.buckets, sum: reading.sum)
+        }
+        text.add(
+            "swiftlet_guest_instructions_total", "counter", machine.timeline.instructions)
+        return text.text
+    }
+
+    /// Brings up to date what the machine counts by itself.
+    func refreshMetrics() {
+        guard let machine else { return }
+        let readings = machine.busReadings
+        for (kind, reading) in readings.byKind {
+            metrics.metrics.counter("vcpu", "exit_" + kind)?.store(reading.count)
+            metrics.metrics.storeLatency(
+                "vcpu", "exit_\(kind)_agg", least: reading.least / 1000,
+                most: reading.most / 1000, sum: reading.sum / 1000)
+        }
+    }
+
+    // MARK: The machine
+
+    func start(_ config: VMConfig) throws(APIFault) {
+        let start = Clock.monotonic
+        var config = config
+        if let engine = arguments.engine { config.swiftlet.engine = engine }
+        let console = try Console(config)
+        let machine: Machine
+        do throws(MachineError) {
+            machine = try Machine(
+                try MachineConfiguration(config, input: console.input, output: console.output),
+                loop: loop)
+        } catch {
+            throw APIFault("\(error)")
+        }
+        do throws(Errno) {
+            try console.makeRaw()
+        } catch {
+            throw APIFault("cannot take the console: \(error)")
+        }
+        let report = ReportWriter(machine, descriptor: config.swiftlet.report)
+        state.withLock { $0 = State(machine: machine, console: console, report: report) }
+        machine.start()
+        logger.log(
+            .info, "Successfully started microvm that was configured in"
+                + " \((Clock.monotonic &- start) / 1000) us.")
+    }
+
+    func pause() throws(APIFault) {
+        try timed("pause", "vmm_pause_vm") { machine throws(MachineError) in try machine.pause() }
+    }
+
+    func resume() throws(APIFault) {
+        try timed("resume", "vmm_resume_vm") { machine throws(MachineError) in
+            try machine.resume()
+        }
+    }
+
+    private func timed(
+        _ name: String, _ metric: String, _ body: (Machine) throws(MachineError) -> Void
+    ) throws(APIFault) {
+        guard let machine else { throw .beforeStart }
+        let start = Clock.monotonic
+        do throws(MachineError) {
+            try body(machine)
+        } catch {
+            throw APIFault("Internal VMM error: \(error)")
+        }
+        let time = (Clock.monotonic &- start) / 1000
+        metrics.metrics.counter("latencies_us", metric)?.store(time)
+        logger.log(.info, "'\(name) vm' VMM action took \(time) us.")
+    }
+
+    func sendCtrlAltDel() throws(APIFault) {
+        guard let machine else { throw .beforeStart }
+        guard machine.pressControlAltDelete() else {
+            throw APIFault(
+                "Internal VMM error: the guest does not read its keyboard; nothing was sent")
+        }
+    }
+
+    func change(_ change: DeviceChange) throws(APIFault) {
+        switch change {
+        case .insertDrive, .insertNetwork, .insertPmem, .remove: throw APIFault("PCI is not enabled")
+        default:
+            throw APIFault(
+                "The requested operation is not supported: this version cannot change the device"
+                    + " while it runs.")
+        }
+    }
+
+    func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {
+        throw APIFault(
+            "The requested operation is not supported: this version cannot ask the device.")
+    }
+}
+
+extension BusReadings {
+    /// With Firecracker's names.
+    var byKind: [(String, BusReading)] {
+        [
+            ("io_in", portReads), ("io_out", portWrites), ("mmio_read", memoryReads),
+            ("mmio_write", memoryWrites),
+        ]
+    }
+}
