@@ -48,6 +48,7 @@ run: build guest ## Boot a Linux kernel in a microVM and run a command in it
 	bin/swiftlet run -v -- sh -c 'uname -a; nproc; grep MemTotal /proc/meminfo'
 
 test: build guest ## All tests, then a line that counts them
+	@.ci/prepare test
 	@.ci/test $(TEST)
 
 lint: ## The style of all Swift files

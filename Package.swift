@@ -94,8 +94,10 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        .target(name: "CAllocations", path: "Tests/Allocations"),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
+            name: "Support",
+            dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor", "CAllocations"],
             path: "Tests/Support", swiftSettings: tested),
         tests("Linux", []),
         tests("Memory", ["Linux"]),

@@ -33,6 +33,7 @@ let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
+        .target(name: "CAllocations", path: "Allocations"),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Hypervisor", ["Memory"]),
@@ -42,9 +43,11 @@ let package = Package(
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
+            name: "Support",
+            dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"], path: "Support",
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

@@ -39,8 +39,33 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Initramfs, in place of Swiftlet's own.")
     var initrd: String?
 
+    @Option(
+        help: "Image with the root file system, ext4 or erofs: PATH[:ro].",
+        transform: { try DiskArgument($0) })
+    var rootfs: DiskArgument?
+
+    @Option(
+        name: .customLong("disk"),
+        help:
+            "File or block device as a disk: PATH[:ro][:id=NAME][:engine=async]. Repeat for more.",
+        transform: { try DiskArgument($0) })
+    var disks: [DiskArgument] = []
+
+    @Option(
+        name: .customLong("pmem"),
+        help: "File in the guest's address space: PATH[:ro]. Repeat for more.",
+        transform: { try DiskArgument($0) })
+    var pmems: [DiskArgument] = []
+
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Network: none, tap (made for this machine; needs root), or tap=NAME (there already).",
+            valueName: "link"),
+        transform: { try NetworkOption($0) })
+    var net = NetworkOption.none
 
     @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
@@ -136,6 +161,10 @@ struct RunCommand: ParsableCommand {
         configuration.cpus = cpus
         if let memory { configuration.memory = memory.mebibytes }
         configuration.engine = engine
+        configuration.network = net.network
+        configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
+        configuration.disks = disks.map(MicroVM.Disk.init)
+        configuration.persistentMemories = pmems.map(MicroVM.Disk.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration
@@ -166,3 +195,12 @@ struct RunCommand: ParsableCommand {
 }
 
 extension MicroVM.Engine: ExpressibleByArgument {}
+
+extension MicroVM.Disk {
+    fileprivate init(_ argument: DiskArgument) {
+        self.init(path: argument.path)
+        isReadOnly = argument.isReadOnly
+        id = argument.id
+        isAsync = argument.engine == .async
+    }
+}

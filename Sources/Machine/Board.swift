@@ -20,10 +20,10 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
-    /// Those that must stand still while the machine is paused.
-    let pausable: [any PausableDevice]
     let keyboard: I8042
     private let serial: Serial
+    private let attachments: [Attachment]
+    private let drives: [String: MMIOTransport<Block>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -68,10 +68,16 @@ final class Board: Sendable {
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        self.drives = drives
+        for network in configuration.networks { try layout.addNetwork(network) }
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
-        pausable = layout.pausable
+        attachments = layout.attachments
     }
 
     private static func makeSerial(
@@ -99,8 +105,40 @@ final class Board: Sendable {
         return try FileDescriptor.duplicating(descriptor)
     }
 
-    /// Writes out what devices still hold.
-    func finish() { serial.detach(from: loop) }
+    /// Writes out what devices still hold, and ends their threads.
+    func finish() {
+        serial.detach(from: loop)
+        for attachment in attachments where attachment.thread != nil { attachment.pause() }
+        for attachment in attachments { attachment.thread?.stop() }
+    }
+
+    /// Once this returns no virtio device touches guest memory, and none has a request under way.
+    func pauseDevices() {
+        for attachment in attachments { attachment.pause() }
+    }
+
+    /// Lets virtio devices go on, with whatever came meanwhile.
+    func resumeDevices() throws(Errno) {
+        for attachment in attachments { try attachment.resume() }
+    }
+
+    /// Changes a running drive: another file, or the size of the present one anew.
+    func replaceDisk(of id: String, path: String) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        do throws(BlockError) {
+            try drive.updateConfiguration { device throws(BlockError) in
+                try device.replaceDisk(path: path)
+            }
+        } catch {
+            throw .device("drive \(id): \(error)")
+        }
+    }
+
+    /// Changes the limits of a running drive.
+    func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        drive.withDevice { $0.setLimits(limits) }
+    }
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
@@ -111,7 +149,7 @@ private struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
-    var pausable: [any PausableDevice] = []
+    var attachments: [Attachment] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -155,22 +193,69 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) {
+        let device = try network.makeDevice()
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "net \(network.device)")
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        try addVirtio(device, on: thread)
+    }
+
+    /// Adds a disk, which is served on a thread of its own.
+    mutating func addDrive(
+        _ drive: MachineConfiguration.Drive, cpuCount: Int
+    ) throws(MachineError) -> MMIOTransport<Block> {
+        let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "block \(drive.id)")
+        } catch {
+            throw .device("drive \(drive.id) has no thread: \(error)")
+        }
+        return try addVirtio(try Self.makeBlock(configuration), on: thread)
+    }
+
+    private static func makeBlock(
+        _ configuration: BlockConfiguration
+    ) throws(MachineError) -> sending Block {
+        do throws(BlockError) {
+            return try Block(configuration)
+        } catch {
+            throw .device("drive \(configuration.id): \(error)")
+        }
+    }
+
+    /// Adds a device that is served on `thread`, or on the machine's loop.
+    @discardableResult
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming sending Device
-    ) throws(MachineError) where Device.State: Sendable {
+        _ device: consuming sending Device, on thread: DeviceThread? = nil
+    ) throws(MachineError) -> MMIOTransport<Device> where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
         let gsi = BootLayout.deviceGSIs.lowerBound + UInt32(index)
+        guard BootLayout.deviceGSIs.contains(gsi) else {
+            throw .device("a machine has room for \(BootLayout.deviceGSIs.count) virtio devices")
+        }
         let line = machine.interruptLine(gsi: gsi)
+        let loop = thread?.loop ?? loop
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
-        pausable.append(transport)
+        attachments.append(
+            Attachment(
+                pause: { transport.pause() },
+                resume: { () throws(Errno) in try transport.resume(on: loop) }, thread: thread))
+        return transport
     }
 }

@@ -164,7 +164,7 @@ package final class Machine: Sendable {
                 throw outcome.result == nil
                     ? .host("a processor does not stop") : .notRunning
             }
-            for device in board.pausable { device.pause() }
+            board.pauseDevices()
             phase.withLock { $0 = .paused(threads: threads) }
         }
     }
@@ -176,7 +176,7 @@ package final class Machine: Sendable {
         case .running: return
         case .paused(let threads):
             do throws(Errno) {
-                for device in board.pausable { try device.resume(on: loop) }
+                try board.resumeDevices()
             } catch {
                 throw .host("a device cannot go on: \(error)")
             }
@@ -190,6 +190,19 @@ package final class Machine: Sendable {
 
     /// Accesses of the processors to devices since the start.
     package var busReadings: BusReadings { bus.readings }
+
+    /// Gives a running drive another file, or looks again how large its present one is. The guest
+    /// is told.
+    package func replaceDisk(ofDrive id: String, path: String) throws(MachineError) {
+        try board.replaceDisk(of: id, path: path)
+    }
+
+    /// Changes the limits of a running drive.
+    package func setLimits(
+        ofDrive id: String, _ limits: MachineConfiguration.Limits
+    ) throws(MachineError) {
+        try board.setLimits(of: id, limits.rates)
+    }
 
     /// What happened when, and how much of it.
     package var timeline: MachineTimeline {

@@ -33,7 +33,11 @@ package struct MachineConfiguration: Sendable {
     package var engine = EngineChoice.auto
     package var deterministic = false
     package var vsock: Vsock?
+    package var networks: [Network] = []
     package var entropy = false
+    /// In the guest's order: the first is `/dev/vda`.
+    package var drives: [Drive] = []
+    package var persistentMemories: [PersistentMemory] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?

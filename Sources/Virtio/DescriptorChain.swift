@@ -8,10 +8,10 @@ import Memory
 package struct DescriptorChain: ~Copyable {
     /// Index of its first descriptor, which names it in the used ring.
     package internal(set) var head: UInt16
-    /// What the device may read, in order; below 4 GiB.
-    package internal(set) var readable: GuestSlices
+    /// What the device may read, in order; below 4 GiB. It may forget parts that it is done with.
+    package var readable: GuestSlices
     /// What the device may write, in order; below 4 GiB.
-    package internal(set) var writable: GuestSlices
+    package var writable: GuestSlices
 
     init(_ memory: GuestMemory) {
         head = 0

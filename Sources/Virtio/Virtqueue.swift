@@ -15,8 +15,8 @@ package struct Virtqueue: ~Copyable {
     private var seenAvailable: UInt16
     /// Chains taken and not yet given back.
     package private(set) var inFlight = 0
-    /// The room of the last chain, to be used again.
-    private var spare: DescriptorChain?
+    /// The room of chains that were given back, to be used again.
+    private var spare: ChainPool
 
     /// A queue that the driver has not set up: nothing ever comes.
     package init(idleIn memory: GuestMemory) {
@@ -25,7 +25,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = false
         usesEventIndex = false
         seenAvailable = 0
-        spare = nil
+        spare = ChainPool(capacity: 0)
     }
 
     /// Begins, or after a restore goes on, to serve a queue that the driver has set up.
@@ -40,7 +40,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = features.contains(.indirectDescriptors)
         usesEventIndex = features.contains(.eventIndex)
         seenAvailable = state.nextAvailable
-        spare = DescriptorChain(memory)
+        spare = ChainPool(capacity: Int(state.size))
     }
 
     /// Where it stands; see ``QueueState``.
@@ -56,12 +56,7 @@ package struct Virtqueue: ~Copyable {
         let slot = state.nextAvailable & (state.size &- 1)
         let head: UInt16 = try load(state.available &+ (4 &+ UInt64(slot) &* 2))
         guard head < state.size else { throw .head(head) }
-        var chain: DescriptorChain
-        if let room = spare.take() {
-            chain = room
-        } else {
-            chain = DescriptorChain(memory)
-        }
+        var chain = spare.take(in: memory)
         chain.head = head
         try gather(&chain)
         state.nextAvailable &+= 1
@@ -190,8 +185,55 @@ package struct Virtqueue: ~Copyable {
 
     private mutating func recycle(_ chain: consuming DescriptorChain) {
         inFlight -= 1
-        chain.clear()
-        spare = consume chain
+        spare.put(chain)
+    }
+
+    // MARK: Runs
+
+    /// An empty run for chains of this queue.
+    package func makeRun() -> WritableRun { WritableRun(memory) }
+
+    /// Takes the next chain's writable part into `run`, behind what is there; false if there is
+    /// none. Chains with less than `minimum` bytes to write are of no use and given back at once.
+    package mutating func take(
+        into run: inout WritableRun, minimum: Int
+    ) throws(VirtqueueError) -> Bool {
+        for _ in 0..<state.size {
+            guard let chain = try next() else { return false }
+            guard chain.writable.byteCount >= minimum else {
+                complete(chain, written: 0)
+                continue
+            }
+            run.append(chain)
+            inFlight += 1
+            recycle(chain)
+            return true
+        }
+        return false
+    }
+
+    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one. The
+    /// driver sees all of them at once.
+    package mutating func complete(_ run: inout WritableRun, written: Int) {
+        var left = written
+        var index = state.nextUsed
+        repeat {
+            guard let element = run.takeFirst(written: left) else { break }
+            let slot = index & (state.size &- 1)
+            try? memory.store(element, at: state.used &+ (4 &+ UInt64(slot) &* 8))
+            left -= Int(element.length)
+            index &+= 1
+            inFlight -= 1
+        } while left > 0
+        state.nextUsed = index
+        try? memory.storeRelease(index, at: state.used &+ 2)
+    }
+
+    /// Undoes the takes that are left in `run`: these chains come again.
+    package mutating func putBack(_ run: inout WritableRun) {
+        state.nextAvailable &-= UInt16(truncatingIfNeeded: run.count)
+        inFlight -= run.count
+        run.removeAll()
     }
 
     /// True if the driver wants to hear of what was completed since this was last asked.
@@ -210,6 +252,38 @@ package struct Virtqueue: ~Copyable {
         let address = state.available &+ (4 &+ UInt64(state.size) &* 2)
         let event = (try? memory.load(UInt16.self, at: address)) ?? 0
         return new &- event &- 1 < new &- old
+    }
+}
+
+/// Chains that are not in use, with the room they have grown: none is made twice.
+@safe private struct ChainPool: ~Copyable {
+    private let storage: UnsafeMutablePointer<DescriptorChain>?
+    private let capacity: Int
+    private var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe storage = capacity > 0 ? .allocate(capacity: capacity) : nil
+    }
+
+    deinit {
+        guard let storage = unsafe storage else { return }
+        unsafe storage.deinitialize(count: count)
+        unsafe storage.deallocate()
+    }
+
+    /// An empty chain, a used one if there is one.
+    mutating func take(in memory: GuestMemory) -> DescriptorChain {
+        guard count > 0, let storage = unsafe storage else { return DescriptorChain(memory) }
+        count -= 1
+        return unsafe (storage + count).move()
+    }
+
+    mutating func put(_ chain: consuming DescriptorChain) {
+        guard count < capacity, let storage = unsafe storage else { return }
+        chain.clear()
+        unsafe (storage + count).initialize(to: chain)
+        count += 1
     }
 }
 

@@ -27,7 +27,11 @@ extension MachineConfiguration {
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
+        drives = config.drives.map(Drive.init)
+        persistentMemories = config.pmems.map(PersistentMemory.init)
+        if let word = Self.rootWord(config) { self.commandLine += " " + word }
         serialInput = input
         serialOutput = output
     }
@@ -35,8 +39,6 @@ extension MachineConfiguration {
     /// Throws for what is configured and not there: a machine without it would be another machine.
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
-            ("block devices (drives)", !config.drives.isEmpty),
-            ("network interfaces", !config.networks.isEmpty),
             ("persistent memories (pmem)", !config.pmems.isEmpty),
             ("a balloon", config.balloon != nil),
             ("memory hotplug", config.hotplug != nil),
@@ -57,9 +59,65 @@ extension MachineConfiguration {
         }
     }
 
+    /// What tells the kernel where its root file system is, as Firecracker does.
+    private static func rootWord(_ config: VMConfig) -> String? {
+        if let root = config.drives.first(where: \.isRootDevice) {
+            let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
+            return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
+        }
+        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
+            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
+        }
+        return nil
+    }
+
     /// Firecracker's, for a configuration without `boot_args`.
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Network {
+    fileprivate init(_ config: NetworkConfig) {
+        self.init(device: config.hostDevice)
+        mac = config.guestMAC?.bytes
+        mtu = config.mtu
+        receive = MachineConfiguration.Limits(config.receiveLimiter)
+        transmit = MachineConfiguration.Limits(config.transmitLimiter)
+    }
+}
+
+extension MachineConfiguration.Drive {
+    fileprivate init(_ config: DriveConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        isAsync = config.ioEngine == .async
+        isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.PersistentMemory {
+    fileprivate init(_ config: PmemConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.Limits {
+    fileprivate init(_ config: RateLimiterConfig?) {
+        self.init(
+            bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
+            operations: config?.ops.map(MachineConfiguration.Bucket.init))
+    }
+}
+
+extension MachineConfiguration.Bucket {
+    fileprivate init(_ config: TokenBucketConfig) {
+        self.init(
+            size: config.size, refillTime: config.refillTime,
+            oneTimeBurst: config.oneTimeBurst ?? 0)
     }
 }

@@ -15,4 +15,20 @@ import Testing
     func `Sockets conform`(_ rule: VirtioConformance<Vsock>.Case) throws {
         #expect(try rule.check { try Vsock(guestCID: 3, path: VsockGuest.freshPath()) } == [])
     }
+
+    @Test(arguments: VirtioConformance<Net>.cases)
+    func `Network interfaces conform`(_ rule: VirtioConformance<Net>.Case) throws {
+        let link = try NetGuest.Link(queues: 2)
+        #expect(try rule.check { try link.device() } == [])
+    }
+
+    @Test(
+        arguments: VirtioConformance<Block>.cases, BlockConfiguration.Engine.both)
+    func `Disks conform`(
+        _ rule: VirtioConformance<Block>.Case, _ engine: BlockConfiguration.Engine
+    ) throws {
+        let file = try ScratchFile(byteCount: 1 << 20)
+        let configuration = BlockGuest.configuration(engine, file)
+        #expect(try rule.check { try Block(configuration) } == [])
+    }
 }

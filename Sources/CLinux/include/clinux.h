@@ -6,6 +6,8 @@
 #include "clinux_float.h"
 #include "clinux_gnu.h"
 #include "clinux_math.h"
+#include "clinux_net.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"
 #include "clinux_system.h"
+#include "clinux_disk.h"
