@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test lint bench fuzz clean
+.PHONY: help build guest kernel initramfs run test lint bench fuzz sanitize clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -63,6 +63,10 @@ bench: build guest ## Speed and memory, beside QEMU's
 fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
 	@.ci/prepare build
 	@.ci/fuzz $(or $(FUZZ_SECONDS),60)
+
+sanitize: ## The suites that play a guest, under the thread and address sanitizers
+	@.ci/prepare build
+	@.ci/sanitize
 
 clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
 	rm -rf .build Benchmarks/results.json Fuzz/.build bin

@@ -48,6 +48,8 @@ let package = Package(
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
         fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

@@ -33,6 +33,20 @@ struct RunCommand: ParsableCommand {
         transform: { try MemorySize($0) })
     var memory: MemorySize?
 
+    @Option(
+        help: ArgumentHelp(
+            "Memory that the guest lends to the host: SIZE[:oom][:report][:hint][:stats=SECONDS].",
+            valueName: "size[:...]"),
+        transform: { try BalloonConfig(option: $0) })
+    var balloon: BalloonConfig?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory that the guest can be given while it runs: SIZE[:plug=SIZE].",
+            valueName: "size[:plug=size]"),
+        transform: { try HotplugOption($0) })
+    var hotplug: HotplugOption?
+
     @Option(help: "Kernel to boot, in place of Swiftlet's own.")
     var kernel: String?
 
@@ -157,9 +171,13 @@ struct RunCommand: ParsableCommand {
         } else if kernel == nil {
             configuration.commandLine = MicroVM.Configuration.ownCommandLine
         }
-        configuration.commandLine = ([configuration.commandLine] + append).joined(separator: " ")
+        // What is plugged can be unplugged only if nothing of the kernel's own lies in it.
+        let words = hotplug == nil ? append : ["memhp_default_state=online_movable"] + append
+        configuration.commandLine = ([configuration.commandLine] + words).joined(separator: " ")
         configuration.cpus = cpus
         if let memory { configuration.memory = memory.mebibytes }
+        configuration.balloon = balloon
+        configuration.hotplug = hotplug
         configuration.engine = engine
         configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)

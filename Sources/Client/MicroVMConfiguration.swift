@@ -46,6 +46,10 @@ extension MicroVM {
         public var hasDebugExit = false
         /// The guest's network interface; nil: none.
         public var network: Network?
+        /// Memory that the guest lends to the host.
+        package var balloon: BalloonConfig?
+        /// Memory that the guest can be given while it runs.
+        package var hotplug: HotplugOption?
         /// The monitor's program; nil: the one that ``Installation/monitor()`` finds.
         public var monitor: String?
 
@@ -100,12 +104,20 @@ extension MicroVM.Configuration {
                 "a machine has from \(MachineConfig.memoryRange.lowerBound) to"
                     + " \(MachineConfig.memoryRange.upperBound) MiB of memory, not \(memory)")
         }
+        if let balloon, UInt64(balloon.amount) > memory {
+            throw ClientError(
+                .badConfiguration,
+                "the balloon is to have \(balloon.amount) MiB, more than the machine's \(memory)")
+        }
         var config = VMConfig(
             bootSource: BootSource(
                 kernelPath: kernel, initrdPath: initrd, arguments: commandLine),
             machine: MachineConfig(vcpuCount: cpus, memorySize: memory))
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
         config.entropy = EntropyConfig()
+        config.balloon = balloon
+        config.memoryHotplug = hotplug?.config
+        config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
         config.drives = driveConfigs
         config.pmems = pmemConfigs
         var names: Set<String> = []

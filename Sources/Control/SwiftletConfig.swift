@@ -16,6 +16,8 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var hasDebugExit = false
     /// All guest memory is made present before the start.
     package var prefaults = false
+    /// What the guest is to plug of its `memory-hotplug` as soon as it runs, in MiB.
+    package var pluggedMemory: UInt32 = 0
     /// Inherited descriptors of the serial console; nil: standard input and output.
     package var console: Console?
     /// An inherited descriptor to which the monitor writes its report, one JSON object a line.
@@ -36,7 +38,11 @@ package struct SwiftletConfig: Hashable, Sendable {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(
-            json, ["engine", "deterministic", "debug_exit", "prefault", "console", "report"])
+            json,
+            [
+                "engine", "deterministic", "debug_exit", "prefault", "plugged_memory_mib",
+                "console", "report",
+            ])
         engine =
             try fields.optional("engine") { json throws(JSONError) in
                 try json.asChoice(of: Engine.self)
@@ -44,6 +50,7 @@ package struct SwiftletConfig: Hashable, Sendable {
         isDeterministic = try fields.flag("deterministic")
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
+        pluggedMemory = try fields.integer("plugged_memory_mib") ?? 0
         console = try fields.optional("console") { json throws(JSONError) in
             let fields = try JSONFields(json, ["input", "output"])
             return Console(
@@ -58,6 +65,7 @@ package struct SwiftletConfig: Hashable, Sendable {
             ("deterministic", isDeterministic ? .bool(true) : nil),
             ("debug_exit", hasDebugExit ? .bool(true) : nil),
             ("prefault", prefaults ? .bool(true) : nil),
+            ("plugged_memory_mib", pluggedMemory == 0 ? nil : .integer(pluggedMemory)),
             (
                 "console",
                 console.map { console in

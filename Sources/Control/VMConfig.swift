@@ -16,7 +16,7 @@ package struct VMConfig: Hashable, Sendable {
     package var entropy: EntropyConfig?
     package var serial: SerialConfig?
     package var balloon: BalloonConfig?
-    package var hotplug: MemoryHotplugConfig?
+    package var memoryHotplug: MemoryHotplugConfig?
     package var mmds: MMDSConfig?
     package var cpu: CPUSource?
     package var logger: LoggerConfig?
@@ -70,7 +70,7 @@ package struct VMConfig: Hashable, Sendable {
         vsock = try fields.object("vsock")
         entropy = try fields.object("entropy")
         serial = try fields.object("serial")
-        hotplug = try fields.object("memory-hotplug")
+        memoryHotplug = try fields.object("memory-hotplug")
         logger = try fields.object("logger")
         metrics = try fields.object("metrics")
         cpu = try fields.optional("cpu-config") { json throws(JSONError) in
@@ -121,7 +121,7 @@ package struct VMConfig: Hashable, Sendable {
             ("network-interfaces", .array(networks.map(\.json))),
             ("vsock", vsock?.json ?? .null), ("entropy", entropy?.json ?? .null),
             ("pmem", .array(pmems.map(\.json))), ("serial", serial?.json ?? .null),
-            ("memory-hotplug", hotplug?.json ?? .null), ("swiftlet", swiftlet.json),
+            ("memory-hotplug", memoryHotplug?.json ?? .null), ("swiftlet", swiftlet.json),
         ])
     }
 }

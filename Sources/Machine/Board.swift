@@ -21,6 +21,9 @@ final class Board: Sendable {
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
     let keyboard: I8042
+    /// The devices for memory, if the machine has them.
+    let balloon: MMIOTransport<Balloon>?
+    let hotplug: MMIOTransport<MemoryDevice>?
     private let serial: Serial
     private let attachments: [Attachment]
     private let drives: [String: MMIOTransport<Block>]
@@ -63,11 +66,13 @@ final class Board: Sendable {
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
         if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Entropy())
+            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
         }
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        balloon = try layout.addBalloon(configuration.balloon)
+        hotplug = try layout.addHotplug(configuration.hotplug)
         var drives: [String: MMIOTransport<Block>] = [:]
         for drive in configuration.drives {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
@@ -87,6 +92,17 @@ final class Board: Sendable {
         let output = try duplicate(configuration.serialOutput)
         let input = try duplicate(configuration.serialInput)
         return try Serial(output: output, input: input) { line.pulse() }
+    }
+
+    private static func makeEntropy(
+        _ limits: MachineConfiguration.Limits?
+    ) throws(MachineError) -> sending Entropy {
+        guard let limits else { return Entropy() }
+        do throws(Errno) {
+            return try Entropy(limits.rates)
+        } catch {
+            throw .device("entropy: \(error)")
+        }
     }
 
     private static func makeVsock(
@@ -204,6 +220,41 @@ private struct Layout: ~Copyable {
             throw .device("network: no thread for \(network.device): \(error)")
         }
         try addVirtio(device, on: thread)
+    }
+
+    mutating func addBalloon(
+        _ wish: MachineConfiguration.Balloon?
+    ) throws(MachineError) -> MMIOTransport<Balloon>? {
+        guard let wish else { return nil }
+        guard UInt64(wish.mebibytes) << 20 <= memory.byteCount else {
+            throw .device("balloon: \(wish.mebibytes) MiB are more than the guest has")
+        }
+        var options = BalloonOptions()
+        options.deflatesOnOOM = wish.deflatesOnOOM
+        options.statisticsInterval = wish.statisticsInterval
+        options.hints = wish.hints
+        options.reports = wish.reports
+        return try addVirtio(try Self.makeBalloon(options, target: wish.mebibytes << 8))
+    }
+
+    private static func makeBalloon(
+        _ options: BalloonOptions, target: UInt32
+    ) throws(MachineError) -> sending Balloon {
+        do throws(Errno) {
+            return try Balloon(options, target: target)
+        } catch {
+            throw .device("balloon: \(error)")
+        }
+    }
+
+    mutating func addHotplug(
+        _ wish: MachineConfiguration.Hotplug?
+    ) throws(MachineError) -> MMIOTransport<MemoryDevice>? {
+        guard let wish, var device = MemoryDevice(memory) else { return nil }
+        guard device.setRequested(wish.requested) else {
+            throw .device("memory hotplug: \(wish.requested) bytes are no whole blocks of it")
+        }
+        return try addVirtio(device)
     }
 
     /// Adds a disk, which is served on a thread of its own.

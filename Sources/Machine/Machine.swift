@@ -12,9 +12,9 @@ import Virtio
 /// One microVM: memory, processors and devices, from its configuration to its end.
 package final class Machine: Sendable {
     private let configuration: MachineConfiguration
-    private let memory: GuestMemory
+    let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
-    private let board: Board
+    let board: Board
     private let bus: SystemBus
     private let outcome: Outcome
     private let gate: ProcessorGate
@@ -62,6 +62,9 @@ package final class Machine: Sendable {
         do throws(MemoryError) {
             return try GuestMemory(
                 byteCount: configuration.memoryBytes,
+                pluggable: configuration.hotplug.map {
+                    PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
+                },
                 hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
         } catch {
             throw .memory(error)

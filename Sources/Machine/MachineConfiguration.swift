@@ -23,6 +23,33 @@ package struct MachineConfiguration: Sendable {
         }
     }
 
+    /// Memory that the guest lends to the host.
+    package struct Balloon: Hashable, Sendable {
+        /// What it is to have.
+        package var mebibytes: UInt32
+        package var deflatesOnOOM = false
+        /// Seconds between statistics; 0: none.
+        package var statisticsInterval: UInt16 = 0
+        package var hints = false
+        package var reports = false
+
+        package init(mebibytes: UInt32) { self.mebibytes = mebibytes }
+    }
+
+    /// Memory that the guest can be given while it runs; all in bytes.
+    package struct Hotplug: Hashable, Sendable {
+        package var byteCount: UInt64
+        package var blockSize: UInt64
+        /// What it is to plug from the start.
+        package var requested: UInt64
+
+        package init(byteCount: UInt64, blockSize: UInt64, requested: UInt64 = 0) {
+            self.byteCount = byteCount
+            self.blockSize = blockSize
+            self.requested = requested
+        }
+    }
+
     package var kernelPath: String
     package var initrdPath: String?
     package var commandLine: String
@@ -35,6 +62,10 @@ package struct MachineConfiguration: Sendable {
     package var vsock: Vsock?
     package var networks: [Network] = []
     package var entropy = false
+    /// Limits of ``entropy``; nil: none, for ever.
+    package var entropyLimits: Limits?
+    package var balloon: Balloon?
+    package var hotplug: Hotplug?
     /// In the guest's order: the first is `/dev/vda`.
     package var drives: [Drive] = []
     package var persistentMemories: [PersistentMemory] = []

@@ -8,7 +8,7 @@ import Linux
 /// They are kept as the kernel takes them, in room of their own that is used again and again. No
 /// byte of it is ever lent out as a pointer.
 @safe package struct GuestSlices: ~Copyable {
-    let memory: GuestMemory
+    package let memory: GuestMemory
     /// Where each slice lies in this process; those before `first` have been removed.
     private var vectors: UnsafeMutablePointer<iovec>
     private var guests: UnsafeMutablePointer<GuestAddress>
@@ -32,6 +32,12 @@ import Linux
     }
 
     package var count: Int { end - first }
+
+    /// Where slice `index`, below ``count``, lies and how many bytes it has.
+    package func range(_ index: Int) -> (address: GuestAddress, byteCount: UInt64) {
+        precondition(index >= 0 && index < count)
+        return unsafe (guests[first + index], UInt64(vectors[first + index].iov_len))
+    }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {

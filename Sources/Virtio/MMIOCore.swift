@@ -44,9 +44,13 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
     }
 
     private mutating func takeInterrupts() -> UInt32 {
-        var used = false
-        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { used = true }
-        return used ? 1 : 0
+        var bits: UInt32 = 0
+        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { bits = 1 }
+        if device.takeConfigurationChange() {
+            registers.configurationGeneration &+= 1
+            bits |= 2
+        }
+        return bits
     }
 
     /// Nothing of the device's touches guest memory once this returns, until it is served again.

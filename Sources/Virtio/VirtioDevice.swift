@@ -41,6 +41,9 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
+    /// True, once, if serving has changed the configuration space, so that the driver must hear.
+    mutating func takeConfigurationChange() -> Bool
+
     /// Waits until nothing that was begun for the driver touches guest memory any more, and gives
     /// all chains back. Comes before a reset, a pause and a change of the device.
     mutating func drain(_ queues: inout Virtqueues)
@@ -59,6 +62,7 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
+    package mutating func takeConfigurationChange() -> Bool { false }
     package mutating func drain(_ queues: inout Virtqueues) {}
 }
 

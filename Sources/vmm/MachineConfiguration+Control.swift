@@ -29,6 +29,20 @@ extension MachineConfiguration {
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
+        entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
+        balloon = config.balloon.map { config in
+            var balloon = Balloon(mebibytes: config.amount)
+            balloon.deflatesOnOOM = config.deflatesOnOOM
+            balloon.statisticsInterval = config.statisticsInterval
+            balloon.hints = config.hintsFreePages
+            balloon.reports = config.reportsFreePages
+            return balloon
+        }
+        hotplug = config.memoryHotplug.map {
+            Hotplug(
+                byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
+                requested: UInt64(config.swiftlet.pluggedMemory) << 20)
+        }
         drives = config.drives.map(Drive.init)
         persistentMemories = config.pmems.map(PersistentMemory.init)
         if let word = Self.rootWord(config) { self.commandLine += " " + word }
@@ -40,9 +54,6 @@ extension MachineConfiguration {
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
             ("persistent memories (pmem)", !config.pmems.isEmpty),
-            ("a balloon", config.balloon != nil),
-            ("memory hotplug", config.hotplug != nil),
-            ("a rate limiter of the entropy device", config.entropy?.rateLimiter != nil),
             ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
             ("a processor configuration (cpu-config)", config.cpu.map(Self.changes) ?? false),
         ]
@@ -107,7 +118,7 @@ extension MachineConfiguration.PersistentMemory {
 }
 
 extension MachineConfiguration.Limits {
-    fileprivate init(_ config: RateLimiterConfig?) {
+    init(_ config: RateLimiterConfig?) {
         self.init(
             bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
             operations: config?.ops.map(MachineConfiguration.Bucket.init))

@@ -163,21 +163,6 @@ final class MonitorHost: MachineHost {
                 "Internal VMM error: the guest does not read its keyboard; nothing was sent")
         }
     }
-
-    func change(_ change: DeviceChange) throws(APIFault) {
-        switch change {
-        case .insertDrive, .insertNetwork, .insertPmem, .remove: throw APIFault("PCI is not enabled")
-        default:
-            throw APIFault(
-                "The requested operation is not supported: this version cannot change the device"
-                    + " while it runs.")
-        }
-    }
-
-    func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {
-        throw APIFault(
-            "The requested operation is not supported: this version cannot ask the device.")
-    }
 }
 
 extension BusReadings {

@@ -331,7 +331,8 @@ struct Rig {
         #expect(config.balloon?.amount == 4)
         #expect(config.balloon?.statisticsInterval == 9)
         #expect(rig.send(.get, "/balloon/statistics").body == #"{"asked":true}"#)
-        #expect(rig.send(.get, "/hotplug/memory").body == #"{"asked":true}"#)
+        #expect(
+            rig.send(.get, "/hotplug/memory").body == #"{"asked":true,"slot_size_mib":128}"#)
         let faults: [(HTTPMethod, String, String?, String)] = [
             (.patch, "/drives/x", #"{"drive_id":"x","path_on_host":"g"}"#, "Device not found"),
             (.patch, "/drives/a", #"{"drive_id":"a"}"#, "expected different backend"),

@@ -62,11 +62,12 @@ package struct DeviceScript {
     /// Runs the script; answers what is wrong afterwards, or nil.
     ///
     /// - Parameters:
+    ///   - answerSize: Bytes behind each request that the device may write.
     ///   - packet: Makes a request at the address given; answers its readable bytes.
     ///   - chain: Makes a request of many buffers, in place of `packet`.
     ///   - host: Does something on the host side.
     package mutating func run<Device: VirtioDevice & ~Copyable>(
-        _ driver: TestDriver<Device>,
+        _ driver: TestDriver<Device>, answerSize: UInt32 = 0,
         packet: (inout DeviceScript, GuestAddress) -> UInt32 = { script, _ in script.length() },
         chain: ((inout DeviceScript) -> [DriverRing.Buffer])? = nil,
         host: (inout DeviceScript) -> Void = { _ in }
@@ -101,9 +102,11 @@ package struct DeviceScript {
                     if !buffers.isEmpty { driver.rings[ring].publish(buffers) }
                 } else {
                     let address = GuestAddress(0x60_0000)
-                    driver.rings[ring].publish([
+                    var buffers: [DriverRing.Buffer] = [
                         .readable(address.rawValue, packet(&self, address))
-                    ])
+                    ]
+                    if answerSize > 0 { buffers.append(.writable(0x70_0000, answerSize)) }
+                    driver.rings[ring].publish(buffers)
                 }
                 driver.notify(ring)
             default: driver.notify(Int(byte()))

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -60,6 +61,16 @@ static inline int clinux_memfd_create(const char *name, unsigned flags) {
 }
 static inline int clinux_ftruncate(int fd, int64_t size) {
     return (int)clinux_result(ftruncate(fd, size));
+}
+/// Gives `size` bytes of a file at `offset` back; they read as zeroes. fallocate(2).
+static inline int clinux_punch_hole(int fd, int64_t offset, int64_t size) {
+    return (int)clinux_result(syscall(
+        SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size));
+}
+/// Bytes of memory or disk that a file takes, holes not counted.
+static inline int64_t clinux_allocated_bytes(int fd) {
+    struct stat status;
+    return fstat(fd, &status) < 0 ? -errno : (int64_t)status.st_blocks * 512;
 }
 /// The address, or the negated errno (never a valid address) cast to one.
 static inline uintptr_t clinux_mmap(size_t size, int protection, int flags, int fd, int64_t offset) {

@@ -29,12 +29,14 @@ extension Controller {
                 "Drive config error: Unable to patch the block device: Running method expected"
                     + " different backend. Please verify the request arguments.")
         }
-        try host.change(.drive(update))
-        if let path = update.path { config.drives[index].path = path }
-        if let limiter = update.rateLimiter {
-            config.drives[index].rateLimiter =
-                (config.drives[index].rateLimiter ?? RateLimiterConfig()).updated(by: limiter)
+        // The host is told all limits: those that are not named stay as they were.
+        var whole = update
+        whole.rateLimiter = update.rateLimiter.map { limiter in
+            (config.drives[index].rateLimiter ?? RateLimiterConfig()).updated(by: limiter)
         }
+        try host.change(.drive(whole))
+        if let path = whole.path { config.drives[index].path = path }
+        if let limiter = whole.rateLimiter { config.drives[index].rateLimiter = limiter }
     }
 
     private mutating func change(_ update: NetworkUpdate) throws(APIFault) {
@@ -85,7 +87,7 @@ extension Controller {
             try host.change(.balloonStatistics(update.interval))
             config.balloon?.statisticsInterval = update.interval
         default:
-            guard balloon.hints else {
+            guard balloon.hintsFreePages else {
                 throw APIFault("Balloon update error: Hinting was not enabled before the start.")
             }
             if case .startHinting(let start) = request {
@@ -97,13 +99,13 @@ extension Controller {
     }
 
     private func change(_ update: MemoryHotplugUpdate) throws(APIFault) {
-        guard let memory = config.hotplug else { throw .deviceNotFound }
-        guard UInt64(update.requestedSize) <= memory.total,
-            UInt64(update.requestedSize).isMultiple(of: memory.blockSize)
+        guard let memory = config.memoryHotplug else { throw .deviceNotFound }
+        guard update.requestedSize <= memory.totalSize,
+            update.requestedSize.isMultiple(of: memory.blockSize)
         else {
             throw APIFault(
                 "Memory hotplug update error: the requested size must be a multiple of"
-                    + " \(memory.blockSize) MiB and at most \(memory.total) MiB")
+                    + " \(memory.blockSize) MiB and at most \(memory.totalSize) MiB")
         }
         try host.change(.memory(update.requestedSize))
     }

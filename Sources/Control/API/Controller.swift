@@ -158,7 +158,7 @@ package struct Controller {
             try setFitting(request, &config)
         case .putVsock(let vsock): config.vsock = vsock
         case .putEntropy(let entropy): config.entropy = entropy
-        case .putMemoryHotplug(let memory): config.hotplug = memory
+        case .putMemoryHotplug(let memory): config.memoryHotplug = memory
         default: throw .beforeStart
         }
         self.config = config
@@ -212,8 +212,14 @@ package struct Controller {
         case .getBalloonStatistics: return .object(try askBalloon(.balloonStatistics))
         case .getHinting: return .object(try askBalloon(.hinting))
         case .getMemoryHotplug:
-            guard config.hotplug != nil else { throw .deviceNotFound }
-            return .object(try host.ask(.memory))
+            guard let memory = config.memoryHotplug else { throw .deviceNotFound }
+            var status = try host.ask(.memory)
+            // Slots are the host's own affair; it says what was asked for.
+            if case .object(let members) = status.value {
+                status = JSON(
+                    .object(members + [JSON.Member("slot_size_mib", .integer(memory.slotSize))]))
+            }
+            return .object(status)
         default: try change(request)
         }
         return .empty

@@ -14,8 +14,8 @@ package struct BalloonConfig: APIObject {
     package var deflatesOnOOM: Bool
     /// Seconds between two statistics of the guest; 0: none.
     package var statisticsInterval: UInt16 = 0
-    package var hints = false
-    package var reports = false
+    package var hintsFreePages = false
+    package var reportsFreePages = false
 
     package init(amount: UInt32, deflatesOnOOM: Bool) {
         self.amount = amount
@@ -31,16 +31,16 @@ package struct BalloonConfig: APIObject {
             try json.asBool()
         }
         statisticsInterval = try fields.integer("stats_polling_interval_s") ?? 0
-        hints = try fields.flag("free_page_hinting")
-        reports = try fields.flag("free_page_reporting")
+        hintsFreePages = try fields.flag("free_page_hinting")
+        reportsFreePages = try fields.flag("free_page_reporting")
     }
 
     package var json: JSON {
         .object([
             ("amount_mib", .integer(amount)), ("deflate_on_oom", .bool(deflatesOnOOM)),
             ("stats_polling_interval_s", .integer(statisticsInterval)),
-            ("free_page_hinting", .bool(hints)),
-            ("free_page_reporting", .bool(reports)),
+            ("free_page_hinting", .bool(hintsFreePages)),
+            ("free_page_reporting", .bool(reportsFreePages)),
         ])
     }
 }

@@ -5,26 +5,23 @@ package struct MemoryHotplugConfig: APIObject {
     package static var fields: [String] { ["total_size_mib", "block_size_mib", "slot_size_mib"] }
 
     /// Least size of a block and of a slot, in MiB.
-    package static var leastBlock: UInt64 { 2 }
-    package static var leastSlot: UInt64 { 128 }
-
-    /// Of each size, in MiB.
-    private static var range: ClosedRange<UInt64> { 0...UInt64(UInt32.max) }
+    package static var leastBlock: UInt32 { 2 }
+    package static var leastSlot: UInt32 { 128 }
 
     /// All sizes are in MiB.
-    package var total: UInt64
+    package var totalSize: UInt32
     package var blockSize = Self.leastBlock
     package var slotSize = Self.leastSlot
 
-    package init(total: UInt64) { self.total = total }
+    package init(totalSize: UInt32) { self.totalSize = totalSize }
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        total = try fields.require("total_size_mib") { json throws(JSONError) in
-            try json.asInteger(in: Self.range)
+        totalSize = try fields.require("total_size_mib") { json throws(JSONError) in
+            try json.asInteger()
         }
-        blockSize = try fields.integer("block_size_mib", in: Self.range) ?? Self.leastBlock
-        slotSize = try fields.integer("slot_size_mib", in: Self.range) ?? Self.leastSlot
+        blockSize = try fields.integer("block_size_mib") ?? Self.leastBlock
+        slotSize = try fields.integer("slot_size_mib") ?? Self.leastSlot
         if let fault { throw json.invalid(fault) }
     }
 
@@ -40,10 +37,10 @@ package struct MemoryHotplugConfig: APIObject {
         if !slotSize.isMultiple(of: blockSize) {
             return "Slot size must be a multiple of block size (\(blockSize) MiB)"
         }
-        if total < slotSize {
+        if totalSize < slotSize {
             return "Total size must not be lower than slot size (\(slotSize) MiB)"
         }
-        if !total.isMultiple(of: slotSize) {
+        if !totalSize.isMultiple(of: slotSize) {
             return "Total size must be a multiple of slot size (\(slotSize) MiB)"
         }
         return nil
@@ -51,7 +48,7 @@ package struct MemoryHotplugConfig: APIObject {
 
     package var json: JSON {
         .object([
-            ("total_size_mib", .integer(total)), ("block_size_mib", .integer(blockSize)),
+            ("total_size_mib", .integer(totalSize)), ("block_size_mib", .integer(blockSize)),
             ("slot_size_mib", .integer(slotSize)),
         ])
     }
