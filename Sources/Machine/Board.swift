@@ -21,6 +21,8 @@ final class Board: Sendable {
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
     let keyboard: I8042
+    /// Where the guest finds its metadata.
+    let metadata: [MetadataEndpoint]
     /// The devices for memory, if the machine has them.
     let balloon: MMIOTransport<Balloon>?
     let hotplug: MMIOTransport<MemoryDevice>?
@@ -78,7 +80,14 @@ final class Board: Sendable {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
         }
         self.drives = drives
-        for network in configuration.networks { try layout.addNetwork(network) }
+        var endpoints: [MetadataEndpoint] = []
+        for (index, network) in configuration.networks.enumerated() {
+            let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
+            let endpoint = link.map { network.makeEndpoint($0) }
+            if let endpoint { endpoints.append(endpoint) }
+            try layout.addNetwork(network, endpoint)
+        }
+        metadata = endpoints
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -210,9 +219,9 @@ private struct Layout: ~Copyable {
     }
 
     mutating func addNetwork(
-        _ network: MachineConfiguration.Network
+        _ network: MachineConfiguration.Network, _ endpoint: MetadataEndpoint?
     ) throws(MachineError) {
-        let device = try network.makeDevice()
+        let device = try network.makeDevice(endpoint)
         let thread: DeviceThread
         do throws(Errno) {
             thread = try DeviceThread(name: "net \(network.device)")

@@ -17,3 +17,21 @@ extension BalloonStatus {
         return all
     }
 }
+
+extension Machine {
+    /// Counts of the links to the metadata, with Firecracker's names.
+    package var metadataCounts: [(name: String, value: UInt64)] {
+        let all = board.metadata.map(\.counts)
+        let sum = { (path: KeyPath<MetadataCounts, UInt64>) in
+            all.reduce(UInt64(0)) { $0 &+ $1[keyPath: path] }
+        }
+        return [
+            ("rx_accepted", sum(\.accepted)), ("rx_accepted_err", sum(\.malformed)),
+            ("rx_accepted_unusual", sum(\.unusual)),
+            ("rx_count", sum(\.accepted) &+ sum(\.malformed) &+ sum(\.unusual)),
+            ("tx_frames", sum(\.sentFrames)), ("tx_count", sum(\.sentFrames)),
+            ("tx_bytes", sum(\.sentBytes)), ("connections_created", sum(\.opened)),
+            ("connections_destroyed", sum(\.closed)),
+        ]
+    }
+}

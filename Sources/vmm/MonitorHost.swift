@@ -10,6 +10,7 @@ final class MonitorHost: MachineHost {
     let metrics: MetricsWriter
     private let loop: EventLoop
     private let arguments: MonitorArguments
+    private let metadata: Metadata
     private let state = Mutex(State())
 
     private struct State {
@@ -19,9 +20,11 @@ final class MonitorHost: MachineHost {
     }
 
     init(
-        _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger, _ metrics: MetricsWriter
+        _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger,
+        _ metrics: MetricsWriter, _ metadata: Metadata
     ) {
         self.arguments = arguments
+        self.metadata = metadata
         self.loop = loop
         self.logger = logger
         self.metrics = metrics
@@ -94,6 +97,9 @@ final class MonitorHost: MachineHost {
     /// Brings up to date what the machine counts by itself.
     func refreshMetrics() {
         guard let machine else { return }
+        for (name, value) in machine.metadataCounts {
+            metrics.metrics.counter("mmds", name)?.store(value)
+        }
         let readings = machine.busReadings
         for (kind, reading) in readings.byKind {
             metrics.metrics.counter("vcpu", "exit_" + kind)?.store(reading.count)
@@ -112,9 +118,10 @@ final class MonitorHost: MachineHost {
         let console = try Console(config)
         let machine: Machine
         do throws(MachineError) {
-            machine = try Machine(
-                try MachineConfiguration(config, input: console.input, output: console.output),
-                loop: loop)
+            var configuration = try MachineConfiguration(
+                config, input: console.input, output: console.output)
+            configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
+            machine = try Machine(configuration, loop: loop)
         } catch {
             throw APIFault("\(error)")
         }
@@ -129,6 +136,35 @@ final class MonitorHost: MachineHost {
         logger.log(
             .info, "Successfully started microvm that was configured in"
                 + " \((Clock.monotonic &- start) / 1000) us.")
+    }
+
+    /// The service that answers for the metadata's address.
+    private func metadataLink(
+        _ config: MMDSConfig, _ networks: [NetworkConfig]
+    ) -> MachineConfiguration.MetadataLink {
+        let tokens = MetadataTokens(
+            key: RandomBytes.make(count: 32), id: arguments.identifier)
+        let service = MetadataService(config, tokens: tokens, metadata: metadata)
+        let noToken = metrics.metrics.counter("mmds", "rx_no_token")
+        let invalidToken = metrics.metrics.counter("mmds", "rx_invalid_token")
+        let interfaces = networks.indices.filter { config.interfaces.contains(networks[$0].id) }
+        return MachineConfiguration.MetadataLink(
+            address: config.address.rawValue, interfaces: Set(interfaces)
+        ) {
+            let box = MetadataBox(MetadataSession(service))
+            return { bytes in
+                box.session.withLock { session in
+                    session.receive(bytes, now: Clock.monotonic / 1_000_000, salt: Self.salt) {
+                        ($0 == .noToken ? noToken : invalidToken)?.add()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Eight bytes that nobody can guess.
+    private static func salt() -> UInt64 {
+        RandomBytes.make(count: 8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     func pause() throws(APIFault) {
@@ -163,6 +199,12 @@ final class MonitorHost: MachineHost {
                 "Internal VMM error: the guest does not read its keyboard; nothing was sent")
         }
     }
+}
+
+/// One connection's state, shared by its answers.
+private final class MetadataBox: Sendable {
+    let session: Mutex<MetadataSession>
+    init(_ session: MetadataSession) { self.session = Mutex(session) }
 }
 
 extension BusReadings {

@@ -43,8 +43,8 @@ final class Session: Sendable {
         } catch {
             throw Monitor.Refusal("cannot make an event loop: \(error)", Monitor.ExitStatus.failure)
         }
-        host = MonitorHost(arguments, loop, logger, writer)
         let metadata = Metadata(limit: arguments.metadataLimit)
+        host = MonitorHost(arguments, loop, logger, writer, metadata)
         try Self.fill(metadata, arguments.metadataPath)
         let instance = InstanceInfo(
             id: arguments.identifier, version: Version.api, application: product)

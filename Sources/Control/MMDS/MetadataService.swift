@@ -149,6 +149,9 @@ package struct MetadataSession: Sendable {
     /// Most bytes of a request's body, which nothing needs.
     private static var payloadLimit: Int { 1024 }
 
+    /// Reply bytes above which the next request waits for the next call.
+    private static var replyLimit: Int { 64 << 10 }
+
     private let service: MetadataService
     private var parser: HTTPRequestParser
 
@@ -160,14 +163,15 @@ package struct MetadataSession: Sendable {
         parser = HTTPRequestParser(limits)
     }
 
-    /// The replies to what `bytes` complete, and whether the connection is over behind them.
+    /// The replies to what `bytes` complete, and whether the connection is over behind them. After
+    /// long replies requests may be left; they are answered by the next call.
     package mutating func receive(
         _ bytes: [UInt8], now: UInt64, salt: () -> UInt64, count: (MetadataService.Event) -> Void
     ) -> (bytes: [UInt8], isOver: Bool) {
         parser.receive(bytes)
         var out: [UInt8] = []
         do throws(HTTPError) {
-            while let event = try parser.next() {
+            while out.count < Self.replyLimit, let event = try parser.next() {
                 guard case .request(let request) = event else {
                     out += HTTPReply.goOn
                     continue
