@@ -115,7 +115,7 @@ import Testing
                         JSON.Member($0.name, try example($0.value, highest: highest))
                     }))
         default:
-            let pattern = try #require(text(schema["pattern"]) ?? "^[^\\x00]*$")
+            let pattern = text(schema["pattern"]) ?? "^[^\\x00]*$"
             if let value = fitting[pattern] { return .string(value) }
             if pattern.contains("TRACE") { return .string("Warning") }
             #expect(pattern.hasPrefix("^169"), "no example of \(pattern)")
@@ -130,15 +130,14 @@ import Testing
 
     /// A body with all members, as the document allows it.
     static func example(_ operation: APIOperation, highest: Bool = false) throws -> JSON {
-        var body = try example(try #require(body(operation)), highest: highest)
         // Sizes that must fit to each other.
         if operation == .putMemoryHotplug {
-            body = .object([
+            return .object([
                 ("total_size_mib", .integer(highest ? 4_294_967_040 : 128)),
                 ("block_size_mib", .integer(2)), ("slot_size_mib", .integer(128)),
             ])
         }
-        return body
+        return try example(try #require(Self.body(operation)), highest: highest)
     }
 
     static func replacing(_ body: JSON, _ name: String, _ value: JSON?) -> JSON {
