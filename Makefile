@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test lint bench fuzz sanitize clean
+.PHONY: help build guest kernel initramfs run test lint bench fuzz sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -67,6 +67,10 @@ fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
 sanitize: ## The suites that play a guest, under the thread and address sanitizers
 	@.ci/prepare build
 	@.ci/sanitize
+
+# API_EXAMPLES: how many requests for each operation.
+api: build kernel ## The API against its document, with schemathesis
+	@.ci/api-check $(or $(API_EXAMPLES),50)
 
 clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
 	rm -rf .build Benchmarks/results.json Fuzz/.build bin

@@ -80,14 +80,7 @@ final class Board: Sendable {
             drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
         }
         self.drives = drives
-        var endpoints: [MetadataEndpoint] = []
-        for (index, network) in configuration.networks.enumerated() {
-            let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
-            let endpoint = link.map { network.makeEndpoint($0) }
-            if let endpoint { endpoints.append(endpoint) }
-            try layout.addNetwork(network, endpoint)
-        }
-        metadata = endpoints
+        metadata = try layout.addNetworks(configuration)
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -216,6 +209,20 @@ private struct Layout: ~Copyable {
             interrupt: { line.pulse() },
             requested: { outcome.end($0 == .powerOff ? .powerOff : .reset) })
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
+    }
+
+    /// Adds all network interfaces; answers where metadata are found on them.
+    mutating func addNetworks(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [MetadataEndpoint] {
+        var endpoints: [MetadataEndpoint] = []
+        for (index, network) in configuration.networks.enumerated() {
+            let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
+            let endpoint = link.map { network.makeEndpoint($0) }
+            if let endpoint { endpoints.append(endpoint) }
+            try addNetwork(network, endpoint)
+        }
+        return endpoints
     }
 
     mutating func addNetwork(

@@ -30,18 +30,9 @@ extension MachineConfiguration {
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
-        balloon = config.balloon.map { config in
-            var balloon = Balloon(mebibytes: config.amount)
-            balloon.deflatesOnOOM = config.deflatesOnOOM
-            balloon.statisticsInterval = config.statisticsInterval
-            balloon.hints = config.hintsFreePages
-            balloon.reports = config.reportsFreePages
-            return balloon
-        }
+        balloon = config.balloon.map(Balloon.init)
         hotplug = config.memoryHotplug.map {
-            Hotplug(
-                byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
-                requested: UInt64(config.swiftlet.pluggedMemory) << 20)
+            Hotplug($0, plugged: config.swiftlet.pluggedMemory)
         }
         drives = config.drives.map(Drive.init)
         persistentMemories = config.pmems.map(PersistentMemory.init)
@@ -86,6 +77,25 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Balloon {
+    fileprivate init(_ config: BalloonConfig) {
+        self.init(mebibytes: config.amount)
+        deflatesOnOOM = config.deflatesOnOOM
+        statisticsInterval = config.statisticsInterval
+        hints = config.hintsFreePages
+        reports = config.reportsFreePages
+    }
+}
+
+extension MachineConfiguration.Hotplug {
+    /// - Parameter plugged: What the guest is to plug at once, in MiB.
+    fileprivate init(_ config: MemoryHotplugConfig, plugged: UInt32) {
+        self.init(
+            byteCount: UInt64(config.totalSize) << 20, blockSize: UInt64(config.blockSize) << 20,
+            requested: UInt64(plugged) << 20)
     }
 }
 

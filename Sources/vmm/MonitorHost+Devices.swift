@@ -27,7 +27,8 @@ extension MonitorHost {
             throw APIFault(
                 "The requested operation is not supported: this version cannot change the limits of"
                     + " the device while it runs.")
-        case .insertDrive, .insertNetwork, .insertPmem, .remove: throw APIFault("PCI is not enabled")
+        case .insertDrive, .insertNetwork, .insertPmem, .remove:
+            throw APIFault("PCI is not enabled")
         }
     }
 

@@ -134,7 +134,8 @@ final class MonitorHost: MachineHost {
         state.withLock { $0 = State(machine: machine, console: console, report: report) }
         machine.start()
         logger.log(
-            .info, "Successfully started microvm that was configured in"
+            .info,
+            "Successfully started microvm that was configured in"
                 + " \((Clock.monotonic &- start) / 1000) us.")
     }
 

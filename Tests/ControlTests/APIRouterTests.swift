@@ -100,9 +100,15 @@ import Testing
 
     @Test(
         arguments: [
-            (.put, "/machine-config", #"{"vcpu_count":1,"mem_size_mib":128,"cpu_template":"None"}"#, true),
+            (
+                .put, "/machine-config",
+                #"{"vcpu_count":1,"mem_size_mib":128,"cpu_template":"None"}"#, true
+            ),
             (.patch, "/machine-config", #"{"cpu_template":"None"}"#, true),
-            (.put, "/machine-config", #"{"vcpu_count":1,"mem_size_mib":128,"cpu_template":null}"#, false),
+            (
+                .put, "/machine-config",
+                #"{"vcpu_count":1,"mem_size_mib":128,"cpu_template":null}"#, false
+            ),
             (.put, "/vsock", #"{"guest_cid":3,"uds_path":"v","vsock_id":"x"}"#, true),
             (.put, "/vsock", #"{"guest_cid":3,"uds_path":"v"}"#, false),
         ] as [(HTTPMethod, String, String, Bool)])

@@ -170,7 +170,9 @@ import Testing
             let name = member.name
             for without in [Self.replacing(body, name, nil), Self.replacing(body, name, .null)] {
                 if needed.contains(name) {
-                    let error = #expect(throws: JSONError.self) { try Self.read(operation, without) }
+                    let error = #expect(throws: JSONError.self) {
+                        try Self.read(operation, without)
+                    }
                     #expect(error?.reason == .missingField(name), "\(name)")
                 } else if operation != .loadSnapshot || name != "mem_backend" {
                     #expect(throws: Never.self, "\(name)") { try Self.read(operation, without) }

@@ -45,6 +45,16 @@ final class APIClient {
         }
     }
 
+    /// Sends bytes as far as they are taken at once; false if none were.
+    func sendAtOnce(_ text: String) throws -> Bool {
+        do throws(Errno) {
+            return try UnixSocket.send(Array(text.utf8)[...], to: socket.rawValue) > 0
+        } catch {
+            guard error == .again else { throw error }
+            return false
+        }
+    }
+
     func send(_ method: String, _ path: String, _ body: String? = nil) throws {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"
         if let body {

@@ -23,7 +23,8 @@ import Testing
     static func instructions(_ client: APIClient) throws -> Int {
         let text = try client.ask("GET", "/metrics").body
         let line = try #require(
-            text.split(separator: "\n").first { $0.hasPrefix("swiftlet_guest_instructions_total ") })
+            text.split(separator: "\n").first { $0.hasPrefix("swiftlet_guest_instructions_total ") }
+        )
         return try #require(line.split(separator: " ").last.flatMap { Int($0) })
     }
 
@@ -51,14 +52,21 @@ import Testing
             ("PATCH", "/balloon/hinting/start", nil, 400, before),
             ("PATCH", "/balloon/hinting/stop", nil, 400, before),
             ("PUT", "/boot-source", "{\"kernel_image_path\":\"\(file)\"}", 204, ""),
-            ("PUT", "/boot-source", #"{"kernel_image_path":"foo.bar"}"#, 400,
-                "The kernel file cannot be opened: No such file or directory (os error 2)"),
+            (
+                "PUT", "/boot-source", #"{"kernel_image_path":"foo.bar"}"#, 400,
+                "The kernel file cannot be opened: No such file or directory (os error 2)"
+            ),
             ("PUT", "/cpu-config", #"{"cpuid_modifiers":[]}"#, 204, ""),
-            ("PUT", "/drives/d",
-                "{\"drive_id\":\"d\",\"is_root_device\":false,\"path_on_host\":\"\(file)\"}", 204, ""),
-            ("PUT", "/drives/e",
+            (
+                "PUT", "/drives/d",
+                "{\"drive_id\":\"d\",\"is_root_device\":false,\"path_on_host\":\"\(file)\"}", 204,
+                ""
+            ),
+            (
+                "PUT", "/drives/e",
                 #"{"drive_id":"e","is_root_device":false,"path_on_host":"foo.bar"}"#, 400,
-                "No such file or directory"),
+                "No such file or directory"
+            ),
             ("PATCH", "/drives/d", #"{"drive_id":"d","path_on_host":"x"}"#, 400, before),
             ("DELETE", "/drives/d", nil, 400, before),
             ("PUT", "/pmem/p", "{\"id\":\"p\",\"path_on_host\":\"\(file)\"}", 204, ""),
@@ -71,8 +79,10 @@ import Testing
             ("PUT", "/machine-config", #"{"vcpu_count":32,"mem_size_mib":65536}"#, 204, ""),
             ("PATCH", "/machine-config", #"{"vcpu_count":33}"#, 400, "from 1 to 32"),
             ("PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 204, ""),
-            ("PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 400,
-                "Reinitialization of metrics not allowed."),
+            (
+                "PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 400,
+                "Reinitialization of metrics not allowed."
+            ),
             ("PUT", "/mmds", #"{"a":1}"#, 204, ""), ("PATCH", "/mmds", #"{"b":2}"#, 204, ""),
             ("PUT", "/mmds/config", #"{"network_interfaces":["n"],"version":"V2"}"#, 204, ""),
             ("PUT", "/entropy", "{}", 204, ""), ("PUT", "/serial", "{}", 204, ""),
@@ -81,8 +91,10 @@ import Testing
             ("PUT", "/vsock", "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}", 204, ""),
             ("PATCH", "/vm", #"{"state":"Paused"}"#, 400, before),
             ("PUT", "/snapshot/create", #"{"snapshot_path":"s","mem_file_path":"m"}"#, 400, before),
-            ("PUT", "/snapshot/load", #"{"snapshot_path":"s","mem_file_path":"m"}"#, 400,
-                "not allowed after configuring boot-specific resources"),
+            (
+                "PUT", "/snapshot/load", #"{"snapshot_path":"s","mem_file_path":"m"}"#, 400,
+                "not allowed after configuring boot-specific resources"
+            ),
         ]
         for (method, path, body, status, fault) in rows {
             let reply = try client.ask(method, path, body)

@@ -7,7 +7,8 @@ package final class TinyKernel {
 
     /// - Parameter code: Runs in 64-bit mode at 1 MiB.
     package init(_ code: [UInt8]) throws {
-        path = FileManager.default.temporaryDirectory
+        path =
+            FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-tiny-\(UUID().uuidString)").path
         var bytes: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + [UInt8](repeating: 0, count: 9)
         let add = { (value: UInt64, size: Int) in

@@ -4,7 +4,8 @@
 package struct DriveConfig: APIObject {
     /// Whether the guest's flushes reach the host's disk.
     package enum CacheType: String, CaseIterable, Sendable {
-        case unsafe = "Unsafe"
+        /// They do not.
+        case unsynced = "Unsafe"
         case writeback = "Writeback"
     }
 
@@ -25,7 +26,7 @@ package struct DriveConfig: APIObject {
     /// The partition that holds the root file system.
     package var partUUID: String?
     package var isRootDevice: Bool
-    package var cacheType = CacheType.unsafe
+    package var cacheType = CacheType.unsynced
     package var isReadOnly = false
     package var path: String
     package var rateLimiter: RateLimiterConfig?
@@ -47,7 +48,7 @@ package struct DriveConfig: APIObject {
         cacheType =
             try fields.optional("cache_type") { json throws(JSONError) in
                 try json.asChoice(of: CacheType.self)
-            } ?? .unsafe
+            } ?? .unsynced
         isReadOnly = try fields.flag("is_read_only")
         rateLimiter = try fields.object("rate_limiter")
         ioEngine =

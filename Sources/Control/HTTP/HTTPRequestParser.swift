@@ -75,7 +75,9 @@ package struct HTTPRequestParser: Sendable {
     /// Looks for a whole head; sets ``pending`` from it.
     private mutating func readHead() throws(HTTPError) -> Event? {
         // An empty line or two in front of a request is a habit of old clients. RFC 9112, 2.2.
-        while bytes.count - start >= 2, bytes[start] == 0x0d, bytes[start + 1] == 0x0a { consume(2) }
+        while bytes.count - start >= 2, bytes[start] == 0x0d, bytes[start + 1] == 0x0a {
+            consume(2)
+        }
         guard let end = endOfHead() else {
             guard bytes.count - start <= limits.head else {
                 throw .headTooLong(limit: limits.head)

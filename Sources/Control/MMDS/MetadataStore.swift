@@ -121,6 +121,7 @@ extension JSON {
                 members.append(Member(change.name, JSON.null.merged(with: change.value)))
             }
         }
-        return JSON(.object(members.enumerated().filter { !removed.contains($0.offset) }.map(\.element)))
+        return JSON(
+            .object(members.enumerated().filter { !removed.contains($0.offset) }.map(\.element)))
     }
 }
