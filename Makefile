@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test lint bench fuzz sanitize api clean
+.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -47,9 +47,12 @@ initramfs: ## The guest's initramfs: the agent and busybox
 run: build guest ## Boot a Linux kernel in a microVM and run a command in it
 	bin/swiftlet run -v -- sh -c 'uname -a; nproc; grep MemTotal /proc/meminfo'
 
-test: build guest ## All tests, then a line that counts them
-	@.ci/prepare test
+test: build guest test-tools ## All tests, then a line that counts them
 	@.ci/test $(TEST)
+
+test-tools:
+	@.ci/prepare test
+	@[ $$(id -u) -ne 0 ] || .ci/prepare images
 
 lint: ## The style of all Swift files
 	@.ci/prepare build

@@ -64,12 +64,16 @@ let package = Package(
         library("Hypervisor", ["Memory"]),
         library("Control", []),
         library("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"], closed),
+        library("KVM", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         library("Boot", ["Memory", "Hypervisor"]),
         library("Virtio", ["Memory", "Bus", "Linux"]),
         library("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         library(
             "Machine",
-            ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+            [
+                "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
+                "Linux",
+            ]),
         library("Agent", []),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
@@ -94,6 +98,10 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        .executableTarget(
+            name: "swiftlet-bench-block",
+            dependencies: ["Support", "Devices", "Virtio", "Memory", "Linux"],
+            path: "Benchmarks/block", swiftSettings: hot),
         .target(name: "CAllocations", path: "Tests/Allocations"),
         .target(
             name: "Support",
@@ -103,15 +111,16 @@ let package = Package(
         tests("Memory", ["Linux"]),
         tests("Bus", []),
         tests("Emulator", ["Hypervisor", "Memory", "Linux"]),
+        tests("KVM", ["Hypervisor", "Emulator", "Memory", "Linux", "CLinux"]),
         tests("Boot", ["Memory", "Hypervisor"]),
         tests("Virtio", ["Memory", "Linux", "Bus"]),
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
         tests("Client", ["Agent", "Linux"]),
-        tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
+        tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Support", "Linux"],
+            name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],
             path: "Tests/Integration", swiftSettings: tested),
     ]
 )

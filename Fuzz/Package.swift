@@ -33,7 +33,6 @@ let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
-        .target(name: "CAllocations", path: "Allocations"),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Hypervisor", ["Memory"]),
@@ -42,6 +41,7 @@ let package = Package(
         shelf("Bus", []),
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
+        .target(name: "CAllocations", path: "Allocations"),
         .target(
             name: "Support",
             dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"], path: "Support",
@@ -51,5 +51,6 @@ let package = Package(
         fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

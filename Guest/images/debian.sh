@@ -34,6 +34,8 @@ if [[ ! -f $image ]]; then
         debootstrap --variant=minbase --include="$packages" "$suite" "$work/tree" "$mirror" \
             > "$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; unavailable "debootstrap failed"; }
         rm -rf "$work"/tree/var/cache/apt/archives/*.deb "$work"/tree/usr/share/{doc,man,locale}
+        # What apt would otherwise work out at its first use.
+        chroot "$work/tree" apt-cache gencaches > /dev/null
         mv "$work/tree" "$tree"
     fi
     if [[ $kind == ext4 ]]; then

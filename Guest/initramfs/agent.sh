@@ -39,7 +39,7 @@ if [ ! -x "$cache/$hash/swiftlet-agent" ]; then
             -enable-upcoming-feature MemberImportVisibility \
             -enable-experimental-feature Embedded \
             -enable-experimental-feature SafeInteropWrappers \
-            -target x86_64-unknown-linux-gnu -wmo -Osize -Xfrontend -function-sections -package-name swiftlet \
+            -target x86_64-unknown-linux-gnu -wmo -O -Xfrontend -function-sections -package-name swiftlet \
             -file-prefix-map "$root=." -I "$work" -module-name "$name" "$@"
     }
     module Agent -c -emit-module -emit-module-path "$work/Agent.swiftmodule" \

@@ -65,12 +65,6 @@ struct RunCommand: ParsableCommand {
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
 
-    @Option(
-        name: .customLong("pmem"),
-        help: "File in the guest's address space: PATH[:ro]. Repeat for more.",
-        transform: { try DiskArgument($0) })
-    var pmems: [DiskArgument] = []
-
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
 
@@ -182,7 +176,6 @@ struct RunCommand: ParsableCommand {
         configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
-        configuration.persistentMemories = pmems.map(MicroVM.Disk.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration

@@ -20,7 +20,8 @@ struct Timeline {
             (machineStarted, "monitor started", nil),
             (report?.created, "VM created", nil),
             (report?.firstInstruction, "first guest instruction", nil),
-            (report?.bootTimer, "kernel entry to init done", report?.bootTimerInstructions),
+            (report?.userEntry, "kernel entry to init", report?.userEntryInstructions),
+            (report?.bootTimer, "boot timer written", report?.bootTimerInstructions),
             (agentReady, "agent ready", nil),
             (commandEnded, "command done", nil),
             (machineEnded, "machine ended", report?.instructions),
@@ -30,6 +31,10 @@ struct Timeline {
             var line = Self.milliseconds(moment &- start) + "  " + name
             if let instructions { line += ", \(Self.grouped(instructions)) guest instructions" }
             lines.append(line)
+        }
+        if let engine = report?.engine { lines.append("  engine: \(engine)") }
+        if let completed = report?.completed {
+            lines.append("  completed by the software processor: \(completed)")
         }
         if let exits = report?.exits { lines.append("  \(Self.grouped(exits)) exits") }
         return lines.joined(separator: "\n") + "\n"

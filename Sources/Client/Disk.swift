@@ -2,7 +2,7 @@
 import Control
 
 extension MicroVM {
-    /// A file on the host that the guest sees as a disk or as persistent memory.
+    /// A file on the host that the guest sees as a disk.
     public struct Disk: Hashable, Sendable {
         /// A regular file or a block device, taken as it is: no format is ever guessed.
         public var path: String
@@ -21,7 +21,7 @@ extension MicroVM {
 extension MicroVM.Configuration {
     /// Whether the guest could lose what it wrote if its machine just stopped.
     package var keepsData: Bool {
-        ([rootDisk].compactMap { $0 } + disks + persistentMemories).contains { !$0.isReadOnly }
+        ([rootDisk].compactMap { $0 } + disks).contains { !$0.isReadOnly }
     }
 
     /// The disks in the guest's order: the root file system's is the first.
@@ -38,14 +38,6 @@ extension MicroVM.Configuration {
             // A person who waits for fsync means the disk.
             drive.cacheType = .writeback
             return drive
-        }
-    }
-
-    var pmemConfigs: [PmemConfig] {
-        persistentMemories.enumerated().map { index, memory in
-            var config = PmemConfig(id: memory.id ?? "pmem\(index)", path: memory.path)
-            config.isReadOnly = memory.isReadOnly
-            return config
         }
     }
 }

@@ -38,8 +38,6 @@ extension MicroVM {
         public var rootDisk: Disk?
         /// Further disks: `/dev/vda` and so on, behind the root file system's.
         public var disks: [Disk] = []
-        /// Files that the guest has in its address space: `/dev/pmem0` and so on.
-        public var persistentMemories: [Disk] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
@@ -119,9 +117,8 @@ extension MicroVM.Configuration {
         config.memoryHotplug = hotplug?.config
         config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
         config.drives = driveConfigs
-        config.pmems = pmemConfigs
         var names: Set<String> = []
-        for name in config.drives.map(\.id) + config.pmems.map(\.id)
+        for name in config.drives.map(\.id)
         where !names.insert(name).inserted {
             throw ClientError(.badConfiguration, "two disks have the name \(name)")
         }

@@ -12,6 +12,8 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var engine = Engine.auto
     /// Time goes by retired instructions, so that two runs are the same.
     package var isDeterministic = false
+    /// The host's CPU that each processor's thread stays on, by index; those left out go anywhere.
+    package var affinity: [Int] = []
     /// The guest may end the machine with a value of its choice.
     package var hasDebugExit = false
     /// All guest memory is made present before the start.
@@ -40,13 +42,17 @@ package struct SwiftletConfig: Hashable, Sendable {
         let fields = try JSONFields(
             json,
             [
-                "engine", "deterministic", "debug_exit", "prefault", "plugged_memory_mib",
-                "console", "report",
+                "engine", "affinity", "deterministic", "debug_exit", "prefault",
+                "plugged_memory_mib", "console", "report",
             ])
         engine =
             try fields.optional("engine") { json throws(JSONError) in
                 try json.asChoice(of: Engine.self)
             } ?? .auto
+        affinity =
+            try fields.optional("affinity") { json throws(JSONError) in
+                try Self.affinity(json)
+            } ?? []
         isDeterministic = try fields.flag("deterministic")
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
@@ -62,6 +68,10 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var json: JSON {
         .object([
             ("engine", .string(engine.rawValue)),
+            (
+                "affinity",
+                affinity.isEmpty ? nil : JSON(.array(affinity.map { .integer($0) }))
+            ),
             ("deterministic", isDeterministic ? .bool(true) : nil),
             ("debug_exit", hasDebugExit ? .bool(true) : nil),
             ("prefault", prefaults ? .bool(true) : nil),
@@ -77,6 +87,24 @@ package struct SwiftletConfig: Hashable, Sendable {
             ),
             ("report", report.map { .integer($0) }),
         ])
+    }
+}
+
+extension SwiftletConfig {
+    /// Highest number of a host's CPU, and most processors that are placed.
+    private static var cpuLimit: Int { 1023 }
+    private static var placeLimit: Int { 32 }
+
+    private static func affinity(_ json: JSON) throws(JSONError) -> [Int] {
+        guard case .array(let places) = json.value else {
+            throw json.wrongType(expected: "a sequence of CPU numbers")
+        }
+        guard places.count <= placeLimit else {
+            throw json.invalid("\(places.count) CPU numbers; at most \(placeLimit) can be given")
+        }
+        var numbers: [Int] = []
+        for place in places { numbers.append(try place.asInteger(in: 0...cpuLimit)) }
+        return numbers
     }
 }
 

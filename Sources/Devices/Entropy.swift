@@ -17,29 +17,35 @@ package struct Entropy: ~Copyable, VirtioDevice {
 
     /// Bytes given since the device was made.
     package private(set) var byteCount: UInt64 = 0
-    private var limiter: RateLimiter?
+    private let limits: Limits?
+
+    /// What may be there or not: an optional of its own kind could not be looked at in place.
+    private final class Limits {
+        var limiter: RateLimiter
+        init(_ limits: RateLimits) throws(Errno) { limiter = try RateLimiter(limits) }
+    }
 
     /// Without limits, for ever.
-    package init() { limiter = nil }
+    package init() { limits = nil }
 
     /// With limits, which may change while the guest runs.
-    package init(_ limits: RateLimits) throws(Errno) { limiter = try RateLimiter(limits) }
+    package init(_ limits: RateLimits) throws(Errno) { self.limits = try Limits(limits) }
 
     /// Changes the limits; false if the device was made without any.
     package mutating func setLimits(_ limits: RateLimits) -> Bool {
-        guard limiter != nil else { return false }
-        limiter?.setLimits(limits)
+        guard let own = self.limits else { return false }
+        own.limiter.setLimits(limits)
         return true
     }
 
-    package var hostEvents: CInt? { limiter?.descriptor }
+    package var hostEvents: CInt? { limits?.limiter.descriptor }
 
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
         while let chain = try queues[index].next() {
             let size = min(chain.writable.byteCount, Self.chainLimit)
-            guard limiter?.admit(bytes: size) ?? true else {
+            guard limits?.limiter.admit(bytes: size) ?? true else {
                 return queues[index].putBack(chain)
             }
             let written = chain.writable.fillRandom(limit: size)
@@ -49,11 +55,11 @@ package struct Entropy: ~Copyable, VirtioDevice {
     }
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
-        limiter?.wake()
+        limits?.limiter.wake()
         try serve(&queues, index: 0)
     }
 
-    package mutating func reset() { limiter?.reset() }
+    package mutating func reset() { limits?.limiter.reset() }
 
     package struct State: Hashable, Sendable {
         package static let version: UInt32 = 2
@@ -64,13 +70,13 @@ package struct Entropy: ~Copyable, VirtioDevice {
 
     package func save() -> State {
         var state = State()
-        state.limiter = limiter?.save()
+        state.limiter = limits?.limiter.save()
         return state
     }
 
     package mutating func restore(_ state: State) throws(RestoreError) {
         guard state.version == State.version else { throw .version(state.version) }
-        guard (state.limiter == nil) == (limiter == nil) else { throw .value("limiter") }
-        if let saved = state.limiter { limiter?.restore(saved) }
+        guard (state.limiter == nil) == (limits == nil) else { throw .value("limiter") }
+        if let saved = state.limiter { limits?.limiter.restore(saved) }
     }
 }

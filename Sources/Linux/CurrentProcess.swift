@@ -16,6 +16,9 @@ package enum CurrentProcess {
     /// Path of the program's file with all links followed.
     package static var executablePath: String? { linkTarget("/proc/self/exe") }
 
+    /// The effective user is root.
+    package static var isRoot: Bool { geteuid() == 0 }
+
     /// The value of an environment variable, unless it is missing or empty.
     package static func environment(_ name: String) -> String? {
         // SAFETY: nobody changes the environment in this program.
@@ -23,6 +26,10 @@ package enum CurrentProcess {
         let text = unsafe String(cString: value)
         return text.isEmpty ? nil : text
     }
+
+    /// Forgets which pages of its own code the program has executed so far. Those that it goes on
+    /// executing are mapped again, from the page cache, one by one; those of its start are not.
+    package static func forgetCode() { clinux_unmap_code() }
 
     /// Ends the program at once, with `status`.
     package static func exit(_ status: CInt) -> Never { CLinux.exit(status) }
@@ -105,6 +112,9 @@ package enum FileSystem {
             return error
         }
     }
+
+    /// Flags for a device or socket that is used both ways.
+    package static var readingAndWriting: CInt { O_RDWR }
 
     private static func access(_ path: String, _ mode: CInt) -> Errno? {
         let result = unsafe clinux_access(path, mode)

@@ -13,7 +13,7 @@ final class Board: Sendable {
     /// When and after how many instructions the guest said that it had come up.
     struct BootMark: Sendable {
         let time: UInt64
-        let instructions: UInt64
+        let instructions: UInt64?
     }
 
     let ports: AddressSpace
@@ -60,7 +60,8 @@ final class Board: Sendable {
         }
         let mark = mark
         let timer = BootTimer { time in
-            let retired = machine.vcpus.reduce(UInt64(0)) { $0 &+ ($1.retiredInstructions ?? 0) }
+            let counts = machine.vcpus.compactMap(\.retiredInstructions)
+            let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
             mark.value.withLock { value in
                 if value == nil { value = BootMark(time: time, instructions: retired) }
             }
@@ -316,6 +317,11 @@ private struct Layout: ~Copyable {
             try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
+        }
+        if transport.isServedByLoop {
+            _ = machine.signalOnWrite(
+                to: GuestAddress(base + MMIORegister.queueNotify),
+                descriptor: transport.notification)
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))

@@ -2,7 +2,6 @@
 import Boot
 import Bus
 import Devices
-import Emulator
 import Hypervisor
 import Linux
 import Memory
@@ -14,6 +13,7 @@ package final class Machine: Sendable {
     private let configuration: MachineConfiguration
     let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
+    private let engineReason: String?
     let board: Board
     private let bus: SystemBus
     private let outcome: Outcome
@@ -47,12 +47,20 @@ package final class Machine: Sendable {
         }
         memory = try Self.makeMemory(configuration)
         bus = SystemBus()
-        virtualMachine = try Self.makeEngine(configuration, memory, bus)
+        let engine = try EngineMaker(
+            configuration: configuration, memory: memory, bus: bus
+        ).make()
+        virtualMachine = engine.machine
+        engineReason = engine.reason
         board = try Board(configuration, memory, virtualMachine, outcome, self.loop)
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
-        first.state = boot.state
+        do throws(EngineError) {
+            try first.restore(boot.state)
+        } catch {
+            throw .host("cannot set the boot processor's registers: \(error)")
+        }
         created = Clock.monotonic
     }
 
@@ -68,23 +76,6 @@ package final class Machine: Sendable {
                 hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
         } catch {
             throw .memory(error)
-        }
-    }
-
-    private static func makeEngine(
-        _ configuration: MachineConfiguration, _ memory: GuestMemory, _ bus: SystemBus
-    ) throws(MachineError) -> any VirtualMachine {
-        guard (1...32).contains(configuration.cpuCount) else {
-            throw .cpuCount(configuration.cpuCount)
-        }
-        guard configuration.engine != .kvm else { throw .noKVM }
-        do throws(Errno) {
-            return try SoftVirtualMachine(
-                memory: memory, bus: bus,
-                configuration: VirtualMachineConfiguration(
-                    cpuCount: configuration.cpuCount, deterministic: configuration.deterministic))
-        } catch {
-            throw .host("cannot make the virtual machine: \(error)")
         }
     }
 
@@ -111,17 +102,21 @@ package final class Machine: Sendable {
             gate.end()
             loop.stop()
         }
+        let places = configuration.affinity
         var threadCount = 0
         for vcpu in vcpus {
+            let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
             do throws(Errno) {
                 try Thread(name: "fc_vcpu \(vcpu.index)") {
-                    Self.drive(vcpu, outcome, gate)
+                    Self.drive(vcpu, on: place, outcome, gate)
                 }.detach()
                 threadCount += 1
             } catch {
                 outcome.end(.failed("no thread for a processor: \(error)"))
             }
         }
+        // What the start needed is a few megabytes, and what the guest needs is another part.
+        CurrentProcess.forgetCode()
         phase.withLock { $0 = .running(threads: threadCount) }
     }
 
@@ -138,8 +133,18 @@ package final class Machine: Sendable {
         return outcome.result ?? .failed("the event loop ended by itself")
     }
 
-    private static func drive(_ vcpu: any VirtualCPU, _ outcome: Outcome, _ gate: ProcessorGate) {
+    private static func drive(
+        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, _ gate: ProcessorGate
+    ) {
         defer { outcome.processorLeft() }
+        if let place {
+            do throws(Errno) {
+                try Thread.pin(to: place)
+            } catch {
+                outcome.end(
+                    .failed("processor \(vcpu.index) cannot stay on host CPU \(place): \(error)"))
+            }
+        }
         while outcome.result == nil {
             switch vcpu.run() {
             case .interrupted: gate.pass(vcpu.index)
@@ -147,6 +152,11 @@ package final class Machine: Sendable {
             case .failed(let text): outcome.end(.failed(text))
             }
         }
+    }
+
+    /// Who executes the guest's instructions.
+    package var engine: EngineFinding {
+        EngineFinding(kind: virtualMachine.kind, reason: engineReason)
     }
 
     // MARK: Pausing
@@ -213,13 +223,20 @@ package final class Machine: Sendable {
         timeline.created = created
         let first = started.load(ordering: .relaxed)
         timeline.firstInstruction = first == 0 ? nil : first
+        if let entry = virtualMachine.userEntry {
+            timeline.userEntry = entry.time
+            timeline.userEntryInstructions = entry.instructions
+        }
         if let mark = board.bootMark {
             timeline.bootTimer = mark.time
             timeline.bootTimerInstructions = mark.instructions
         }
         for vcpu in virtualMachine.vcpus {
-            timeline.instructions &+= vcpu.retiredInstructions ?? 0
+            if let retired = vcpu.retiredInstructions {
+                timeline.instructions = (timeline.instructions ?? 0) &+ retired
+            }
             timeline.exits &+= vcpu.exitCount
+            timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }
         return timeline
     }

@@ -2,6 +2,16 @@
 import Devices
 
 extension MachineConfiguration {
+    /// `line` with further words for the kernel, which are not to be taken for the arguments of
+    /// init that follow `--`.
+    package static func commandLine(_ line: String, adding words: [String]) -> String {
+        let all = line.split(separator: " ", omittingEmptySubsequences: false)
+        let end = all.firstIndex(of: "--") ?? all.endIndex
+        var kernel = all[..<end].map(String.init)
+        if kernel.allSatisfy(\.isEmpty) { kernel = [] }
+        return (kernel + words + all[end...].map(String.init)).joined(separator: " ")
+    }
+
     /// Tokens that a device spends, and how they come back.
     package struct Bucket: Hashable, Sendable {
         /// Tokens in a full bucket; 0 is no limit.
@@ -47,19 +57,6 @@ extension MachineConfiguration {
         package var isAsync = false
         /// The guest's flushes wait for the host's medium.
         package var isWriteback = false
-        package var limits = Limits()
-
-        package init(id: String, path: String) {
-            self.id = id
-            self.path = path
-        }
-    }
-
-    /// A file in the guest's address space.
-    package struct PersistentMemory: Hashable, Sendable {
-        package var id: String
-        package var path: String
-        package var isReadOnly = false
         package var limits = Limits()
 
         package init(id: String, path: String) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import KVM
 
 /// All that a machine is made from.
 package struct MachineConfiguration: Sendable {
@@ -58,6 +60,12 @@ package struct MachineConfiguration: Sendable {
     package var hugePages = HugePages.none
     package var prefault = false
     package var engine = EngineChoice.auto
+    /// The device of ``EngineChoice/kvm``.
+    package var kvmPath = KVMDevice.usualPath
+    /// Changes to the processors before their first instruction.
+    package var template: CPUTemplate?
+    /// The host's CPU that each processor's thread stays on, by index; those left out go anywhere.
+    package var affinity: [Int] = []
     package var deterministic = false
     package var vsock: Vsock?
     package var networks: [Network] = []
@@ -69,7 +77,6 @@ package struct MachineConfiguration: Sendable {
     package var hotplug: Hotplug?
     /// In the guest's order: the first is `/dev/vda`.
     package var drives: [Drive] = []
-    package var persistentMemories: [PersistentMemory] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
@@ -97,14 +104,20 @@ package enum MachineEnd: Hashable, Sendable {
 package struct MachineTimeline: Hashable, Sendable {
     package var created: UInt64?
     package var firstInstruction: UInt64?
+    /// When the kernel handed over to the first program, and after how many instructions, if the
+    /// engine can tell.
+    package var userEntry: UInt64?
+    package var userEntryInstructions: UInt64?
     /// When the guest wrote to the boot timer.
     package var bootTimer: UInt64?
     /// Instructions retired from kernel entry to that moment.
     package var bootTimerInstructions: UInt64?
-    /// Instructions retired so far by all processors.
-    package var instructions: UInt64 = 0
+    /// Instructions retired so far by all processors, if the engine counts them.
+    package var instructions: UInt64?
     /// Accesses to devices and other exits from guest code so far.
     package var exits: UInt64 = 0
+    /// Instructions that the software processor has completed for KVM, by opcode.
+    package var completed: [String: UInt64] = [:]
 
     package init() {}
 }

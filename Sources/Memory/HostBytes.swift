@@ -8,7 +8,7 @@ import Linux
 @safe package struct HostBytes: ~Copyable, @unchecked Sendable {
     /// In bytes.
     package let count: Int
-    private let base: UnsafeMutableRawPointer
+    fileprivate let base: UnsafeMutableRawPointer
 
     /// `count` zeroes.
     package init(count: Int) {
@@ -19,16 +19,16 @@ import Linux
 
     deinit { unsafe base.deallocate() }
 
-    /// A value from `offset` on, or nil past the end.
-    package func load<Value: BitwiseCopyable>(_ type: Value.Type, at offset: Int = 0) -> Value? {
-        guard offset >= 0, offset <= count - MemoryLayout<Value>.size else { return nil }
-        return unsafe base.loadUnaligned(fromByteOffset: offset, as: type)
+    /// Two bytes from `offset` on; zero past the end.
+    package func half(at offset: Int) -> UInt16 {
+        guard offset >= 0, offset <= count - 2 else { return 0 }
+        return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
     }
 
     /// Nothing is done past the end.
-    package func store<Value: BitwiseCopyable>(_ value: Value, at offset: Int = 0) {
-        guard offset >= 0, offset <= count - MemoryLayout<Value>.size else { return }
-        unsafe base.storeBytes(of: value, toByteOffset: offset, as: Value.self)
+    package func setHalf(_ value: UInt16, at offset: Int) {
+        guard offset >= 0, offset <= count - 2 else { return }
+        unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
     }
 
     /// The first `limit` bytes, or all if there are fewer.
@@ -43,26 +43,21 @@ import Linux
     }
 }
 
-/// One message of known header and unknown length, in one transfer.
+/// One message in one transfer.
 extension GuestSlices {
     /// What the kernel takes in one transfer (IOV_MAX), less the host's two.
     package static var messageLimit: Int { 1022 }
 
-    /// Reads one message (readv): its first bytes into `head`, what follows into the slices from
-    /// `offset` on, and what they have no room for into `tail`. Answers its bytes in all; those
-    /// that fit nowhere are lost. Of the slices at most ``messageLimit`` are used.
+    /// Reads one message (readv) into the slices, and what they have no room for into `tail`.
+    /// Answers its bytes in all; those that fit nowhere are lost. At most ``messageLimit`` slices
+    /// are used.
     package func receive(
-        from descriptor: CInt, head: borrowing HostBytes, at offset: Int,
-        tail: borrowing HostBytes
+        from descriptor: CInt, tail: borrowing HostBytes
     ) throws(Errno) -> Int {
-        let (first, last) = unsafe (head.vector, tail.vector)
+        let last = unsafe tail.vector
         let got = try unsafe Errno.check(
-            withMessage(first, offset, last) { unsafe clinux_readv(descriptor, $0, $1) })
-        if memory.writeObserver != nil {
-            _ = unsafe forEach(from: offset, limit: got - head.count) { _, count, _, guest in
-                memory.didWrite(guest, UInt64(count))
-            }
-        }
+            withMessage(nil, 0, last) { unsafe clinux_readv(descriptor, $0, $1) })
+        if memory.writeObserver != nil { noteFilled(got) }
         return got
     }
 
@@ -77,6 +72,29 @@ extension GuestSlices {
             withMessage(first, offset, nil) { unsafe clinux_writev(descriptor, $0, $1) })
     }
 
+    /// Copies two bytes in from `offset` on, as far as there is room.
+    package func setHalf(_ value: UInt16, at offset: Int) {
+        setByte(UInt8(truncatingIfNeeded: value), at: offset)
+        setByte(UInt8(truncatingIfNeeded: value >> 8), at: offset + 1)
+    }
+
+    /// Copies one byte in at `offset`, if there is room.
+    package func setByte(_ value: UInt8, at offset: Int) {
+        _ = unsafe forEach(from: offset, limit: 1) { target, _, _, guest in
+            unsafe target.storeBytes(of: value, as: UInt8.self)
+            memory.didWrite(guest, 1)
+        }
+    }
+
+    /// Copies the first bytes out into all of `bytes`; false if there are too few.
+    package func copyOut(into bytes: borrowing HostBytes) -> Bool {
+        let target = unsafe bytes.base
+        let got = unsafe forEach(from: 0, limit: bytes.count) { source, count, done, _ in
+            unsafe (target + done).copyMemory(from: source, byteCount: count)
+        }
+        return got == bytes.count
+    }
+
     /// Copies the first `count` bytes of `bytes` in from `offset` on.
     package func copyIn(_ bytes: borrowing HostBytes, count: Int, at offset: Int) {
         let span = unsafe RawSpan(_unsafeBytes: bytes.span(count))
@@ -84,12 +102,15 @@ extension GuestSlices {
     }
 
     private func withMessage(
-        _ head: iovec, _ offset: Int, _ tail: iovec?, _ body: (UnsafePointer<iovec>, CInt) -> Int
+        _ head: iovec?, _ offset: Int, _ tail: iovec?, _ body: (UnsafePointer<iovec>, CInt) -> Int
     ) -> Int {
         let most = min(count, Self.messageLimit)
         return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most + 2) { part in
-            unsafe part.initializeElement(at: 0, to: head)
-            var used = 1
+            var used = 0
+            if let head = unsafe head {
+                unsafe part.initializeElement(at: 0, to: head)
+                used = 1
+            }
             _ = unsafe forEach(from: offset, limit: .max) { base, count, _, _ in
                 guard used <= most else { return }
                 unsafe part.initializeElement(at: used, to: iovec(iov_base: base, iov_len: count))

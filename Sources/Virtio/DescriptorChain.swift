@@ -49,6 +49,14 @@ package struct Descriptor: Hashable, Sendable, BitwiseCopyable {
         self.next = next
     }
 
+    /// From the sixteen bytes of memory.
+    init(_ words: SIMD2<UInt64>) {
+        address = words[0]
+        length = UInt32(truncatingIfNeeded: words[1])
+        flags = UInt16(truncatingIfNeeded: words[1] >> 32)
+        next = UInt16(truncatingIfNeeded: words[1] >> 48)
+    }
+
     func has(_ flag: UInt16) -> Bool { flags & flag != 0 }
 }
 
@@ -63,4 +71,7 @@ package struct UsedElement: Hashable, Sendable, BitwiseCopyable {
         self.id = id
         self.length = length
     }
+
+    /// The eight bytes of memory.
+    var word: UInt64 { UInt64(id) | UInt64(length) << 32 }
 }

@@ -44,14 +44,27 @@ package struct WritableRun: ~Copyable {
     }
 
     mutating func append(_ chain: borrowing DescriptorChain) {
+        makeRoom()
+        slices.append(contentsOf: chain.writable)
+        chains.append(Chain(head: chain.head, byteCount: chain.writable.byteCount))
+    }
+
+    /// Adds a chain of one buffer.
+    mutating func append(
+        head: UInt16, _ address: GuestAddress, count: UInt32
+    ) throws(MemoryError) {
+        makeRoom()
+        try slices.append(address, count: count)
+        chains.append(Chain(head: head, byteCount: Int(count)))
+    }
+
+    private mutating func makeRoom() {
         if first == chains.count {
             removeAll()
         } else if first > 0, chains.count == chains.capacity {
             chains.removeSubrange(..<first)
             first = 0
         }
-        slices.append(contentsOf: chain.writable)
-        chains.append(Chain(head: chain.head, byteCount: chain.writable.byteCount))
     }
 
     /// The first chain with `written` bytes, or fewer if it has fewer; nil if there is none.

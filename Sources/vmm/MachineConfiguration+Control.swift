@@ -24,6 +24,7 @@ extension MachineConfiguration {
         case .kvm: engine = .kvm
         case .soft: engine = .soft
         }
+        affinity = config.swiftlet.affinity
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
@@ -35,8 +36,9 @@ extension MachineConfiguration {
             Hotplug($0, plugged: config.swiftlet.pluggedMemory)
         }
         drives = config.drives.map(Drive.init)
-        persistentMemories = config.pmems.map(PersistentMemory.init)
-        if let word = Self.rootWord(config) { self.commandLine += " " + word }
+        if let words = Self.rootWords(config) {
+            self.commandLine = Self.commandLine(self.commandLine, adding: [words])
+        }
         serialInput = input
         serialOutput = output
     }
@@ -62,13 +64,10 @@ extension MachineConfiguration {
     }
 
     /// What tells the kernel where its root file system is, as Firecracker does.
-    private static func rootWord(_ config: VMConfig) -> String? {
+    private static func rootWords(_ config: VMConfig) -> String? {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
-        }
-        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
-            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
         }
         return nil
     }
@@ -115,14 +114,6 @@ extension MachineConfiguration.Drive {
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .async
         isWriteback = config.cacheType == .writeback
-        limits = MachineConfiguration.Limits(config.rateLimiter)
-    }
-}
-
-extension MachineConfiguration.PersistentMemory {
-    fileprivate init(_ config: PmemConfig) {
-        self.init(id: config.id, path: config.path)
-        isReadOnly = config.isReadOnly
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }

@@ -10,13 +10,15 @@ import Virtio
 enum BlockScript {
     /// Runs it; answers what is wrong afterwards, or nil.
     static func run(
-        _ bytes: [UInt8], _ engine: BlockConfiguration.Engine, _ file: ScratchFile
+        _ bytes: [UInt8], _ engine: BlockConfiguration.Engine, _ file: ScratchFile,
+        memory: GuestMemory? = nil
     ) throws -> String? {
         var configuration = BlockConfiguration(id: "fuzz", path: file.path)
         configuration.engine = engine
         configuration.cache = .writeback
         configuration.queueCount = 4
-        let driver = try TestDriver(Block(configuration))
+        try file.resize(1 << 20)
+        let driver = try TestDriver(Block(configuration), memory: memory)
         var script = DeviceScript(bytes)
         return script.run(
             driver, chain: { script in request(&script, driver.memory) },

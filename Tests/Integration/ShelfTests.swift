@@ -26,12 +26,16 @@ struct Shelf: CustomTestStringConvertible, Sendable {
         Shelf("Hypervisor", ["Memory"]),
         Shelf("Control", []),
         Shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        Shelf("KVM", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         Shelf("Boot", ["Memory", "Hypervisor"]),
         Shelf("Virtio", ["Memory", "Bus", "Linux"]),
         Shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         Shelf(
             "Machine",
-            ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+            [
+                "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
+                "Linux",
+            ]),
         Shelf("Agent", []),
         Shelf("agent", ["Agent", "CGuest"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),

@@ -36,6 +36,12 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         transport = try MMIOTransport(device, memory: memory, interrupt: interrupts.wire)
     }
 
+    /// Drives a device that somebody else has put behind `transport`.
+    package init(_ transport: MMIOTransport<Device>, memory: GuestMemory) {
+        self.memory = memory
+        self.transport = transport
+    }
+
     // MARK: Registers
 
     package func read(_ register: UInt64) -> UInt32 {

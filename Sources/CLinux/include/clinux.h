@@ -3,8 +3,10 @@
 #pragma once
 
 #include "clinux_atomic.h"
+#include "clinux_cpuid.h"
 #include "clinux_float.h"
 #include "clinux_gnu.h"
+#include "clinux_kvm.h"
 #include "clinux_math.h"
 #include "clinux_net.h"
 #include "clinux_socket.h"

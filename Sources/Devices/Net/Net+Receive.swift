@@ -39,7 +39,7 @@ extension Net {
     private func gather(
         _ bytes: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
     ) throws(VirtqueueError) -> Bool {
-        let most = isMerging ? WritableRun.sliceLimit : 1
+        let most = driver.isMerging ? WritableRun.sliceLimit : 1
         while run.byteCount < bytes, run.count < most, !run.isFull {
             guard try queue.take(into: &run, minimum: NetHeader.byteCount) else { break }
         }
@@ -53,8 +53,7 @@ extension Net {
         let size: Int
         do throws(Errno) {
             size = try run.slices.receive(
-                from: link.descriptor(pair), head: host.header, at: NetHeader.byteCount,
-                tail: host.tail)
+                from: link.descriptor(pair), tail: host.tail)
         } catch {
             // Whatever it is, the poller tells when it is over.
             if error != .interrupted { pairs[pair].hasInput = false }
@@ -79,11 +78,8 @@ extension Net {
     private func frame(
         _ size: Int, inside: Int, _ run: borrowing WritableRun
     ) -> [UInt8] {
-        var frame = host.header.prefix(NetHeader.byteCount)
-        frame += [UInt8](repeating: 0, count: inside - NetHeader.byteCount)
-        _ = run.slices.copyOut(
-            at: NetHeader.byteCount, count: inside - NetHeader.byteCount, into: &frame,
-            at: NetHeader.byteCount)
+        var frame = [UInt8](repeating: 0, count: inside)
+        _ = run.slices.copyOut(at: 0, count: inside, into: &frame, at: 0)
         return frame + host.tail.prefix(size - inside)
     }
 
@@ -93,7 +89,7 @@ extension Net {
     ) throws(VirtqueueError) {
         let inside = run.byteCount
         if size > inside {
-            guard isMerging, size < inside + host.tail.count else {
+            guard driver.isMerging, size < inside + host.tail.count else {
                 statistics.oversized &+= 1
                 return
             }
@@ -107,7 +103,7 @@ extension Net {
             }
             run.slices.copyIn(host.tail, count: size - inside, at: inside)
         }
-        finish(size, host.header.load(NetHeader.self) ?? NetHeader(), &queue, &run)
+        finish(size, &queue, &run)
     }
 
     /// Gives the driver the frame that waits; false if there are too few buffers.
@@ -117,7 +113,9 @@ extension Net {
         let size = pairs[pair].waiting.count
         guard !limits.receive.isWaiting, try gather(size, &queue, &run) else { return false }
         if run.byteCount < size {
-            guard !isMerging || run.isFull || run.count >= Int(queue.size) else { return false }
+            guard !driver.isMerging || run.isFull || run.count >= Int(queue.size) else {
+                return false
+            }
             // It fits in no buffer, ever.
             statistics.oversized &+= 1
             pairs[pair].waiting.removeAll()
@@ -126,19 +124,20 @@ extension Net {
         guard limits.receive.admit(bytes: size - NetHeader.byteCount) else { return false }
         let frame = pairs[pair].waiting
         pairs[pair].waiting = []
-        run.slices.copyIn(frame[NetHeader.byteCount...], at: NetHeader.byteCount)
-        finish(size, NetHeader(frame), &queue, &run)
+        run.slices.copyIn(frame[...])
+        finish(size, &queue, &run)
         return true
     }
 
+    /// Completes the header that came with the frame, and gives both to the driver.
     private mutating func finish(
-        _ size: Int, _ header: NetHeader, _ queue: inout Virtqueue, _ run: inout WritableRun
+        _ size: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
     ) {
-        var header = header
+        let count = driver.isMerging ? run.chains(for: size) : 1
+        run.slices.setHalf(
+            UInt16(truncatingIfNeeded: count), at: NetHeader.Offset.bufferCount)
         // A driver that takes no unfinished frames is told nothing about checksums. 5.1.6.4.1.
-        if !driver.features.contains(.netGuestChecksum) { header.flags = 0 }
-        header.bufferCount = UInt16(truncatingIfNeeded: isMerging ? run.chains(for: size) : 1)
-        run.slices.store(header)
+        if !driver.takesUnfinished { run.slices.setByte(0, at: NetHeader.Offset.flags) }
         queue.complete(&run, written: size)
         statistics.receivedFrames &+= 1
         statistics.receivedBytes &+= UInt64(size - NetHeader.byteCount)
@@ -156,20 +155,5 @@ extension Net {
         }
         let deadline = responder.deadline
         if deadline != .max { host.timer.arm(at: deadline) }
-    }
-}
-
-extension NetHeader {
-    /// The header that `bytes` begin with.
-    fileprivate init(_ bytes: [UInt8]) {
-        self.init()
-        guard bytes.count >= Self.byteCount else { return }
-        func half(_ index: Int) -> UInt16 { UInt16(bytes[index]) | UInt16(bytes[index + 1]) << 8 }
-        flags = bytes[0]
-        segments = bytes[1]
-        headerLength = half(2)
-        segmentSize = half(4)
-        checksumStart = half(6)
-        checksumOffset = half(8)
     }
 }

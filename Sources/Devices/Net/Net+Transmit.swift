@@ -41,7 +41,8 @@ extension Net {
     ) -> Fate {
         let size = packet.byteCount - NetHeader.byteCount
         guard size >= Self.frameMinimum, size <= Self.frameLimit,
-            let header = packet.load(NetHeader.self)?.checked(frameSize: size, driver.features)
+            packet.copyOut(into: host.header),
+            let header = NetHeader(host.header).checked(frameSize: size, driver.features)
         else {
             statistics.violations &+= 1
             return .over
@@ -51,7 +52,7 @@ extension Net {
             hasAnswers = true
             return .over
         }
-        host.header.store(header)
+        header.store(in: host.header)
         return write(packet, size, pair)
     }
 

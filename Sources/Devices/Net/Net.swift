@@ -113,7 +113,15 @@ package struct Net: ~Copyable, VirtioDevice {
     /// What the driver has said since the last reset.
     struct Driver {
         var isActive = false
-        var features: FeatureSet = []
+        var features: FeatureSet = [] {
+            didSet {
+                isMerging = features.contains(.netMergeableBuffers)
+                takesUnfinished = features.contains(.netGuestChecksum)
+            }
+        }
+        /// A frame may fill several buffers.
+        private(set) var isMerging = false
+        private(set) var takesUnfinished = false
         /// Pairs in use.
         var pairCount = 1
         var offloads: TapDevice.Offloads = []
@@ -185,8 +193,6 @@ package struct Net: ~Copyable, VirtioDevice {
         driver.features.contains(.netManyQueues) ? link.queueCount * 2 : 2
     }
 
-    var isMerging: Bool { driver.features.contains(.netMergeableBuffers) }
-
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
@@ -224,7 +230,7 @@ package struct Net: ~Copyable, VirtioDevice {
             default:
                 let pair = Int(truncatingIfNeeded: event.token &- Token.firstQueue)
                 guard pair < link.queueCount else { continue }
-                if !event.events.isDisjoint(with: [.readable, .hangUp, .error]) {
+                if !event.events.isDisjoint(with: .input) {
                     pairs[pair].hasInput = true
                 }
                 if event.events.contains(.writable), pairs[pair].waitsForRoom {

@@ -5,32 +5,32 @@ import Virtio
 /// Features of network devices. VIRTIO 1.2, 5.1.3.
 extension FeatureSet {
     /// The device takes frames whose checksum is still to be made.
-    package static let netChecksum = FeatureSet(bit: 0)
+    package static var netChecksum: FeatureSet { FeatureSet(bit: 0) }
     /// The driver takes such frames.
-    package static let netGuestChecksum = FeatureSet(bit: 1)
+    package static var netGuestChecksum: FeatureSet { FeatureSet(bit: 1) }
     /// The driver can change what it takes at any time.
-    package static let netControlOffloads = FeatureSet(bit: 2)
-    package static let netMTU = FeatureSet(bit: 3)
-    package static let netMAC = FeatureSet(bit: 5)
-    package static let netGuestTSO4 = FeatureSet(bit: 7)
-    package static let netGuestTSO6 = FeatureSet(bit: 8)
-    package static let netGuestECN = FeatureSet(bit: 9)
-    package static let netGuestUFO = FeatureSet(bit: 10)
-    package static let netHostTSO4 = FeatureSet(bit: 11)
-    package static let netHostTSO6 = FeatureSet(bit: 12)
-    package static let netHostECN = FeatureSet(bit: 13)
-    package static let netHostUFO = FeatureSet(bit: 14)
+    package static var netControlOffloads: FeatureSet { FeatureSet(bit: 2) }
+    package static var netMTU: FeatureSet { FeatureSet(bit: 3) }
+    package static var netMAC: FeatureSet { FeatureSet(bit: 5) }
+    package static var netGuestTSO4: FeatureSet { FeatureSet(bit: 7) }
+    package static var netGuestTSO6: FeatureSet { FeatureSet(bit: 8) }
+    package static var netGuestECN: FeatureSet { FeatureSet(bit: 9) }
+    package static var netGuestUFO: FeatureSet { FeatureSet(bit: 10) }
+    package static var netHostTSO4: FeatureSet { FeatureSet(bit: 11) }
+    package static var netHostTSO6: FeatureSet { FeatureSet(bit: 12) }
+    package static var netHostECN: FeatureSet { FeatureSet(bit: 13) }
+    package static var netHostUFO: FeatureSet { FeatureSet(bit: 14) }
     /// A frame may fill several buffers of the driver.
-    package static let netMergeableBuffers = FeatureSet(bit: 15)
-    package static let netStatus = FeatureSet(bit: 16)
-    package static let netControlQueue = FeatureSet(bit: 17)
-    package static let netControlReceive = FeatureSet(bit: 18)
-    package static let netControlReceiveExtra = FeatureSet(bit: 20)
-    package static let netManyQueues = FeatureSet(bit: 22)
-    package static let netControlMAC = FeatureSet(bit: 23)
-    package static let netGuestUSO4 = FeatureSet(bit: 54)
-    package static let netGuestUSO6 = FeatureSet(bit: 55)
-    package static let netHostUSO = FeatureSet(bit: 56)
+    package static var netMergeableBuffers: FeatureSet { FeatureSet(bit: 15) }
+    package static var netStatus: FeatureSet { FeatureSet(bit: 16) }
+    package static var netControlQueue: FeatureSet { FeatureSet(bit: 17) }
+    package static var netControlReceive: FeatureSet { FeatureSet(bit: 18) }
+    package static var netControlReceiveExtra: FeatureSet { FeatureSet(bit: 20) }
+    package static var netManyQueues: FeatureSet { FeatureSet(bit: 22) }
+    package static var netControlMAC: FeatureSet { FeatureSet(bit: 23) }
+    package static var netGuestUSO4: FeatureSet { FeatureSet(bit: 54) }
+    package static var netGuestUSO6: FeatureSet { FeatureSet(bit: 55) }
+    package static var netHostUSO: FeatureSet { FeatureSet(bit: 56) }
 
     /// What a driver may take unfinished, each with what the TAP device calls it.
     static let netGuestOffloads: [(FeatureSet, TapDevice.Offloads)] = [

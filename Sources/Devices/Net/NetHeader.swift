@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Memory
 import Virtio
 
 /// What comes before each frame, as it lies in memory. VIRTIO 1.2, 5.1.6.
@@ -20,6 +21,37 @@ package struct NetHeader: Hashable, Sendable, BitwiseCopyable {
 
     /// In bytes.
     package static var byteCount: Int { 12 }
+
+    /// Where fields lie.
+    enum Offset {
+        static var flags: Int { 0 }
+        static var headerLength: Int { 2 }
+        static var segmentSize: Int { 4 }
+        static var checksumStart: Int { 6 }
+        static var checksumOffset: Int { 8 }
+        static var bufferCount: Int { 10 }
+    }
+
+    /// Reads what was copied out of guest memory.
+    init(_ bytes: borrowing HostBytes) {
+        let first = bytes.half(at: Offset.flags)
+        flags = UInt8(truncatingIfNeeded: first)
+        segments = UInt8(truncatingIfNeeded: first >> 8)
+        headerLength = bytes.half(at: Offset.headerLength)
+        segmentSize = bytes.half(at: Offset.segmentSize)
+        checksumStart = bytes.half(at: Offset.checksumStart)
+        checksumOffset = bytes.half(at: Offset.checksumOffset)
+    }
+
+    /// Writes it where it goes to the kernel from.
+    func store(in bytes: borrowing HostBytes) {
+        bytes.setHalf(UInt16(flags) | UInt16(segments) << 8, at: Offset.flags)
+        bytes.setHalf(headerLength, at: Offset.headerLength)
+        bytes.setHalf(segmentSize, at: Offset.segmentSize)
+        bytes.setHalf(checksumStart, at: Offset.checksumStart)
+        bytes.setHalf(checksumOffset, at: Offset.checksumOffset)
+        bytes.setHalf(bufferCount, at: Offset.bufferCount)
+    }
     /// The checksum is still to be made.
     package static var needsChecksum: UInt8 { 1 }
     /// The checksum was found to be right.

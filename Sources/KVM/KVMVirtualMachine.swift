@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Hypervisor
+import Linux
+import Memory
+
+/// A virtual machine of the hardware engine, with interrupt controllers and timers in the kernel.
+///
+/// Nothing of it runs on a thread of its own: each processor runs on the thread that calls it.
+package final class KVMVirtualMachine: VirtualMachine, Sendable {
+    /// Pages for the kernel's own use, in the hole below 4 GiB where no device is.
+    private static var identityMapAddress: UInt64 { 0xfffb_c000 }
+    private static var tssAddress: UInt { 0xfffb_d000 }
+
+    let descriptor: VMDescriptor
+    private let processors: [KVMVCPU]
+    /// Keeps the guest's RAM mapped as long as the kernel may use it.
+    private let memory: GuestMemory
+    private let hasIODescriptors: Bool
+    /// What ``KVMHost`` has found out.
+    package let kind: EngineKind
+
+    /// Makes a machine with all its processors, the first of them ready to run.
+    ///
+    /// - Parameters:
+    ///   - kind: What ``KVMHost`` has found out.
+    ///   - fallback: Completes what the kernel's emulator gives up on; nil: that ends the machine.
+    package init(
+        device: consuming KVMDevice, memory: GuestMemory, bus: any MachineBus,
+        configuration: VirtualMachineConfiguration, kind: EngineKind,
+        fallback: (any EmulationFallback)? = nil
+    ) throws(KVMError) {
+        guard !configuration.deterministic else {
+            throw .engine(.unsupported("run the same way twice (deterministic); only soft can"))
+        }
+        try device.require(Self.capabilities(configuration.template))
+        let limit = device.check(.processorLimit)
+        guard configuration.cpuCount <= max(limit, 1) else {
+            throw .processorCount(configuration.cpuCount, limit: limit)
+        }
+        clinux_kvm_install_kick()
+        let vm = try device.makeVM()
+        // Memory comes first: changes of it wait until the kernel has put away what was there before,
+        // and after the interrupt controllers that takes a tick of its clock or more.
+        for (slot, region) in memory.regions.enumerated() {
+            try vm.map(
+                slot: UInt32(truncatingIfNeeded: slot), base: region.base,
+                byteCount: region.byteCount, host: region.hostAddress)
+        }
+        try vm.setIdentityMapAddress(Self.identityMapAddress)
+        try vm.setTSSAddress(Self.tssAddress)
+        try vm.makeIRQChip()
+        try vm.makePIT()
+        let maker = try ProcessorMaker(device, vm, configuration)
+        var processors: [KVMVCPU] = []
+        for index in 0..<configuration.cpuCount {
+            processors.append(try maker.make(index, of: vm, bus: bus, fallback: fallback))
+        }
+        hasIODescriptors = device.check(.ioDescriptor) != 0
+        self.processors = processors
+        self.memory = memory
+        self.kind = kind
+        descriptor = vm
+    }
+
+    /// What the engine needs, as a template changes it.
+    private static func capabilities(_ template: CPUTemplate?) -> [Capability] {
+        guard let template else { return Capability.required }
+        let waived = Set(template.waivedCapabilities)
+        return Capability.required.filter { !waived.contains($0.rawValue) }
+            + template.requiredCapabilities.map(Capability.init(rawValue:))
+    }
+
+    package var vcpus: [any VirtualCPU] { processors }
+
+    package func interruptLine(gsi: UInt32) -> any InterruptLine {
+        KVMInterruptLine(machine: self, gsi: gsi)
+    }
+
+    package func signalOnWrite(to address: GuestAddress, descriptor event: CInt) -> Bool {
+        guard hasIODescriptors else { return false }
+        return (try? descriptor.bind(event, address: address)) != nil
+    }
+
+    /// Lets a count on the eventfd `event` pulse the wire of `gsi`, without a system call of ours;
+    /// false if this kernel cannot. The descriptor stays the caller's.
+    package func pulseOnSignal(_ event: CInt, gsi: UInt32) -> Bool {
+        (try? descriptor.bind(event, gsi: gsi)) != nil
+    }
+
+    // MARK: State
+
+    package func save() throws(EngineError) -> MachineState {
+        do throws(KVMError) {
+            var state = MachineState(profile: try profile())
+            try saveChips(&state)
+            state.pit = PITState(try descriptor.pit(), now: Clock.monotonic)
+            state.clock = ClockState(try descriptor.clock())
+            return state
+        } catch {
+            throw error.asEngineError
+        }
+    }
+
+    package func restore(_ state: MachineState) throws(EngineError) {
+        do throws(KVMError) {
+            if let reason = state.profile.refusal(on: try profile()) {
+                throw .engine(.state(reason))
+            }
+            try restoreChips(state)
+            try descriptor.setPIT(kvm_pit_state2(state.pit, now: Clock.monotonic))
+            try descriptor.setClock(kvm_clock_data(state.clock))
+        } catch {
+            throw error.asEngineError
+        }
+    }
+
+    private func profile() throws(KVMError) -> CPUProfile {
+        guard let first = processors.first else {
+            return CPUProfile(kind: kind, cpuid: CPUIDTable(), tscKilohertz: 0)
+        }
+        return CPUProfile(
+            kind: kind, cpuid: first.cpuid, tscKilohertz: first.tscKilohertz,
+            scalesTSC: first.scalesTSC)
+    }
+}
+
+/// A wire into the kernel's interrupt controllers.
+///
+/// It is driven by request, not by an irqfd: the request returns when the controllers have the
+/// edge, so that a saved state holds every interrupt raised before. An irqfd hands the edge of an
+/// I/O APIC's pin to a thread of the kernel, which delivers it some time later.
+private final class KVMInterruptLine: InterruptLine {
+    private let machine: KVMVirtualMachine
+    private let gsi: UInt32
+
+    init(machine: KVMVirtualMachine, gsi: UInt32) {
+        self.machine = machine
+        self.gsi = gsi
+    }
+
+    func pulse() {
+        set(true)
+        set(false)
+    }
+
+    func set(_ high: Bool) {
+        // Refused only for a wire that does not exist, and then nobody is at its other end.
+        try? machine.descriptor.setLine(gsi: gsi, high: high)
+    }
+}
