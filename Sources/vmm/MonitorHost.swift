@@ -89,8 +89,9 @@ final class MonitorHost: MachineHost {
                 histogram: name, label: "kind=\"\(kind)\"", bounds: BusReading.bounds,
                 counts: reading.buckets, sum: reading.sum)
         }
-        text.add(
-            "swiftlet_guest_instructions_total", "counter", machine.timeline.instructions)
+        if let count = machine.timeline.instructions {
+            text.add("swiftlet_guest_instructions_total", "counter", count)
+        }
         return text.text
     }
 
