@@ -5,8 +5,9 @@ import Synchronization
 /// Counts the accesses of processors to one kind of device, and how long they took.
 final class BusMeter: Sendable {
     private let count = Atomic<UInt64>(0)
-    /// In nanoseconds; the least is all ones before the first.
-    private let least = Atomic<UInt64>(.max)
+    /// In nanoseconds; the least is centuries before the first, and fits a signed number: the
+    /// atomic minimum of Swift 6.3 compares as one.
+    private let least = Atomic<UInt64>(1 << 62)
     private let most = Atomic<UInt64>(0)
     private let sum = Atomic<UInt64>(0)
     private let buckets = Atomics()

@@ -120,7 +120,10 @@ final class APIConnection: Sendable {
     /// Watches for what can be done next; false: that failed.
     private func watch(_ state: inout State) -> Bool {
         var wanted: EventLoop.Events = []
-        if state.outgoing.count < Self.backlogLimit { wanted.insert(.readable) }
+        // At its end a socket is readable for ever.
+        if state.outgoing.count < Self.backlogLimit, state.dropped < Self.dropLimit {
+            wanted.insert(.readable)
+        }
         if !state.outgoing.isEmpty { wanted.insert(.writable) }
         guard wanted != state.watched else { return true }
         state.watched = wanted

@@ -60,8 +60,13 @@ final class APIServer: Sendable {
         }
         let connection = APIConnection(socket, loop: loop, answerer: answerer)
         connections.withLock { $0[raw] = connection }
-        try loop.add(raw, .readable) { events in
-            if connection.serve(events) { self.forget(raw) }
+        do throws(Errno) {
+            try loop.add(raw, .readable) { events in
+                if connection.serve(events) { self.forget(raw) }
+            }
+        } catch {
+            connections.withLock { $0[raw] = nil }
+            throw error
         }
     }
 

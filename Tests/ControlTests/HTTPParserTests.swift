@@ -217,7 +217,7 @@ import Testing
         reply.fields.append(HTTPField("Deprecation", "true"))
         let head =
             "HTTP/1.1 400 Bad Request\r\nServer: S\r\nConnection: close\r\nDeprecation: true\r\n"
-            + "Content-Type: application/json\r\nContent-Length: 29\r\n\r\n"
+            + "Content-Type: application/json\r\nContent-Length: 28\r\n\r\n"
         #expect(
             text(reply.serialized(server: "S", keepsAlive: false))
                 == head + #"{"fault_message":"no \"x\""}"#)

@@ -111,7 +111,7 @@ import Testing
         case "object":
             return JSON(
                 .object(
-                    try members(schema["properties"]).filter { !refused.contains($0.name) }.map {
+                    try members(schema["properties"]).filter { !isRefused($0.name, schema) }.map {
                         JSON.Member($0.name, try example($0.value, highest: highest))
                     }))
         default:
@@ -123,8 +123,11 @@ import Testing
         }
     }
 
-    /// Members that are documented as refused, or exclude another one.
-    static let refused: Set<String> = ["socket", "mem_file_path"]
+    /// Whether a member is documented as refused, or excludes another one.
+    static func isRefused(_ name: String, _ schema: JSON) -> Bool {
+        name == "socket"
+            || name == "mem_file_path" && schema["properties"]?["mem_backend"] != nil
+    }
 
     static let bodies = APIOperation.allCases.filter { $0.body != nil }
 

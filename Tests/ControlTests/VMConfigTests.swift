@@ -167,15 +167,16 @@ import Testing
         Fault(
             #""cpu-config":{"cpuid_modifiers":[{"leaf":"x","subleaf":"0","flags":0,"modifiers":[]}]}"#,
             "cpu-config.cpuid_modifiers.0.leaf: a number of 32 bits as text, such as \"0x1a\","
-                + " \"0b1010\" or \"26\" at line 2 column 43"),
+                + " \"0b1010\" or \"26\" at line 2 column 42"),
         Fault(
             #""swiftlet":{"engine":"fast"}"#,
             "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
                 + " 2 column 22"),
         Fault(
             #""swiftlet":{"turbo":1}"#,
-            "swiftlet: unknown field `turbo`, expected one of `engine`, `deterministic`,"
-                + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 21"),
+            "swiftlet: unknown field `turbo`, expected one of `engine`, `affinity`,"
+                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `console`,"
+                + " `report` at line 2 column 21"),
         Fault(
             #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),

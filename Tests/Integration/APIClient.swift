@@ -137,7 +137,8 @@ final class APIMonitor {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         socket = folder.appending(path: "s").path
         process = try RunningProgram(
-            try program ?? Built.file("bin/swiftlet-vmm"), ["--api-sock", socket, "--engine", "soft"] + arguments)
+            try program ?? Built.file("bin/swiftlet-vmm"),
+            ["--api-sock", socket, "--engine", "soft"] + arguments)
         let socket = socket
         let isThere = RunningProgram.wait(seconds: 60) {
             FileManager.default.fileExists(atPath: socket)
