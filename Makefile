@@ -12,9 +12,9 @@ SWIFT_BUILD := swift build -c release
 
 GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
-	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
+	Fuzz/Package.swift Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz sanitize api clean
+.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -74,6 +74,13 @@ sanitize: ## The suites that play a guest, under the thread and address sanitize
 # API_EXAMPLES: how many requests for each operation.
 api: build kernel ## The API against its document, with schemathesis
 	@.ci/api-check $(or $(API_EXAMPLES),50)
+
+# CASES and SEED: how many, and which. The table of what was judged goes to docs/instructions.md.
+judge: ## The software processor beside this machine's own, on CASES (1000000) random instructions
+	@.ci/prepare build
+	@swift build -c release --package-path Fuzz/Judge --product judge-run
+	@nice -n 19 Fuzz/Judge/.build/release/judge-run $(or $(CASES),1000000) $(or $(SEED),1) \
+		$(if $(CASES),docs/instructions.md)
 
 clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
 	rm -rf .build Benchmarks/results.json Fuzz/.build bin

@@ -50,6 +50,10 @@ let package = Package(
         fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
+        shelf("Agent", []),
+        fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]

@@ -11,7 +11,7 @@ import Virtio
 ///
 ///     swiftlet-bench-block FILE read|randread BYTES DEPTH SECONDS Sync|Async
 ///
-/// Prints requests a second. Each request has a header, one buffer and a status, as Linux's driver
+/// Prints requests a second, and requests a second of processor time. Each request has a header, one buffer and a status, as Linux's driver
 /// makes them; the driver sleeps until the device interrupts, and then gives all back at once.
 struct BlockBench {
     let file: String
@@ -40,7 +40,7 @@ struct BlockBench {
     static let headers: UInt64 = 0x20_0000
     static let statuses: UInt64 = 0x30_0000
 
-    func run() throws -> Double {
+    func run() throws -> (rate: Double, processorRate: Double) {
         var configuration = BlockConfiguration(id: "bench", path: file)
         configuration.engine = engine
         let device = try Block(configuration)
@@ -61,6 +61,7 @@ struct BlockBench {
         for slot in 0..<depth { try ring.describe(slot, bytes: bytes) }
         var next = Next(blocks: blocks, isRandom: isRandom)
         let start = Clock.monotonic
+        let processorStart = Clock.processCPU
         let end = start + seconds * 1_000_000_000
         for slot in 0..<depth { try ring.publish(slot, sector: next.take() * UInt64(bytes / 512)) }
         transport.write(offset: MMIORegister.queueNotify, size: 4, value: 0)
@@ -82,10 +83,11 @@ struct BlockBench {
             }
         }
         let elapsed = Double(Clock.monotonic - start) / 1e9
+        let processor = Double(Clock.processCPU - processorStart) / 1e9
         transport.pause()
         loop.stop()
         thread.join()
-        return Double(count) / elapsed
+        return (Double(count) / elapsed, Double(count) / processor)
     }
 }
 
@@ -204,7 +206,8 @@ guard let bench = BlockBench(Array(CommandLine.arguments.dropFirst())) else {
     fail("usage: swiftlet-bench-block FILE read|randread BYTES DEPTH SECONDS Sync|Async")
 }
 do {
-    print(Int(try bench.run()))
+    let result = try bench.run()
+    print(Int(result.rate), Int(result.processorRate))
 } catch {
     fail("swiftlet-bench-block: \(error)")
 }

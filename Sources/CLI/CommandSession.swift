@@ -45,8 +45,10 @@ final class CommandSession {
                 try step(machine, signals, &timeline)
             }
         } catch {
+            // An agent goes away with its machine, most of the time, and that knows why.
+            let cause = error.kind == .agent ? machine.failure(within: 2) : nil
             finish(machine, &timeline)
-            throw error
+            throw cause ?? error
         }
         timeline.commandEnded = Clock.monotonic
         // Another signal, and the machine ends without more ado.

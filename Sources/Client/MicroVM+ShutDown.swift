@@ -35,4 +35,17 @@ extension MicroVM {
             if let interrupt, set.isReadable(interrupt), isMeant() { return false }
         }
     }
+
+    /// Why the machine has ended, if it does so within that many seconds.
+    package func failure(within seconds: Double) -> ClientError? {
+        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e6)) * 1e9)
+        while true {
+            let now = Clock.monotonic
+            guard now < deadline else { return nil }
+            var set = PollSet()
+            register(in: &set)
+            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            if (try? serve(set)) ?? true { return failure }
+        }
+    }
 }

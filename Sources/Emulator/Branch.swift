@@ -99,6 +99,13 @@ enum BranchHandlers {
         return cpu.jump(op, to: cpu.displaced(op))
     }
 
+    /// Jcc with 16-bit operand size: only 16 bits of the instruction pointer are kept.
+    static let conditional16: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        return cpu.flags.holds(op.extra) ? jump16(p, o) : op.next
+    }
+
     @inline(__always) private static func inPage(_ p: UInt, _ o: UInt, _ cc: UInt16) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
@@ -139,7 +146,7 @@ enum BranchHandlers {
         return cpu.jump(op, to: base &+ target & mask)
     }
 
-    /// JMP outside 64-bit code with 16-bit operand size.
+    /// JMP with 16-bit operand size.
     static let jump16: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)

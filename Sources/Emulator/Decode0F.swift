@@ -13,6 +13,7 @@ extension Decoder {
         case 0x0d, 0x18...0x1f:
             // Prefetches and the reserved NOPs: the operand is not accessed.
             try modRM()
+            if opcode == 0x0d && !isMemory { throw .invalidOpcode }
             finishOperand()
             emit(MoveHandlers.nothing)
         case 0x40...0x4f:
@@ -24,7 +25,7 @@ extension Decoder {
                 extra: UInt16(opcode & 15))
         case 0x80...0x8f:
             try conditionalJump(
-                UInt16(opcode & 15), try immediate(size: is64 ? 2 : min(size, 2)))
+                UInt16(opcode & 15), try immediate(size: min(size, 2)))
         case 0x90...0x9f:
             try modRM()
             finishOperand()

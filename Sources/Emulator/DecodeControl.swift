@@ -81,10 +81,10 @@ extension Decoder {
                 BranchHandlers.loop, reg: UInt8(1 << addressSize), rm: opcode & 3)
             emitJump(displacement)
         case 0xe8:
-            let displacement = try immediate(size: is64 ? 2 : min(size, 2))
+            let displacement = try immediate(size: min(size, 2))
             emitCall(displacement)
         case 0xe9:
-            emitJump(try immediate(size: is64 ? 2 : min(size, 2)))
+            emitJump(try immediate(size: min(size, 2)))
             endsBlock = true
         case 0xeb:
             emitJump(try immediate8())
@@ -150,7 +150,7 @@ extension Decoder {
         switch group {
         case 2:
             finishOperand()
-            if is64 {
+            if is64 && !isNarrow {
                 emit(
                     isMemory ? BranchHandlers.callMemory : BranchHandlers.callRegister,
                     rm: Register.general(rm))
@@ -162,7 +162,7 @@ extension Decoder {
             endsBlock = true
         case 4:
             finishOperand()
-            if is64 {
+            if is64 && !isNarrow {
                 emit(
                     isMemory ? BranchHandlers.jumpMemory : BranchHandlers.jumpRegister,
                     rm: Register.general(rm))
@@ -216,6 +216,10 @@ extension Decoder {
         return target >= 0 && target < 4096 ? Int32(target) : nil
     }
 
+    /// The instruction pointer becomes 16 bits wide. In 64-bit code that is so on AMD's processors,
+    /// as which CPUID describes this one; Intel's ignore the prefix there.
+    private var isNarrow: Bool { size == 1 }
+
     private mutating func setTarget(_ displacement: Int64) {
         operand.displacement = Int32(
             truncatingIfNeeded: Int64(output.offset &+ position) &+ displacement)
@@ -223,7 +227,7 @@ extension Decoder {
 
     mutating func emitJump(_ displacement: Int64) {
         setTarget(displacement)
-        if !is64 && size == 1 {
+        if isNarrow {
             emit(BranchHandlers.jump16)
         } else {
             emit(
@@ -234,7 +238,9 @@ extension Decoder {
 
     mutating func conditionalJump(_ cc: UInt16, _ displacement: Int64) throws(DecodeError) {
         setTarget(displacement)
-        if targetInPage(displacement) != nil {
+        if isNarrow {
+            emit(BranchHandlers.conditional16, extra: cc)
+        } else if targetInPage(displacement) != nil {
             emit(BranchHandlers.conditional[Int(cc)])
         } else {
             emit(BranchHandlers.conditionalElsewhere, extra: cc)
@@ -243,7 +249,7 @@ extension Decoder {
 
     private mutating func emitCall(_ displacement: Int64) {
         setTarget(displacement)
-        if is64 {
+        if is64 && !isNarrow {
             emit(
                 targetInPage(displacement) != nil
                     ? BranchHandlers.callInPage : BranchHandlers.callElsewhere)

@@ -69,9 +69,10 @@ extension KVMVCPU {
         state.activity = activity
         state.general = GeneralRegisters(try descriptor.registers())
         state.system = SystemRegisters(try descriptor.systemRegisters())
-        state.floatingPoint.image = FloatingPointState.image(
-            try descriptor.floatingPoint(byteCount: facts.floatingPointBytes))
-        state.floatingPoint.xcr0 = Self.xcr0(try descriptor.extendedControl())
+        state.floatingPoint = FloatingPointState(
+            try descriptor.floatingPoint(byteCount: facts.floatingPointBytes),
+            xcr0: Self.xcr0(try descriptor.extendedControl()),
+            hasKeys: state.system.cr4 & 1 << 22 != 0)
         state.debug = [UInt64](try descriptor.debugRegisters())
         state.events = PendingEvents(try descriptor.events())
         return state
@@ -172,14 +173,26 @@ extension KVMVCPU {
 }
 
 extension FloatingPointState {
-    /// The kernel's image without the zeros at its end, which is what absent bytes are.
-    static func image(_ words: [UInt32]) -> [UInt8] {
-        let used = words.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
-        let count = max((used * 4 + 63) & ~63, minimum)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for index in 0..<(count / 4) { bytes.append(little: words[index]) }
-        return bytes
+    /// The kernel's image, without what is not the guest's: the kernel's notes among the first 512
+    /// bytes, and components that the guest has not enabled. Nor are there zeros at its end, which
+    /// is what absent bytes are.
+    ///
+    /// - Parameter hasKeys: Protection keys are on (CR4.PKE), so PKRU is in use without XCR0.
+    init(_ words: [UInt32], xcr0: UInt64, hasKeys: Bool) {
+        self.init()
+        self.xcr0 = xcr0
+        var words = words
+        for index in (464 / 4)..<(512 / 4) { words[index] = 0 }
+        let keys: UInt64 = hasKeys ? 1 << 9 : 0
+        let enabled = xcr0 | 3 | keys
+        words[512 / 4] &= UInt32(truncatingIfNeeded: enabled)
+        words[516 / 4] &= UInt32(truncatingIfNeeded: enabled >> 32)
+        let isPlain = words[512 / 4] & ~3 == 0 && words[516 / 4] == 0
+        let used = isPlain ? 0 : words.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+        let count = max((used * 4 + 63) & ~63, Self.minimum)
+        image = []
+        image.reserveCapacity(count)
+        for index in 0..<(count / 4) { image.append(little: words[index]) }
     }
 
     /// The kernel's image; nil if this one is longer or none.

@@ -19,13 +19,19 @@ struct ProcessorMaker {
         _ configuration: VirtualMachineConfiguration
     ) throws(KVMError) {
         mapSize = try device.vcpuMapSize()
-        stateRegisters = try device.stateRegisters()
+        let listed = try device.stateRegisters()
+        stateRegisters = listed + Self.memoryTypeRegisters.filter { !listed.contains($0) }
         supported = try device.supportedCPUID()
         floatingPointBytes = max(vm.check(.largeXSAVE), 4096)
         scalesTSC = vm.check(.tscControl) != 0
         knowsTSCRate = vm.check(.tscRate) != 0
         hasTSCDeadline = vm.check(.tscDeadline) != 0
         self.configuration = configuration
+    }
+
+    /// The MTRRs, which kernels keep and do not all list. Intel SDM 3, 12.11.2.
+    private static var memoryTypeRegisters: [UInt32] {
+        Array(0x200...0x20f) + [0x250, 0x258, 0x259] + Array(0x268...0x26f) + [0x2ff]
     }
 
     /// Processor `index`: the first as firmware leaves it, the others waiting to be started.

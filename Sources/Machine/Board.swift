@@ -29,6 +29,7 @@ final class Board: Sendable {
     private let serial: Serial
     private let attachments: [Attachment]
     private let drives: [String: MMIOTransport<Block>]
+    private let networks: [String: MMIOTransport<Net>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -76,12 +77,9 @@ final class Board: Sendable {
         }
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)
-        var drives: [String: MMIOTransport<Block>] = [:]
-        for drive in configuration.drives {
-            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
-        }
-        self.drives = drives
-        metadata = try layout.addNetworks(configuration)
+        drives = try layout.addDrives(configuration)
+        networks = try layout.addNetworks(configuration)
+        metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -153,6 +151,22 @@ final class Board: Sendable {
         }
     }
 
+    /// Changes the limits of a running network interface; nil leaves them as they are.
+    func setLimits(
+        ofNetwork id: String, receive: RateLimits?, transmit: RateLimits?
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.setLimits(receive: receive, transmit: transmit) }
+    }
+
+    /// Puts `responder` on the link of a network interface.
+    func setResponder(
+        ofNetwork id: String, _ responder: any NetResponder
+    ) throws(MachineError) {
+        guard let network = networks[id] else { throw .device("there is no network \(id)") }
+        network.withDevice { $0.responder = responder }
+    }
+
     /// Changes the limits of a running drive.
     func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
         guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
@@ -169,6 +183,8 @@ private struct Layout: ~Copyable {
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
     var attachments: [Attachment] = []
+    /// Where the guest finds its metadata.
+    var endpoints: [MetadataEndpoint] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -212,23 +228,23 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
-    /// Adds all network interfaces; answers where metadata are found on them.
+    /// Adds all network interfaces, by name, and where metadata are found on them.
     mutating func addNetworks(
         _ configuration: MachineConfiguration
-    ) throws(MachineError) -> [MetadataEndpoint] {
-        var endpoints: [MetadataEndpoint] = []
+    ) throws(MachineError) -> [String: MMIOTransport<Net>] {
+        var networks: [String: MMIOTransport<Net>] = [:]
         for (index, network) in configuration.networks.enumerated() {
             let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
             let endpoint = link.map { network.makeEndpoint($0) }
             if let endpoint { endpoints.append(endpoint) }
-            try addNetwork(network, endpoint)
+            networks[network.id] = try addNetwork(network, endpoint)
         }
-        return endpoints
+        return networks
     }
 
     mutating func addNetwork(
         _ network: MachineConfiguration.Network, _ endpoint: MetadataEndpoint?
-    ) throws(MachineError) {
+    ) throws(MachineError) -> MMIOTransport<Net> {
         let device = try network.makeDevice(endpoint)
         let thread: DeviceThread
         do throws(Errno) {
@@ -236,7 +252,7 @@ private struct Layout: ~Copyable {
         } catch {
             throw .device("network: no thread for \(network.device): \(error)")
         }
-        try addVirtio(device, on: thread)
+        return try addVirtio(device, on: thread)
     }
 
     mutating func addBalloon(
@@ -274,8 +290,19 @@ private struct Layout: ~Copyable {
         return try addVirtio(device)
     }
 
+    /// Adds the disks, in their order.
+    mutating func addDrives(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [String: MMIOTransport<Block>] {
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        return drives
+    }
+
     /// Adds a disk, which is served on a thread of its own.
-    mutating func addDrive(
+    private mutating func addDrive(
         _ drive: MachineConfiguration.Drive, cpuCount: Int
     ) throws(MachineError) -> MMIOTransport<Block> {
         let configuration = BlockConfiguration(drive, cpuCount: cpuCount)

@@ -210,6 +210,14 @@ package final class Machine: Sendable {
         try board.replaceDisk(of: id, path: path)
     }
 
+    /// Changes the limits of a running network interface; nil leaves them as they are.
+    package func setLimits(
+        ofNetwork id: String, receive: MachineConfiguration.Limits?,
+        transmit: MachineConfiguration.Limits?
+    ) throws(MachineError) {
+        try board.setLimits(ofNetwork: id, receive: receive?.rates, transmit: transmit?.rates)
+    }
+
     /// Changes the limits of a running drive.
     package func setLimits(
         ofDrive id: String, _ limits: MachineConfiguration.Limits

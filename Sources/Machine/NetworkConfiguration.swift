@@ -3,6 +3,8 @@
 extension MachineConfiguration {
     /// A network interface of the guest on a TAP device of the host.
     package struct Network: Hashable, Sendable {
+        /// What the host's programs call it.
+        package var id: String
         /// The interface's name, or `/dev/fd/N` for an inherited descriptor of /dev/net/tun.
         package var device: String
         /// Six bytes; nil: the guest makes an address up.
@@ -12,7 +14,10 @@ extension MachineConfiguration {
         package var receive = Limits()
         package var transmit = Limits()
 
-        package init(device: String) { self.device = device }
+        package init(id: String, device: String) {
+            self.id = id
+            self.device = device
+        }
     }
 }
 

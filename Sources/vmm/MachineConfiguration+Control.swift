@@ -100,7 +100,7 @@ extension MachineConfiguration.Hotplug {
 
 extension MachineConfiguration.Network {
     fileprivate init(_ config: NetworkConfig) {
-        self.init(device: config.hostDevice)
+        self.init(id: config.id, device: config.hostDevice)
         mac = config.guestMAC?.bytes
         mtu = config.mtu
         receive = MachineConfiguration.Limits(config.receiveLimiter)

@@ -23,12 +23,24 @@ extension MonitorHost {
                 throw APIFault(
                     "Memory hotplug update error: there are no such blocks of memory")
             }
-        case .network, .pmem:
+        case .network(let update): try self.change(update, machine)
+        case .pmem:
             throw APIFault(
                 "The requested operation is not supported: this version cannot change the limits of"
                     + " the device while it runs.")
         case .insertDrive, .insertNetwork, .insertPmem, .remove:
             throw APIFault("PCI is not enabled")
+        }
+    }
+
+    private func change(_ update: NetworkUpdate, _ machine: Machine) throws(APIFault) {
+        do throws(MachineError) {
+            try machine.setLimits(
+                ofNetwork: update.id,
+                receive: update.receiveLimiter.map { MachineConfiguration.Limits($0) },
+                transmit: update.transmitLimiter.map { MachineConfiguration.Limits($0) })
+        } catch {
+            throw APIFault("Network config error: Unable to update the net device: \(error)")
         }
     }
 

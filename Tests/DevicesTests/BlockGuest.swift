@@ -24,15 +24,27 @@ final class BlockGuest {
     /// What a request gets before the device has its say.
     static let untouched: UInt8 = 0xee
 
+    /// What came of a request: its status byte and used length.
+    struct Answer: Hashable {
+        let status: UInt8
+        let length: UInt32
+
+        init(_ status: UInt8, _ length: UInt32) {
+            self.status = status
+            self.length = length
+        }
+    }
+
+    /// - Parameter starts: Whether the driver brings the device up at once.
     init(
         _ engine: BlockConfiguration.Engine, file: ScratchFile? = nil, memory: GuestMemory? = nil,
-        features: FeatureSet? = nil, change: (inout BlockConfiguration) -> Void = { _ in }
+        starts: Bool = true, change: (inout BlockConfiguration) -> Void = { _ in }
     ) throws {
         let file = try file ?? ScratchFile(byteCount: Self.sectors * 512)
         self.file = file
         driver = try TestDriver(
             try Block(Self.configuration(engine, file, change)), memory: memory)
-        driver.start(features)
+        if starts { driver.start() }
     }
 
     static func configuration(
@@ -72,18 +84,18 @@ final class BlockGuest {
         (try? memory.load(UInt8.self, at: GuestAddress(Self.statuses + UInt64(slot)))) ?? 0xff
     }
 
-    /// Makes one request and waits for it; its status and used length.
+    /// Makes one request and waits for it.
     func perform(
         type: UInt32, sector: UInt64 = 0, _ data: [Buffer] = [], queue: Int = 0
-    ) -> (status: UInt8, length: UInt32) {
+    ) -> Answer {
         publish(0, type: type, sector: sector, data, queue: queue)
         driver.notify(queue)
-        let used = await (1, queue: queue)
-        return (status(0), used.first?.length ?? .max)
+        let used = collect(1, queue: queue)
+        return Answer(status(0), used.first?.length ?? .max)
     }
 
     /// Lets the device work until it has given back so many chains, or ten seconds are over.
-    func await(_ count: Int, queue: Int = 0) -> [UsedElement] {
+    func collect(_ count: Int, queue: Int = 0) -> [UsedElement] {
         var used = driver.rings[queue].takeUsed()
         let deadline = Clock.monotonic + 10_000_000_000
         while used.count < count, Clock.monotonic < deadline {

@@ -21,7 +21,7 @@ import Virtio
 
         init(
             _ name: String, _ type: UInt32, sector: UInt64 = 0, _ data: [DriverRing.Buffer] = [],
-            ranges: [BlockRange] = [], _ status: UInt8
+            ranges: [BlockRange] = [], gets status: UInt8
         ) {
             self.name = name
             self.type = type
@@ -35,65 +35,66 @@ import Virtio
     static let data = BlockGuest.data
     static let last = BlockGuest.sectors - 1
 
-    static let transfers = [
-        Attack("an empty read moves nothing", 0, 0),
-        Attack("an empty write moves nothing", 1, 0),
-        Attack("an empty read past the end", 0, sector: last + 2, 1),
-        Attack("a read past the end", 0, sector: last, [.writable(data, 1024)], 1),
-        Attack("a write past the end", 1, sector: last, [.readable(data, 1024)], 1),
-        Attack("a sector that overflows in bytes", 0, sector: 1 << 55, [.writable(data, 512)], 1),
-        Attack("the last sector there can be", 0, sector: .max, [.writable(data, 512)], 1),
-        Attack("a write to it", 1, sector: .max, [.readable(data, 512)], 1),
-        Attack("a read of 511 bytes", 0, [.writable(data, 511)], 1),
-        Attack("a write of 513 bytes", 1, [.readable(data, 513)], 1),
-        Attack("a read from what may only be read", 0, [.readable(data, 512)], 1),
-        Attack("a write of what may only be written", 1, [.writable(data, 512)], 1),
+    static let transfers: [Attack] = [
+        Attack("an empty read moves nothing", 0, gets: 0),
+        Attack("an empty write moves nothing", 1, gets: 0),
+        Attack("an empty read past the end", 0, sector: last + 2, gets: 1),
+        Attack("a read past the end", 0, sector: last, [.writable(data, 1024)], gets: 1),
+        Attack("a write past the end", 1, sector: last, [.readable(data, 1024)], gets: 1),
         Attack(
-            "a read that brings data", 0, [.readable(data, 512), .writable(data, 512)], 1),
-        Attack("a flush with data", 4, [.readable(data, 512)], 1),
-        Attack("a flush with room", 4, [.writable(data, 512)], 1),
-        Attack("a name with too little room", 8, [.writable(data, 19)], 1),
-        Attack("a name with data", 8, [.readable(data, 20)], 1),
-        Attack("a type that is not known", 2, 2),
-        Attack("a type from SCSI's time", 3, [.readable(data, 16)], 2),
-        Attack("a lifetime that we do not have", 10, [.writable(data, 24)], 2),
-        Attack("a secure erase that we do not offer", 14, [.readable(data, 16)], 2),
-        Attack("a type beyond all", .max, [.writable(data, 512)], 2),
+            "a sector that overflows in bytes", 0, sector: 1 << 55, [.writable(data, 512)], gets: 1),
+        Attack("the last sector there can be", 0, sector: .max, [.writable(data, 512)], gets: 1),
+        Attack("a write to it", 1, sector: .max, [.readable(data, 512)], gets: 1),
+        Attack("a read of 511 bytes", 0, [.writable(data, 511)], gets: 1),
+        Attack("a write of 513 bytes", 1, [.readable(data, 513)], gets: 1),
+        Attack("a read from what may only be read", 0, [.readable(data, 512)], gets: 1),
+        Attack("a write of what may only be written", 1, [.writable(data, 512)], gets: 1),
+        Attack(
+            "a read that brings data", 0, [.readable(data, 512), .writable(data, 512)], gets: 1),
+        Attack("a flush with data", 4, [.readable(data, 512)], gets: 1),
+        Attack("a flush with room", 4, [.writable(data, 512)], gets: 1),
+        Attack("a name with too little room", 8, [.writable(data, 19)], gets: 1),
+        Attack("a name with data", 8, [.readable(data, 20)], gets: 1),
+        Attack("a type that is not known", 2, gets: 2),
+        Attack("a type from SCSI's time", 3, [.readable(data, 16)], gets: 2),
+        Attack("a lifetime that we do not have", 10, [.writable(data, 24)], gets: 2),
+        Attack("a secure erase that we do not offer", 14, [.readable(data, 16)], gets: 2),
+        Attack("a type beyond all", .max, [.writable(data, 512)], gets: 2),
     ]
 
-    static let ranges = [
-        Attack("a discard of nothing", 11, 1),
-        Attack("a discard of half a range", 11, [.readable(data, 8)], 1),
-        Attack("a discard of one range and a half", 11, [.readable(data, 24)], 1),
-        Attack("a discard with room", 11, [.readable(data, 16), .writable(data, 16)], 1),
-        Attack("too many ranges", 11, [.readable(data, 17 * 16)], 1),
+    static let ranges: [Attack] = [
+        Attack("a discard of nothing", 11, gets: 1),
+        Attack("a discard of half a range", 11, [.readable(data, 8)], gets: 1),
+        Attack("a discard of one range and a half", 11, [.readable(data, 24)], gets: 1),
+        Attack("a discard with room", 11, [.readable(data, 16), .writable(data, 16)], gets: 1),
+        Attack("too many ranges", 11, [.readable(data, 17 * 16)], gets: 1),
         Attack(
             "a discard past the end", 11, [.readable(data, 16)],
-            ranges: [BlockRange(sector: last, count: 2, flags: 0)], 1),
+            ranges: [BlockRange(sector: last, count: 2, flags: 0)], gets: 1),
         Attack(
             "a discard that overflows", 11, [.readable(data, 16)],
-            ranges: [BlockRange(sector: .max, count: .max, flags: 0)], 1),
+            ranges: [BlockRange(sector: .max, count: .max, flags: 0)], gets: 1),
         Attack(
             "a discard longer than allowed", 11, [.readable(data, 16)],
-            ranges: [BlockRange(sector: 0, count: .max, flags: 0)], 1),
+            ranges: [BlockRange(sector: 0, count: .max, flags: 0)], gets: 1),
         Attack(
             "a discard with a flag", 11, [.readable(data, 16)],
-            ranges: [BlockRange(sector: 0, count: 1, flags: 1)], 2),
+            ranges: [BlockRange(sector: 0, count: 1, flags: 1)], gets: 2),
         Attack(
             "a discard with reserved flags", 11, [.readable(data, 16)],
-            ranges: [BlockRange(sector: 0, count: 1, flags: 0x8000_0000)], 2),
+            ranges: [BlockRange(sector: 0, count: 1, flags: 0x8000_0000)], gets: 2),
         Attack(
             "zeroes past the end", 13, [.readable(data, 16)],
-            ranges: [BlockRange(sector: last + 1, count: 1, flags: 0)], 1),
+            ranges: [BlockRange(sector: last + 1, count: 1, flags: 0)], gets: 1),
         Attack(
             "zeroes with reserved flags", 13, [.readable(data, 16)],
-            ranges: [BlockRange(sector: 0, count: 1, flags: 2)], 2),
+            ranges: [BlockRange(sector: 0, count: 1, flags: 2)], gets: 2),
         Attack(
             "empty ranges", 13, [.readable(data, 32)],
             ranges: [
                 BlockRange(sector: 0, count: 0, flags: 0),
                 BlockRange(sector: 9, count: 0, flags: 1),
-            ], 0),
+            ], gets: 0),
     ]
 
     @Test(arguments: BlockConfiguration.Engine.both, transfers + ranges)
@@ -112,7 +113,9 @@ import Virtio
         #expect(try guest.file.read(count: before.count) == before)
         #expect(guest.driver.status == [.acknowledge, .driver, .featuresOK, .driverOK])
 
-        #expect(guest.perform(type: BlockType.read, [.writable(Self.data, 512)]) == (0, 513))
+        #expect(
+            guest.perform(type: BlockType.read, [.writable(Self.data, 512)])
+                == BlockGuest.Answer(0, 513))
     }
 
     /// Chains that are no requests at all, and what is used of them.
@@ -133,10 +136,12 @@ import Virtio
         let guest = try BlockGuest(engine)
         guest.driver.rings[0].publish(chain)
         guest.driver.notify(0)
-        #expect(guest.await(1).map(\.length) == [length], "\(name)")
+        #expect(guest.collect(1).map(\.length) == [length], "\(name)")
         #expect(guest.driver.transport.chainsInFlight == 0)
         #expect(guest.driver.transport.withDevice { $0.statistics.violations } == 1)
-        #expect(guest.perform(type: BlockType.read, [.writable(Self.data, 512)]) == (0, 513))
+        #expect(
+            guest.perform(type: BlockType.read, [.writable(Self.data, 512)])
+                == BlockGuest.Answer(0, 513))
     }
 
     @Test(arguments: BlockConfiguration.Engine.both)
@@ -150,7 +155,7 @@ import Virtio
         try guest.memory.store(
             BlockRange(sector: Self.last, count: 2, flags: 1), at: GuestAddress(Self.data + 16))
         let answer = guest.perform(type: BlockType.writeZeroes, [.readable(Self.data, 32)])
-        #expect(answer == (1, 1))
+        #expect(answer == BlockGuest.Answer(1, 1))
         #expect(try guest.file.read(count: 513).last == 3)
     }
 
@@ -168,7 +173,7 @@ import Virtio
                 ])
         }
         guest.driver.notify(0)
-        #expect(guest.await(64).count == 64)
+        #expect(guest.collect(64).count == 64)
         for slot in 0..<64 { #expect(guest.status(slot) == 0) }
     }
 

@@ -20,12 +20,12 @@ import Virtio
 
         let written = guest.perform(
             type: BlockType.write, sector: 5, [.readable(BlockGuest.data, 3 * 512)])
-        #expect(written == (0, 1))
+        #expect(written == BlockGuest.Answer(0, 1))
         #expect(try guest.file.read(at: 5 * 512, count: 3 * 512) == bytes)
 
         let read = guest.perform(
             type: BlockType.read, sector: 5, [.writable(BlockGuest.data + 0x1_0000, 3 * 512)])
-        #expect(read == (0, 3 * 512 + 1))
+        #expect(read == BlockGuest.Answer(0, 3 * 512 + 1))
         #expect(try guest.bytes(at: BlockGuest.data + 0x1_0000, count: 3 * 512) == bytes)
     }
 
@@ -41,7 +41,7 @@ import Virtio
             BlockGuest.Buffer.writable(BlockGuest.data + UInt64($0.offset) * 0x2000, $0.element)
         }
         let read = guest.perform(type: BlockType.read, sector: 1, segments)
-        #expect(read == (0, 8 * 512 + 1))
+        #expect(read == BlockGuest.Answer(0, 8 * 512 + 1))
         var got: [UInt8] = []
         for (index, length) in lengths.enumerated() {
             got += try guest.bytes(
@@ -62,7 +62,7 @@ import Virtio
             .readable(header.rawValue + 12, 4), .writable(BlockGuest.data, 513),
         ])
         guest.driver.notify(0)
-        #expect(guest.await(1).map(\.length) == [513])
+        #expect(guest.collect(1).map(\.length) == [513])
         #expect(
             try guest.bytes(count: 513) == [UInt8](repeating: 7, count: 512) + [0])
     }
@@ -80,10 +80,10 @@ import Virtio
         let segments = (0..<128 as Range<UInt64>).map {
             BlockGuest.Buffer.readable(0x40_0000 + $0 * UInt64(size), size)
         }
-        #expect(guest.perform(type: BlockType.write, segments) == (0, 1))
+        #expect(guest.perform(type: BlockType.write, segments) == BlockGuest.Answer(0, 1))
         #expect(
             guest.perform(type: BlockType.read, [.writable(0xc0_0000, UInt32(count))])
-                == (0, UInt32(count) + 1))
+                == BlockGuest.Answer(0, UInt32(count) + 1))
         for index in 0..<count >> 16 {
             let address = 0xc0_0000 + UInt64(index) << 16
             #expect(try guest.bytes(at: address, count: 1 << 16) == block)
@@ -103,7 +103,7 @@ import Virtio
         // The driver wants to hear of the last.
         guest.driver.rings[0].setUsedEvent(84)
         guest.driver.notify(0)
-        let used = guest.await(85)
+        let used = guest.collect(85)
         #expect(Set(used.map(\.id)).count == 85)
         #expect(guest.driver.interrupts.take() == 1)
         for slot in 0..<85 {
@@ -123,7 +123,7 @@ import Virtio
             let written = guest.perform(
                 type: BlockType.write, sector: UInt64(queue), [.readable(BlockGuest.data, 512)],
                 queue: queue)
-            #expect(written == (0, 1))
+            #expect(written == BlockGuest.Answer(0, 1))
             #expect(try guest.file.read(at: UInt64(queue) * 512, count: 1) == [UInt8(queue + 1)])
         }
     }
@@ -132,10 +132,10 @@ import Virtio
     func `A flush is for those who keep what was written`(_ engine: Engine) throws {
         let kept = try BlockGuest(engine)
         #expect(kept.driver.offered.contains(Block.Feature.flush))
-        #expect(kept.perform(type: BlockType.flush) == (0, 1))
+        #expect(kept.perform(type: BlockType.flush) == BlockGuest.Answer(0, 1))
         let lax = try BlockGuest(engine) { $0.cache = .unsafe }
         #expect(!lax.driver.offered.contains(Block.Feature.flush))
-        #expect(lax.perform(type: BlockType.flush) == (0, 1))
+        #expect(lax.perform(type: BlockType.flush) == BlockGuest.Answer(0, 1))
     }
 
     @Test(
@@ -146,7 +146,7 @@ import Virtio
     func `The drive's name is its serial number`(name: String, told: String) throws {
         let guest = try BlockGuest(.sync) { $0.id = name }
         let answer = guest.perform(type: BlockType.identify, [.writable(BlockGuest.data, 20)])
-        #expect(answer == (0, 21))
+        #expect(answer == BlockGuest.Answer(0, 21))
         let expected = Array(told.utf8) + [UInt8](repeating: 0, count: 20 - told.utf8.count)
         #expect(try guest.bytes(count: 20) == expected)
     }
@@ -162,7 +162,7 @@ import Virtio
         try guest.memory.store(
             BlockRange(sector: 2040, count: 8, flags: 0), at: GuestAddress(BlockGuest.data + 16))
         let answer = guest.perform(type: BlockType.discard, [.readable(BlockGuest.data, 32)])
-        #expect(answer == (0, 1))
+        #expect(answer == BlockGuest.Answer(0, 1))
         #expect(try guest.file.allocated <= before - 1032 * 512)
         #expect(try guest.file.read(at: 0, count: 8 * 512).allSatisfy { $0 == 9 })
         #expect(try guest.file.read(at: 8 * 512, count: 1024 * 512).allSatisfy { $0 == 0 })
@@ -181,7 +181,7 @@ import Virtio
         // hears so and writes zeroes itself.
         let host = try FileDescriptor.open(guest.file.path, flags: 2)
         let isUnable = flags == 0 && (try? host.zero(.keep, at: 0, count: 512)) == nil
-        #expect(answer == (isUnable ? 2 : 0, 1))
+        #expect(answer == BlockGuest.Answer(isUnable ? 2 : 0, 1))
         let zeroed = try guest.file.read(at: 512, count: 16 * 512)
         #expect(zeroed.allSatisfy { $0 == (isUnable ? 9 : 0) })
         #expect(try guest.file.read(at: 17 * 512, count: 1) == [9])
@@ -202,10 +202,12 @@ import Virtio
         for type in [BlockType.write, BlockType.discard, BlockType.writeZeroes] {
             let count: UInt32 = type == BlockType.write ? 512 : 16
             let answer = guest.perform(type: type, [.readable(BlockGuest.data, count)])
-            #expect(answer == (1, 1), "type \(type)")
+            #expect(answer == BlockGuest.Answer(1, 1), "type \(type)")
         }
-        #expect(guest.perform(type: BlockType.flush) == (0, 1))
-        #expect(guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)]) == (0, 513))
+        #expect(guest.perform(type: BlockType.flush) == BlockGuest.Answer(0, 1))
+        #expect(
+            guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)])
+                == BlockGuest.Answer(0, 513))
         #expect(try file.read(count: 4096) == .init(repeating: 5, count: 4096))
     }
 
@@ -223,7 +225,9 @@ import Virtio
         let beyond = guest.perform(
             type: BlockType.read, sector: 1, [.writable(BlockGuest.data, 512)])
         #expect(beyond.status == 1)
-        #expect(guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)]) == (0, 513))
+        #expect(
+            guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)])
+                == BlockGuest.Answer(0, 513))
     }
 
     @Test func `What cannot be a disk is refused in a sentence`() throws {

@@ -22,6 +22,7 @@ final class NetGuest {
     private let link: Link
     var far: [FarEnd] { link.far }
     private var sent: UInt64 = 0
+    private var given = [0, 0]
 
     static var configuration: Net.Configuration {
         Net.Configuration(mac: MACAddress(mac), mtu: 1500)
@@ -54,25 +55,34 @@ final class NetGuest {
 
     init(
         _ configuration: Net.Configuration = configuration, queues: Int = 1,
-        without missing: FeatureSet = [], buffers: Int = 64, memory: GuestMemory? = nil
+        without missing: FeatureSet = [], buffers: Int = 64
     ) throws {
         link = try Link(queues: queues)
-        driver = try TestDriver(link.device(configuration), memory: memory)
+        driver = try TestDriver(link.device(configuration))
         driver.start(driver.offered.subtracting(missing))
         give(buffers)
     }
 
-    /// Gives `count` buffers of `size` bytes to receive queue `pair`.
+    /// Goes on with a device of its own where `other` was saved, on the same memory and rings.
+    init(resuming other: NetGuest) throws {
+        link = try Link()
+        driver = try TestDriver(link.device(), memory: other.driver.memory)
+        driver.rings = other.driver.rings
+        given = other.given
+    }
+
+    /// Gives `count` buffers of `size` bytes, 4,096 at most, to receive queue `pair`.
     func give(_ count: Int, size: UInt32 = 4096, pair: Int = 0) {
-        let stride = UInt64(max(size, 4096))
-        for index in 0..<UInt64(count) {
-            let address = Self.receiveBase + UInt64(pair) * 0x10_0000 + index * stride
+        for _ in 0..<count {
+            let place = UInt64(given[pair] % 256) * 4096
+            given[pair] += 1
+            let address = Self.receiveBase + UInt64(pair) * 0x10_0000 + place
             driver.rings[pair * 2].publish([.writable(address, size)])
         }
         driver.notify(pair * 2)
     }
 
-    /// Sends a chain: a header, a frame, and `extra` bytes that are the device's to write.
+    /// Makes a header and a frame, in so many pieces, available.
     func post(
         _ frame: [UInt8], _ header: NetHeader = NetHeader(), pair: Int = 0, pieces: Int = 1
     ) throws {

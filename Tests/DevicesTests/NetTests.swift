@@ -91,8 +91,7 @@ import Virtio
 
         guest.driver.transport.pause()
         let state = guest.driver.transport.save()
-        let other = try NetGuest(buffers: 0, memory: guest.driver.memory)
-        other.driver.rings = guest.driver.rings
+        let other = try NetGuest(resuming: guest)
         try other.driver.transport.restore(state)
         #expect(other.driver.transport.save() == state)
         try other.driver.transport.resume(on: EventLoop())
@@ -158,7 +157,7 @@ import Virtio
 
     @Test func `A limit holds frames back, and they cost nothing while they wait`() throws {
         var configuration = NetGuest.configuration
-        let limit = RateLimits(operations: TokenBucketLimit(size: 2, refillTime: 200))
+        let limit = RateLimits(operations: TokenBucketLimit(size: 2, refillTime: 1000))
         configuration.transmitLimits = limit
         configuration.receiveLimits = limit
         let guest = try NetGuest(configuration)

@@ -85,8 +85,8 @@ import Testing
     func `No size or no time is no limit`(size: UInt64, time: UInt64) throws {
         var limiter = try RateLimiter(
             RateLimits(bandwidth: TokenBucketLimit(size: size, refillTime: time)))
-        #expect(limiter.isOpen)
-        for _ in 0..<1000 { #expect(limiter.admit(bytes: .max)) }
+        #expect(limiter.isOpen == true)
+        for _ in 0..<1000 { #expect(limiter.admit(bytes: .max) == true) }
     }
 
     @Test func `After the wait that is foretold a demand is met, and not before`() throws {
@@ -97,9 +97,9 @@ import Testing
             if !bucket.has(demand, now: now) {
                 let delay = bucket.delay(demand)
                 #expect(delay > 0)
-                #expect(!bucket.has(demand, now: now + delay - 1))
+                #expect(bucket.has(demand, now: now + delay - 1) == false)
                 now += delay
-                #expect(bucket.has(demand, now: now), "\(demand) after \(delay) ns")
+                #expect(bucket.has(demand, now: now) == true, "\(demand) after \(delay) ns")
             }
             bucket.take(demand)
         }
@@ -108,17 +108,17 @@ import Testing
     @Test func `A refused request wakes its device, which is then served`() throws {
         var limiter = try RateLimiter(
             RateLimits(operations: TokenBucketLimit(size: 1, refillTime: 20)))
-        #expect(limiter.admit(bytes: 1))
-        #expect(!limiter.admit(bytes: 1))
-        #expect(!limiter.admit(bytes: 1))
+        #expect(limiter.admit(bytes: 1) == true)
+        #expect(limiter.admit(bytes: 1) == false)
+        #expect(limiter.admit(bytes: 1) == false)
         #expect(limiter.waits == 1)
         var set = PollSet()
         set.add(limiter.descriptor, .readable)
         set.wait(milliseconds: 10_000)
         #expect(set.isReadable(limiter.descriptor))
-        #expect(limiter.wake())
-        #expect(limiter.admit(bytes: 1))
-        #expect(!limiter.wake())
+        #expect(limiter.wake() == true)
+        #expect(limiter.admit(bytes: 1) == true)
+        #expect(limiter.wake() == false)
     }
 
     @Test func `Both buckets must have what is asked, and neither pays for a refusal`() throws {
@@ -126,39 +126,39 @@ import Testing
             RateLimits(
                 bandwidth: TokenBucketLimit(size: 1000, refillTime: 3_600_000),
                 operations: TokenBucketLimit(size: 3, refillTime: 3_600_000)))
-        #expect(limiter.admit(bytes: 900))
-        #expect(!limiter.admit(bytes: 200))
-        #expect(limiter.admit(bytes: 50))
-        #expect(limiter.admit(bytes: 50))
-        #expect(!limiter.admit(bytes: 0))
+        #expect(limiter.admit(bytes: 900) == true)
+        #expect(limiter.admit(bytes: 200) == false)
+        #expect(limiter.admit(bytes: 50) == true)
+        #expect(limiter.admit(bytes: 50) == true)
+        #expect(limiter.admit(bytes: 0) == false)
     }
 
     @Test func `New limits hold at once and wake who waits`() throws {
         var limiter = try RateLimiter(
             RateLimits(operations: TokenBucketLimit(size: 1, refillTime: 3_600_000)))
-        #expect(limiter.admit(bytes: 1))
-        #expect(!limiter.admit(bytes: 1))
+        #expect(limiter.admit(bytes: 1) == true)
+        #expect(limiter.admit(bytes: 1) == false)
         limiter.setLimits(.none)
         var set = PollSet()
         set.add(limiter.descriptor, .readable)
         set.wait(milliseconds: 10_000)
-        #expect(limiter.wake())
-        #expect(limiter.admit(bytes: 1))
+        #expect(limiter.wake() == true)
+        #expect(limiter.admit(bytes: 1) == true)
     }
 
     @Test func `A saved limiter goes on at its level, and a reset refills nothing`() throws {
         let limits = RateLimits(
             bandwidth: TokenBucketLimit(size: 1000, refillTime: 3_600_000, oneTimeBurst: 10))
         var limiter = try RateLimiter(limits)
-        #expect(limiter.admit(bytes: 910))
-        #expect(!limiter.admit(bytes: 200))
+        #expect(limiter.admit(bytes: 910) == true)
+        #expect(limiter.admit(bytes: 200) == false)
         limiter.reset()
-        #expect(!limiter.admit(bytes: 200))
+        #expect(limiter.admit(bytes: 200) == false)
         var other = try RateLimiter()
         other.restore(limiter.save())
         #expect(other.limits == limits)
-        #expect(!other.admit(bytes: 200))
-        #expect(other.admit(bytes: 100))
-        #expect(!other.admit(bytes: 1))
+        #expect(other.admit(bytes: 200) == false)
+        #expect(other.admit(bytes: 100) == true)
+        #expect(other.admit(bytes: 1) == false)
     }
 }

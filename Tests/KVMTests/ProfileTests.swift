@@ -7,7 +7,11 @@ import Testing
 /// CPUID tables, templates and profiles: plain values, for which no KVM is needed.
 @Suite struct ProfileTests {
     private func entry(
-        _ leaf: UInt32, _ index: UInt32? = nil, _ words: (UInt32, UInt32, UInt32, UInt32)
+        _ leaf: UInt32, _ words: (UInt32, UInt32, UInt32, UInt32)
+    ) -> CPUIDEntry { entry(leaf, nil, words) }
+
+    private func entry(
+        _ leaf: UInt32, _ index: UInt32?, _ words: (UInt32, UInt32, UInt32, UInt32)
     ) -> CPUIDEntry {
         var entry = CPUIDEntry(leaf: leaf, index: index ?? 0, isIndexed: index != nil)
         (entry.eax, entry.ebx, entry.ecx, entry.edx) = words

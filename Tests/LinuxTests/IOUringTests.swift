@@ -37,10 +37,12 @@ import Testing
         timer.arm(at: 1)
         for round in 0..<100 as Range<UInt64> {
             for index in 0..<4 as Range<UInt64> {
-                #expect(ring.hasRoom)
+                let hasRoom = ring.hasRoom
+                #expect(hasRoom)
                 ring.pollReadable(timer.descriptor.rawValue, token: round * 4 + index)
             }
-            #expect(!ring.hasRoom)
+            let isFull = !ring.hasRoom
+            #expect(isFull)
             try ring.submit(waitingFor: 4)
             var tokens: [UInt64] = []
             while let completion = ring.next() { tokens.append(completion.token) }

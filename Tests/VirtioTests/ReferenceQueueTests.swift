@@ -12,7 +12,7 @@ import Testing
         arguments: 1...12 as ClosedRange<UInt64>,
         [.queue, .version1, [.version1, .eventIndex]] as [FeatureSet])
     func `The ring does what the standard tells`(seed: UInt64, features: FeatureSet) throws {
-        var play = try Play(Dice(seed), features)
+        let play = try Play(Dice(seed), features)
         var chains = 0
         var breaks = 0
         for step in 0..<6000 {
@@ -29,7 +29,7 @@ import Testing
     }
 
     /// One driver, one queue, and what should become of them.
-    struct Play: ~Copyable {
+    final class Play {
         private var dice: Dice
         private let features: FeatureSet
         private let size: UInt16
@@ -42,11 +42,12 @@ import Testing
         private(set) var tookChain = false
         private(set) var wasBroken = false
 
-        init(_ dice: consuming Dice, _ features: FeatureSet) throws {
+        init(_ dice: Dice, _ features: FeatureSet) throws {
+            let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+            self.memory = memory
             self.dice = dice
             self.features = features
             size = 8
-            memory = try GuestMemory(byteCount: GuestMemory.minimum)
             ring = DriverRing(memory: memory, size: size, base: QueueBench.ring)
             queue = Virtqueue(idleIn: memory)
             reference = ReferenceQueue(size: size, features: features, start: 0)
@@ -54,7 +55,7 @@ import Testing
         }
 
         /// A new ring whose indices may soon wrap.
-        private mutating func begin() throws {
+        private func begin() throws {
             let start = UInt16.random(in: 0xfff0...0xffff, using: &dice)
             ring = DriverRing(memory: memory, size: size, base: QueueBench.ring)
             ring.availableIndex = start
@@ -72,7 +73,7 @@ import Testing
             heads = []
         }
 
-        mutating func step() throws -> String? {
+        func step() throws -> String? {
             tookChain = false
             wasBroken = false
             switch Int.random(in: 0..<16, using: &dice) {
@@ -88,7 +89,7 @@ import Testing
 
         // MARK: The driver
 
-        private mutating func describe() {
+        private func describe() {
             let isIndirect = Int.random(in: 0..<4, using: &dice) == 0
             let index = UInt16.random(in: 0..<size, using: &dice)
             let descriptor = descriptor()
@@ -103,7 +104,7 @@ import Testing
             }
         }
 
-        private mutating func descriptor() -> Descriptor {
+        private func descriptor() -> Descriptor {
             let buffer = QueueBench.buffer + UInt64.random(in: 0..<64, using: &dice) * 64
             var descriptor = Descriptor(
                 address: buffer, length: UInt32.random(in: 0...512, using: &dice))
@@ -127,7 +128,7 @@ import Testing
             return descriptor
         }
 
-        private mutating func publish() {
+        private func publish() {
             guard reference.available.count < Int(size) else { return }
             let isBad = Int.random(in: 0..<60, using: &dice) == 0
             let head = isBad ? size + 3 : UInt16.random(in: 0..<size, using: &dice)
@@ -137,7 +138,7 @@ import Testing
 
         // MARK: The device
 
-        private mutating func take() throws -> String? {
+        private func take() throws -> String? {
             let expected = reference.peek()
             do throws(VirtqueueError) {
                 guard let chain = try queue.next() else {
@@ -156,7 +157,7 @@ import Testing
             return nil
         }
 
-        private mutating func keep(_ chain: consuming DescriptorChain) {
+        private func keep(_ chain: consuming DescriptorChain) {
             tookChain = true
             if Int.random(in: 0..<4, using: &dice) == 0 { return queue.putBack(chain) }
             heads.append(reference.available.removeFirst())
@@ -174,7 +175,7 @@ import Testing
             return pieces
         }
 
-        private mutating func complete() throws -> String? {
+        private func complete() throws -> String? {
             guard !taken.isEmpty else { return nil }
             let index = Int.random(in: 0..<taken.count, using: &dice)
             let written = UInt32.random(in: 0..<1000, using: &dice)
@@ -189,7 +190,7 @@ import Testing
             return found == reference.used ? nil : "\(found) came back, not \(reference.used)"
         }
 
-        private mutating func interrupt() -> String? {
+        private func interrupt() -> String? {
             let found = queue.takeInterrupt()
             let expected = reference.takeInterrupt()
             let event = reference.usedIndex &+ UInt16.random(in: 0...3, using: &dice) &- 1
@@ -200,7 +201,7 @@ import Testing
             return found == expected ? nil : "an interrupt: \(found), not \(expected)"
         }
 
-        private mutating func restore() throws {
+        private func restore() throws {
             guard taken.isEmpty else { return }
             queue = try Virtqueue(
                 queue.position, limit: size, features: features, memory: memory)

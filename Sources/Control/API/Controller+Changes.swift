@@ -43,16 +43,17 @@ extension Controller {
         guard let index = config.networks.firstIndex(where: { $0.id == update.id }) else {
             throw APIFault("Network config error: Unable to update the net device: not found")
         }
-        try host.change(.network(update))
         let old = config.networks[index]
-        if let limiter = update.receiveLimiter {
-            config.networks[index].receiveLimiter =
-                (old.receiveLimiter ?? RateLimiterConfig()).updated(by: limiter)
+        var whole = update
+        whole.receiveLimiter = update.receiveLimiter.map {
+            (old.receiveLimiter ?? RateLimiterConfig()).updated(by: $0)
         }
-        if let limiter = update.transmitLimiter {
-            config.networks[index].transmitLimiter =
-                (old.transmitLimiter ?? RateLimiterConfig()).updated(by: limiter)
+        whole.transmitLimiter = update.transmitLimiter.map {
+            (old.transmitLimiter ?? RateLimiterConfig()).updated(by: $0)
         }
+        try host.change(.network(whole))
+        if let limiter = whole.receiveLimiter { config.networks[index].receiveLimiter = limiter }
+        if let limiter = whole.transmitLimiter { config.networks[index].transmitLimiter = limiter }
     }
 
     private mutating func change(_ update: PmemUpdate) throws(APIFault) {

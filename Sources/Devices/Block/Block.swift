@@ -40,10 +40,7 @@ package struct Block: ~Copyable, VirtioDevice {
     private var disk: BlockDisk
     private var limiter: RateLimiter
     /// Nil: the engine is `Sync`.
-    private var ring: BlockRing?
-    private let isAsync: Bool
-    /// What polls readable when the ring has something.
-    private let ringEvents: CInt?
+    private let ring: BlockRing?
     /// Requests wait in queues for the limiter, or for room in the ring.
     private var isStalled = false
     /// The queue that is served first when something has held up all.
@@ -56,10 +53,7 @@ package struct Block: ~Copyable, VirtioDevice {
         }
         let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
         let limiter = try Self.makeLimiter(configuration.limits)
-        let ring = try Self.makeRing(configuration.engine)
-        isAsync = configuration.engine == .async
-        ringEvents = ring.descriptor
-        self.ring = ring.ring
+        ring = configuration.engine == .async ? try Self.makeRing() : nil
         self.disk = disk
         self.limiter = limiter
         self.configuration = configuration
@@ -69,22 +63,8 @@ package struct Block: ~Copyable, VirtioDevice {
         do throws(Errno) { return try RateLimiter(limits) } catch { throw .host(error) }
     }
 
-    private struct Ring: ~Copyable {
-        var ring: BlockRing?
-        var descriptor: CInt?
-    }
-
-    private static func makeRing(
-        _ engine: BlockConfiguration.Engine
-    ) throws(BlockError) -> Ring {
-        guard engine == .async else { return Ring(ring: nil, descriptor: nil) }
-        do throws(Errno) {
-            let ring = try BlockRing()
-            let descriptor = ring.descriptor
-            return Ring(ring: ring, descriptor: descriptor)
-        } catch {
-            throw .ring(error)
-        }
+    private static func makeRing() throws(BlockError) -> BlockRing {
+        do throws(Errno) { return try BlockRing() } catch { throw .ring(error) }
     }
 
     // MARK: Configuration
@@ -142,7 +122,7 @@ package struct Block: ~Copyable, VirtioDevice {
 
     // MARK: Serving
 
-    package var hostEvents: CInt? { ringEvents ?? limiter.descriptor }
+    package var hostEvents: CInt? { ring?.descriptor ?? limiter.descriptor }
 
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
@@ -153,8 +133,11 @@ package struct Block: ~Copyable, VirtioDevice {
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
         defer { settle(&queues) }
-        ring?.reap(disk, &queues)
-        let timerFired = isAsync ? ring?.takeTimer() ?? false : true
+        var timerFired = true
+        if let ring {
+            ring.reap(disk, &queues)
+            timerFired = ring.takeTimer()
+        }
         if timerFired, limiter.wake() { isStalled = true }
         guard isStalled, !limiter.isWaiting else { return }
         isStalled = false
@@ -165,24 +148,27 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Hands over to the kernel what was put in, and takes what that has done at once.
     private mutating func settle(_ queues: inout Virtqueues) {
-        guard isAsync else { return }
-        if limiter.isWaiting { ring?.watch(timer: limiter.descriptor) }
-        ring?.submit(&queues)
+        guard let ring else { return }
+        if limiter.isWaiting { ring.watch(timer: limiter.descriptor) }
+        ring.submit(&queues)
+        ring.reap(disk, &queues)
+        // Transfers that were cut short go on.
+        ring.submit(&queues)
     }
 
     /// Takes what is available on queue `index`, one turn at most.
     private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
         for _ in 0..<Self.turnLimit {
-            guard !limiter.isWaiting, !isAsync || ring?.makeRoom(disk, &queues) ?? false else {
+            guard !limiter.isWaiting, ring?.makeRoom(disk, &queues) ?? true else {
                 isStalled = true
                 return
             }
             guard let chain = try queues[index].next() else {
-                guard isAsync else { return }
+                guard let ring else { return }
                 // What was in the page cache has come back by the time it is submitted; the
                 // driver may have made more available meanwhile.
-                ring?.submit(&queues)
-                ring?.reap(disk, &queues)
+                ring.submit(&queues)
+                ring.reap(disk, &queues)
                 guard try queues[index].hasNext() else { return }
                 continue
             }
@@ -224,8 +210,8 @@ package struct Block: ~Copyable, VirtioDevice {
         } else if operation == .identify {
             let status = request.identify(configuration.id)
             request.finish(status, on: &queues)
-        } else if isAsync {
-            ring?.advance(request, disk, &queues)
+        } else if let ring {
+            ring.advance(request, disk, &queues)
         } else {
             let status = request.run(disk)
             request.finish(status, on: &queues)

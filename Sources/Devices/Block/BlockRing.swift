@@ -4,7 +4,9 @@ import Memory
 import Virtio
 
 /// The requests of a drive that the kernel works on, each in a slot of a table that never grows.
-struct BlockRing: ~Copyable {
+///
+/// A class, as the table is large: nothing ever moves it.
+final class BlockRing {
     /// Most requests under way. More stay in their queues.
     static var limit: Int { 256 }
     /// The token of the rate limiter's timer; others are slots.
@@ -35,7 +37,7 @@ struct BlockRing: ~Copyable {
 
     /// Puts the next step of a request in, or gives it back to its driver if there is none.
     /// ``hasRoom`` must be true.
-    mutating func advance(
+    func advance(
         _ request: consuming BlockRequest, _ disk: borrowing BlockDisk,
         _ queues: inout Virtqueues
     ) {
@@ -57,7 +59,7 @@ struct BlockRing: ~Copyable {
     }
 
     /// Takes the request of a slot.
-    private mutating func take(_ token: UInt64) -> BlockRequest? {
+    private func take(_ token: UInt64) -> BlockRequest? {
         guard token < UInt64(Self.limit), let request = slots[Int(token)].take() else { return nil }
         free[freeCount] = UInt8(truncatingIfNeeded: token)
         freeCount += 1
@@ -65,7 +67,7 @@ struct BlockRing: ~Copyable {
     }
 
     /// Submits what was put in; what the kernel does not take fails.
-    mutating func submit(
+    func submit(
         waitingFor wanted: UInt32 = 0, _ queues: inout Virtqueues
     ) {
         guard ring.waiting > 0 || wanted > 0 else { return }
@@ -80,7 +82,7 @@ struct BlockRing: ~Copyable {
     }
 
     /// Gives what has come back to the driver, and puts further steps of it in.
-    mutating func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+    func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         while let completion = ring.next() {
             if completion.token == Self.timerToken {
                 watchesTimer = false
@@ -97,7 +99,7 @@ struct BlockRing: ~Copyable {
     }
 
     /// Sees to it that another request can be begun; false if too many are under way.
-    mutating func makeRoom(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) -> Bool {
+    func makeRoom(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) -> Bool {
         if hasRoom { return true }
         submit(&queues)
         reap(disk, &queues)
@@ -105,7 +107,7 @@ struct BlockRing: ~Copyable {
     }
 
     /// Waits until nothing is under way.
-    mutating func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+    func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         while count > 0 {
             submit(waitingFor: 1, &queues)
             reap(disk, &queues)
@@ -113,14 +115,14 @@ struct BlockRing: ~Copyable {
     }
 
     /// Lets ``descriptor`` tell of the timer, too.
-    mutating func watch(timer: CInt) {
+    func watch(timer: CInt) {
         guard !watchesTimer, ring.hasRoom else { return }
         ring.pollReadable(timer, token: Self.timerToken)
         watchesTimer = true
     }
 
     /// Whether the timer went off since this was last asked.
-    mutating func takeTimer() -> Bool {
+    func takeTimer() -> Bool {
         defer { timerFired = false }
         return timerFired
     }

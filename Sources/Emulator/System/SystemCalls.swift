@@ -81,9 +81,10 @@ extension Processor {
 
     /// SYSEXIT: #UD in long mode, #GP(0) unless CPL 0 with a segment set for it.
     func systemExit(_ op: Op) -> UInt {
+        guard state.privilege == 0 else { return raise(op, .generalProtection) }
         guard !state.mode.has(CodeMode.longActive) else { return raise(op, .invalidOpcode) }
         let base = UInt16(truncatingIfNeeded: state.msrs.sysenterCS) & 0xfffc
-        guard state.mode.has(CodeMode.protected), base != 0, state.privilege == 0 else {
+        guard state.mode.has(CodeMode.protected), base != 0 else {
             return raise(op, .generalProtection)
         }
         setFlat(base &+ 16 | 3, Self.code32, stack: base &+ 24 | 3, privilege: 3)

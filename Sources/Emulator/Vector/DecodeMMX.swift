@@ -83,9 +83,12 @@ extension Decoder {
     /// CVTPI2PS, CVTPI2PD.
     mutating func emitConvertFromMMX(_ handler: Handler) -> Bool {
         if isMemory { return emitVector(handler, load: Vectors.load64) }
-        return emitReadingMMX(vectorRM) {
-            $0.emit(handler, reg: $0.vectorReg, rm: Vectors.work)
-        }
+        // The registers are MMX's even if the conversion raises an exception.
+        requireVectors(.mmx)
+        emit(Vectors.enterMMX, reg: vectorRM & 7)
+        emit(Vectors.useMMX)
+        emit(handler, reg: vectorReg, rm: Vectors.work)
+        return true
     }
 
     /// CVTPS2PI, CVTPD2PI and their truncating forms.
@@ -93,6 +96,7 @@ extension Decoder {
         requireVectors()
         let source = vectorSource(load)
         emit(Vectors.enterMMX, reg: vectorReg & 7)
+        emit(Vectors.useMMX)
         emit(handler, reg: Vectors.work, rm: source)
         emit(Vectors.leaveMMX, reg: vectorReg & 7)
         return true

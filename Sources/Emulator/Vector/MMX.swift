@@ -90,12 +90,13 @@ extension Vectors {
         return op.next
     }
 
-    /// EMMS: all registers are empty.
+    /// EMMS: all registers are empty, and the stack top is 0.
     static let emptyMMX: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
         if let next = cpu.pendingX87(op) { return next }
         cpu.state.x87.empty = 0xff
+        cpu.state.x87.top = 0
         return op.next
     }
 }

@@ -127,7 +127,7 @@ extension Decoder {
         case 0: return Found(X87Handlers.loadRegister)
         case 1: return Found(X87Handlers.exchange)
         case 2: return low == 0 ? Found(X87Handlers.nothing) : nil
-        case 3: return Found(X87Handlers.storeRegister, 1)
+        case 3: return Found(X87Handlers.storeUnchecked)
         case 4:
             switch low {
             case 0: return Found(X87Handlers.changeSign)

@@ -98,7 +98,10 @@ extension X87Handlers {
             } else {
                 var context = cpu.x87Context
                 order = context.compare(cpu.stack(0), cpu.stack(op.rm), quiet: quiet)
+                // C1 stays as it is.
+                let kept = cpu.state.x87.status & X87Status.c1
                 completes = cpu.settle(context)
+                cpu.state.x87.status |= kept
             }
             switch order {
             case .greater: cpu.flags = Flags(bits: 0)
@@ -142,7 +145,6 @@ extension X87Handlers {
                 if cpu.stackFault(overflow: false) { cpu.setStack(0, .indefinite) }
                 return op.next
             }
-            cpu.state.x87.status &= ~X87Status.c1
             if cpu.flags.holds(op.extra) { cpu.setStack(0, cpu.stack(op.rm)) }
             return op.next
         }

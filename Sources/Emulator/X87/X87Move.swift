@@ -63,15 +63,13 @@ extension X87Handlers {
     /// FLD ST(i).
     static let loadRegister: Handler = {
         waiting($0, $1) { cpu, op in
-            var value = cpu.stack(op.rm)
+            let value = cpu.stack(op.rm)
             if cpu.isEmptyX87(op.rm) {
                 guard cpu.stackFault(overflow: false) else { return op.next }
-                value = .indefinite
-                if cpu.isEmptyX87(7) {
-                    cpu.state.x87.top = (cpu.state.x87.top &- 1) & 7
-                    cpu.setStack(0, value)
-                    return op.next
-                }
+                // The underflow is what is told even if there is no room either.
+                cpu.state.x87.top = (cpu.state.x87.top &- 1) & 7
+                cpu.setStack(0, .indefinite)
+                return op.next
             }
             cpu.pushX87(value, cpu.x87Context)
             return op.next
@@ -201,6 +199,16 @@ extension X87Handlers {
         }
     }
 
+    /// FSTPNCE: as FSTP ST(i), whether ST(0) is empty or not.
+    static let storeUnchecked: Handler = {
+        waiting($0, $1) { cpu, op in
+            cpu.state.x87.status &= ~X87Status.c1
+            cpu.setStack(op.rm, cpu.stack(0))
+            cpu.popX87()
+            return op.next
+        }
+    }
+
     /// FXCH.
     static let exchange: Handler = {
         waiting($0, $1) { cpu, op in
@@ -223,6 +231,7 @@ extension X87Handlers {
     static let free: Handler = {
         waiting($0, $1) { cpu, op in
             cpu.state.x87.empty |= 1 &<< ((cpu.state.x87.top &+ op.rm) & 7)
+            cpu.state.x87.status &= ~X87Status.c1
             if op.extra != 0 { cpu.popX87() }
             return op.next
         }

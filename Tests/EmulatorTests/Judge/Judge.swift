@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Lets the machine's own processor and the software one do the same, many times, and compares.
+final class Judge {
+    /// A case on which they differ.
+    struct Difference {
+        let judged: JudgeCase
+        let code: [UInt8]
+        let before: JudgedState
+        let phrases: [String]
+    }
+
+    private static var batchCount: Int { 120 }
+    private static var slotBytes: Int { 256 }
+
+    let native: JudgeNative
+    private let emulator: JudgeEmulator
+    var generator: JudgeGenerator
+    private(set) var coverage: JudgeCoverage
+    /// Cases that ended in a way that is no result: endless loops, bits of MXCSR that only AMD has.
+    private(set) var discarded = 0
+    private(set) var count = 0
+    /// Batches that differed, and no longer when they were judged again case by case.
+    private(set) var unrepeated = 0
+
+    private var cases: [JudgeCase] = []
+    private var before: [JudgedState] = []
+    private(set) var after: [JudgedState] = []
+    private var ours: [JudgedState] = []
+    private var code = [UInt8](repeating: 0xcc, count: JudgedMemory.codeCount)
+    private var data = [UInt8](repeating: 0, count: JudgedMemory.dataCount)
+
+    init(seed: UInt64) throws {
+        native = try JudgeNative()
+        emulator = try JudgeEmulator()
+        generator = JudgeGenerator(seed: seed)
+        coverage = JudgeCoverage(generator.allForms)
+        cases.reserveCapacity(Self.batchCount)
+        before.reserveCapacity(Self.batchCount)
+        for _ in 0..<64 { refreshData() }
+    }
+
+    /// Judges a batch; answers on what they differ.
+    func batch() -> [Difference] {
+        make()
+        native.write(data, at: JudgedMemory.data)
+        native.write(code, at: JudgedMemory.code)
+        emulator.write(data, at: JudgedMemory.data)
+        emulator.write(code, at: JudgedMemory.code)
+        native.run(before, into: &after)
+        emulator.run(cases, before, into: &ours)
+        count += cases.count
+        var isSame = memoryDifference() == nil
+        for index in cases.indices where isSame {
+            isSame = isSameResult(index)
+        }
+        for index in cases.indices { coverage.note(cases[index].form, after[index]) }
+        if isSame { return [] }
+        let found = oneByOne()
+        if found.isEmpty { unrepeated += 1 }
+        return found
+    }
+
+    // MARK: Making
+
+    private func make() {
+        cases.removeAll(keepingCapacity: true)
+        before.removeAll(keepingCapacity: true)
+        refreshData()
+        for index in code.indices { code[index] = 0xcc }
+        for slot in 0..<Self.batchCount {
+            var offset = slot * Self.slotBytes + 32 + generator.random.below(32)
+            var room = Self.slotBytes - 64
+            // The last slot of a page may have its instruction across the boundary.
+            if slot & 15 == 15 {
+                if generator.random.chance(60) {
+                    offset = (slot + 1) * Self.slotBytes - generator.random.below(16)
+                    room = 16
+                }
+            } else if slot & 15 != 0 {
+                room = Self.slotBytes
+            }
+            var (judged, state) = generator.next(
+                at: JudgedMemory.code + UInt64(offset), room: room)
+            judged.offset = offset
+            for byte in generator.code where offset < code.count {
+                code[offset] = byte
+                offset += 1
+            }
+            cases.append(judged)
+            before.append(state)
+        }
+        if after.count != before.count {
+            after = before
+            ours = before
+        }
+    }
+
+    /// New contents for a part of the data.
+    private func refreshData() {
+        let start = generator.random.below(JudgedMemory.dataCount / 1024) * 1024
+        for place in stride(from: start, to: start + 1024, by: 16) {
+            let value = generator.random.vector()
+            for index in 0..<16 {
+                data[place + index] = UInt8(
+                    truncatingIfNeeded: value[index >> 3] >> UInt64(8 * (index & 7)))
+            }
+        }
+    }
+
+    // MARK: Comparing
+
+    private func isSameResult(_ index: Int) -> Bool {
+        let (real, mine) = comparable(index)
+        if isNoResult(real) {
+            discarded += 1
+            return true
+        }
+        return JudgeComparison.agree(real, mine)
+    }
+
+    private func isNoResult(_ state: JudgedState) -> Bool {
+        state.vector == JudgedState.Ending.endless || state.vector == JudgedState.Ending.systemCall
+            || state.mxcsr >> 16 != 0
+    }
+
+    private func comparable(_ index: Int) -> (JudgedState, JudgedState) {
+        var real = after[index]
+        var mine = ours[index]
+        let judged = cases[index]
+        // Elsewhere than at its end, it is the filling's INT3.
+        let isOwn = !judged.isSequence && real.rip == judged.end
+        JudgeComparison.normalizeNative(
+            &real, start: isOwn ? before[index].rip : real.rip &- 1)
+        JudgeComparison.normalizeEmulated(&mine)
+        JudgeComparison.mask(&real, judged, is32: before[index].is32)
+        JudgeComparison.mask(&mine, judged, is32: before[index].is32)
+        JudgeComparison.tolerate(judged, before[index], real, &mine)
+        return (real, mine)
+    }
+
+    private func memoryDifference() -> String? {
+        let areas = [
+            ("data", JudgedMemory.data, JudgedMemory.dataCount),
+            ("code", JudgedMemory.code, JudgedMemory.codeCount),
+        ]
+        for (name, start, length) in areas {
+            let mine = emulator.read(start, length)
+            if let place = native.difference(mine, at: start) {
+                return "\(name) at \(String(place, radix: 16)), ours \(mine[place])"
+            }
+        }
+        return nil
+    }
+
+    /// Judges the batch again, case by case from the same memory, to find out which differ.
+    private func oneByOne() -> [Difference] {
+        var found: [Difference] = []
+        native.write(data, at: JudgedMemory.data)
+        native.write(code, at: JudgedMemory.code)
+        emulator.write(data, at: JudgedMemory.data)
+        emulator.write(code, at: JudgedMemory.code)
+        for index in cases.indices {
+            var one = [after[index]]
+            native.run([before[index]], into: &one)
+            after[index] = one[0]
+            emulator.run(cases[index], before[index], into: &ours[index])
+            let (real, mine) = comparable(index)
+            var phrases = isNoResult(real) ? [] : JudgeComparison.differences(real, mine)
+            if let place = memoryDifference() {
+                if !isNoResult(real) { phrases.append(place) }
+                emulator.write(native.read(JudgedMemory.data, JudgedMemory.dataCount), at: JudgedMemory.data)
+                emulator.write(native.read(JudgedMemory.code, JudgedMemory.codeCount), at: JudgedMemory.code)
+            }
+            guard !phrases.isEmpty else { continue }
+            let start = cases[index].offset
+            let end = min(start + cases[index].codeCount, code.count)
+            found.append(
+                Difference(
+                    judged: cases[index], code: Array(code[start..<end]), before: before[index],
+                    phrases: phrases))
+        }
+        return found
+    }
+}
+
+extension Judge.Difference: CustomStringConvertible {
+    var description: String {
+        func hex(_ value: some BinaryInteger) -> String { String(value, radix: 16) }
+        let bytes = code.map { ($0 < 16 ? "0" : "") + hex($0) }.joined()
+        var registers: [String] = []
+        for number in 0..<16 { registers.append("r\(number)=\(hex(before.general[number]))") }
+        let state =
+            "fl=\(hex(before.rflags)) mxcsr=\(hex(before.mxcsr)) fcw=\(hex(before.controlWord))"
+            + " fsw=\(hex(before.statusWord)) tags=\(hex(before.tags)) poke=\(hex(before.poke))"
+            + " \(hex(before.poked[0])) \(hex(before.poked[1]))"
+        let mode = before.is32 ? "32" : "64"
+        return "\(mode) \(hex(before.rip)):\(bytes)\n  \(phrases.prefix(12).joined(separator: "; "))\n  "
+            + registers.joined(separator: " ") + "\n  " + state
+    }
+}
