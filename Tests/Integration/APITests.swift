@@ -8,9 +8,11 @@ import Testing
     static let started = #"{"action_type":"InstanceStart"}"#
 
     /// A monitor whose guest counts for ever.
-    static func running(_ arguments: [String] = []) throws -> (APIMonitor, APIClient, TinyKernel) {
+    static func running(_ arguments: [String] = []) throws -> (
+        APIMonitor, APIClient, LongModeKernel
+    ) {
         let monitor = try APIMonitor(arguments)
-        let kernel = try TinyKernel(TinyKernel.busy)
+        let kernel = try LongModeKernel(LongModeKernel.busy)
         let client = try monitor.client()
         #expect(
             try client.ask("PUT", "/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}")
@@ -166,7 +168,7 @@ import Testing
 
     @Test func `The guest's reset ends the monitor with 0 and its socket`() throws {
         let monitor = try APIMonitor()
-        let kernel = try TinyKernel(TinyKernel.resetting)
+        let kernel = try LongModeKernel(LongModeKernel.resetting)
         let client = try monitor.client()
         _ = try client.ask("PUT", "/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}")
         // The answer may or may not come before the end.

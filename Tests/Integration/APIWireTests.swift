@@ -189,7 +189,7 @@ import Testing
     }
 
     @Test func `A configuration file and metadata are taken with an API beside them`() throws {
-        let kernel = try TinyKernel(TinyKernel.busy)
+        let kernel = try LongModeKernel(LongModeKernel.busy)
         let folder = FileManager.default.temporaryDirectory
         let config = folder.appending(path: "swiftlet-config-\(UUID().uuidString)")
         let metadata = folder.appending(path: "swiftlet-metadata-\(UUID().uuidString)")

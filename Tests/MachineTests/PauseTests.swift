@@ -11,7 +11,7 @@ import Testing
     static func started(
         _ code: [UInt8], cpuCount: Int = 1, deterministic: Bool = false
     ) throws -> (Machine, EventLoop) {
-        let kernel = try TinyKernel(code)
+        let kernel = try LongModeKernel(code)
         var configuration = MachineConfiguration(kernelPath: kernel.path, commandLine: "")
         configuration.memoryBytes = 32 << 20
         configuration.cpuCount = cpuCount
@@ -37,7 +37,7 @@ import Testing
         return true
     }
 
-    @Test(arguments: [TinyKernel.busy, TinyKernel.asking], [1, 2])
+    @Test(arguments: [LongModeKernel.busy, LongModeKernel.asking], [1, 2])
     func `A paused guest makes no progress, and goes on where it was`(
         _ code: [UInt8], _ cpuCount: Int
     ) throws {
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `A guest that sleeps is paused and resumed`() throws {
-        let (machine, loop) = try Self.started(TinyKernel.asleep, cpuCount: 3)
+        let (machine, loop) = try Self.started(LongModeKernel.asleep, cpuCount: 3)
         #expect(Self.waitForProgress(machine, past: 1))
         for _ in 0..<20 {
             try machine.pause()
@@ -76,7 +76,8 @@ import Testing
     }
 
     @Test func `Time by instructions stands still too`() throws {
-        let (machine, loop) = try Self.started(TinyKernel.busy, cpuCount: 2, deterministic: true)
+        let (machine, loop) = try Self.started(
+            LongModeKernel.busy, cpuCount: 2, deterministic: true)
         #expect(Self.waitForProgress(machine, past: 10_000))
         for _ in 0..<5 {
             try machine.pause()
@@ -91,7 +92,7 @@ import Testing
     }
 
     @Test func `A machine that has not been started cannot be paused`() throws {
-        let kernel = try TinyKernel(TinyKernel.busy)
+        let kernel = try LongModeKernel(LongModeKernel.busy)
         var configuration = MachineConfiguration(kernelPath: kernel.path, commandLine: "")
         configuration.memoryBytes = 32 << 20
         configuration.engine = .soft
@@ -101,7 +102,7 @@ import Testing
     }
 
     @Test func `Accesses to devices are counted and timed`() throws {
-        let (machine, loop) = try Self.started(TinyKernel.asking)
+        let (machine, loop) = try Self.started(LongModeKernel.asking)
         #expect(Self.waitForProgress(machine, past: 10_000))
         try machine.pause()
         let reading = machine.busReadings.portReads

@@ -2,7 +2,7 @@
 import Foundation
 
 /// A kernel of a few bytes in a file of its own, which goes with it.
-package final class TinyKernel {
+package final class LongModeKernel {
     package let path: String
 
     /// - Parameter code: Runs in 64-bit mode at 1 MiB.
