@@ -52,6 +52,8 @@ let package = Package(
         fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
+        shelf("Control", []),
+        fuzzer("JSON", ["Control"]),
         shelf("Agent", []),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),

@@ -122,12 +122,6 @@ static void virtualization(void) {
     TRY("vmwrite %%eax, %%eax", : : : "memory");
     TRY("invept (%0), %%eax", : : "r"(area) : "memory");
     TRY("invvpid (%0), %%eax", : : "r"(area) : "memory");
-    for (u32 number = 0; number < 20; number++) {
-        u32 a = number;
-        TRY("vmcall", : "+a"(a) : "b"(0xffffffff), "c"(0xffffffff), "d"(0xffffffff), "S"(-1) : "memory");
-        a = number;
-        TRY("vmmcall", : "+a"(a) : "b"(0xffffffff), "c"(0xffffffff), "d"(0xffffffff), "S"(-1) : "memory");
-    }
     TRY("vmrun", : : "a"(area) : "memory");
     TRY("vmload", : : "a"(area) : "memory");
     TRY("vmsave", : : "a"(area) : "memory");
@@ -142,6 +136,16 @@ static void virtualization(void) {
     TRY("monitor", : : "a"(area), "c"(0), "d"(0) : "memory");
     TRY(".byte 0x0f, 0x3f", : : : "memory");
     EXPECT(TRY("ud2", : : : "memory") == 6, "UD2 made no #UD");
+}
+
+/// Calls of a hypervisor, by both its names, with arguments that are none.
+static void hypercalls(void) {
+    for (u32 number = 0; number < 20; number++) {
+        u32 a = number;
+        TRY("vmcall", : "+a"(a) : "b"(0xffffffff), "c"(0xffffffff), "d"(0xffffffff), "S"(-1) : "memory");
+        a = number;
+        TRY("vmmcall", : "+a"(a) : "b"(0xffffffff), "c"(0xffffffff), "d"(0xffffffff), "S"(-1) : "memory");
+    }
 }
 
 /// The shortest periods that a PIT can be asked for, with its interrupt let through.
@@ -228,6 +232,7 @@ const struct hostile_case cpu_cases[] = {
     {"msrs", msrs},
     {"cpuid", cpuid_leaves},
     {"virtualization", virtualization},
+    {"hypercalls", hypercalls},
     {"timer-flood", timer_flood},
     {"local-apic", local_apic},
     {"nmi", nmi},

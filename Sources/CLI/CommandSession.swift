@@ -46,7 +46,8 @@ final class CommandSession {
             }
         } catch {
             // An agent goes away with its machine, most of the time, and that knows why.
-            let cause = error.kind == .agent ? machine.failure(within: 2) : nil
+            let isGone = error.kind == .agent || error.kind == .machineEnded
+            let cause = isGone ? machine.failure(within: 2) : nil
             finish(machine, &timeline)
             throw cause ?? error
         }

@@ -212,6 +212,6 @@ extension MicroVM.Disk {
         self.init(path: argument.path)
         isReadOnly = argument.isReadOnly
         id = argument.id
-        isAsync = argument.engine == .async
+        isAsync = argument.engine == .concurrent
     }
 }

@@ -34,7 +34,7 @@ extension MicroVM.Configuration {
                 id: disk.id ?? (isRoot ? "rootfs" : "disk\(number)"), path: disk.path,
                 isRootDevice: isRoot)
             drive.isReadOnly = disk.isReadOnly
-            drive.ioEngine = disk.isAsync ? .async : .sync
+            drive.ioEngine = disk.isAsync ? .concurrent : .serial
             // A person who waits for fsync means the disk.
             drive.cacheType = .writeback
             return drive

@@ -39,13 +39,14 @@ extension MicroVM {
     /// Why the machine has ended, if it does so within that many seconds.
     package func failure(within seconds: Double) -> ClientError? {
         let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e6)) * 1e9)
+        var set = PollSet()
         while true {
+            if (try? serve(set)) ?? true { return failure }
             let now = Clock.monotonic
             guard now < deadline else { return nil }
-            var set = PollSet()
+            set.removeAll()
             register(in: &set)
             set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
-            if (try? serve(set)) ?? true { return failure }
         }
     }
 }

@@ -18,16 +18,16 @@ package struct DiskArgument: Hashable, Sendable {
         var parts = text.split(separator: ":", omittingEmptySubsequences: false)
         var isReadOnly = false
         var id: String?
-        var engine = DriveConfig.IOEngine.sync
+        var engine = DriveConfig.IOEngine.serial
         while parts.count > 1, let word = parts.last {
             if word == "ro" {
                 isReadOnly = true
             } else if word.hasPrefix("id=") {
                 id = try Self.identifier(word.dropFirst(3))
             } else if word == "engine=async" {
-                engine = .async
+                engine = .concurrent
             } else if word == "engine=sync" {
-                engine = .sync
+                engine = .serial
             } else if word.hasPrefix("engine=") {
                 throw DiskArgumentError(
                     description: "'\(JSONError.printable(String(word)))': a disk's engine is sync"

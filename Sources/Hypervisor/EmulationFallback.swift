@@ -13,7 +13,8 @@ package enum EmulationOutcome: Hashable, Sendable {
 package protocol EmulationFallback: AnyObject, Sendable {
     /// Executes the one instruction at `state`'s RIP on guest memory and devices.
     ///
-    /// `state` has all but ``CPUState/msrs``, ``CPUState/localAPIC`` and ``CPUState/timeStamp``,
-    /// and only changes to the same fields are taken over. Called on the processor's thread.
+    /// `state` has all but ``CPUState/localAPIC``, ``CPUState/timeStamp`` and most of
+    /// ``CPUState/msrs`` (STAR, LSTAR and SYSCALL's mask of flags are there), and only changes to
+    /// other fields than these three are taken over. Called on the processor's thread.
     func complete(_ state: CPUState, processor index: Int) -> EmulationOutcome
 }

@@ -26,6 +26,8 @@ package struct Capability: RawRepresentable, Hashable, Sendable {
     static var tscRate: Self { Self(rawValue: CKVM_CAP_GET_TSC_KHZ) }
     static var tscDeadline: Self { Self(rawValue: CKVM_CAP_TSC_DEADLINE_TIMER) }
     static var statistics: Self { Self(rawValue: CKVM_CAP_BINARY_STATS_FD) }
+    static var registerExits: Self { Self(rawValue: CKVM_CAP_X86_USER_SPACE_MSR) }
+    static var registerFilter: Self { Self(rawValue: CKVM_CAP_X86_MSR_FILTER) }
     static var processorLimit: Self { Self(rawValue: CKVM_CAP_MAX_VCPUS) }
 
     /// What the engine cannot do without. Instead of the others it has: lines that are driven by

@@ -6,9 +6,9 @@ import Hypervisor
 /// them.
 extension KVMVirtualMachine {
     func saveChips(_ state: inout MachineState) throws(KVMError) {
-        state.primaryPIC = try descriptor.irqChip(CKVM_IRQCHIP_PIC_MASTER).pic
-        state.secondaryPIC = try descriptor.irqChip(CKVM_IRQCHIP_PIC_SLAVE).pic
-        state.ioAPIC = try descriptor.irqChip(CKVM_IRQCHIP_IOAPIC).ioAPIC
+        state.primaryPIC = try kernel.descriptor.irqChip(CKVM_IRQCHIP_PIC_MASTER).pic
+        state.secondaryPIC = try kernel.descriptor.irqChip(CKVM_IRQCHIP_PIC_SLAVE).pic
+        state.ioAPIC = try kernel.descriptor.irqChip(CKVM_IRQCHIP_IOAPIC).ioAPIC
     }
 
     func restoreChips(_ state: MachineState) throws(KVMError) {
@@ -20,13 +20,13 @@ extension KVMVirtualMachine {
         }
         var chip = IRQChip(CKVM_IRQCHIP_PIC_MASTER)
         chip.set(kvm_pic_state(state.primaryPIC, levelMask: 0xf8))
-        try descriptor.setIRQChip(chip)
+        try kernel.descriptor.setIRQChip(chip)
         chip = IRQChip(CKVM_IRQCHIP_PIC_SLAVE)
         chip.set(kvm_pic_state(state.secondaryPIC, levelMask: 0xde))
-        try descriptor.setIRQChip(chip)
+        try kernel.descriptor.setIRQChip(chip)
         chip = IRQChip(CKVM_IRQCHIP_IOAPIC)
         chip.set(state.ioAPIC)
-        try descriptor.setIRQChip(chip)
+        try kernel.descriptor.setIRQChip(chip)
     }
 }
 

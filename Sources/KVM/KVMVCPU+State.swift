@@ -36,6 +36,7 @@ extension KVMVCPU {
                 try descriptor.writeModelSpecific([(MSR.timeStamp, stamp.value)])
             }
             try restoreModelSpecific(state.msrs.filter { $0.key != MSR.timerDeadline })
+            try followSystemCallEntry(state.msrs[SystemCallRepair.entryRegister])
             if let page = state.localAPIC { try descriptor.setLocalAPIC(page.words) }
             try restoreModelSpecific(state.msrs.filter { $0.key == MSR.timerDeadline })
             try descriptor.setEvents(kvm_vcpu_events(state.events))
@@ -97,6 +98,15 @@ extension KVMVCPU {
         }
         if after.activity != before.activity {
             try descriptor.setActivity(UInt32(after.activity.rawValue))
+        }
+    }
+
+    /// What the fallback needs of the model-specific registers: where system calls lead, on hosts
+    /// that lose their way there. STAR, LSTAR, the mask of flags.
+    func addSystemCallRegisters(to state: inout CPUState) throws(KVMError) {
+        let numbers: [UInt32] = [0xc000_0081, 0xc000_0082, 0xc000_0084]
+        for (number, value) in zip(numbers, try descriptor.modelSpecific(numbers[...])) {
+            state.msrs[number] = value
         }
     }
 

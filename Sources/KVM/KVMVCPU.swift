@@ -29,17 +29,19 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     private let isKicked = Atomic<Bool>(false)
     /// The thread inside ``run()``; 0: none.
     private let thread = Atomic<CInt>(0)
+    var repair: SystemCallRepair?
     private let completed = Mutex<[String: UInt64]>([:])
     package private(set) var exitCount: UInt64 = 0
 
     init(
         index: Int, descriptor: consuming VCPUDescriptor, bus: any MachineBus,
-        fallback: (any EmulationFallback)?, facts: Facts
+        fallback: (any EmulationFallback)?, repair: SystemCallRepair?, facts: Facts
     ) {
         self.index = index
         self.descriptor = descriptor
         self.bus = bus
         self.fallback = fallback
+        self.repair = repair
         self.facts = facts
     }
 
@@ -51,6 +53,9 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     package var retiredInstructions: UInt64? { nil }
 
     package var completedInstructions: [String: UInt64] { completed.withLock { $0 } }
+
+    /// SYSCALL is counted among the instructions that the kernel left undone.
+    func noteRepair() { completed.withLock { $0["0f 05", default: 0] &+= 1 } }
 
     // MARK: Kicks
 
@@ -101,6 +106,7 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         case .interrupted: break
         case .shutdown: return .shutdown
         case .emulationFailed: return completeInstruction()
+        case .debug, .registerWrite: return repairSystemCall(exit)
         case .halted:
             return .failed("KVM left a halted processor to us, though it has its interrupts")
         case .systemEvent(let number):
@@ -160,9 +166,10 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     private func completeInstruction() -> VCPUExit? {
         let bytes = descriptor.page.failedInstruction
         completed.withLock { $0[Instruction.opcode(bytes), default: 0] += 1 }
-        let before: CPUState
+        var before: CPUState
         do throws(KVMError) {
             before = try saveForFallback()
+            try addSystemCallRegisters(to: &before)
         } catch {
             return .failed("\(error)")
         }

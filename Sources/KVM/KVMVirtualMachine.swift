@@ -12,7 +12,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     private static var identityMapAddress: UInt64 { 0xfffb_c000 }
     private static var tssAddress: UInt { 0xfffb_d000 }
 
-    let descriptor: VMDescriptor
+    let kernel: KernelMachine
     private let processors: [KVMVCPU]
     /// Keeps the guest's RAM mapped as long as the kernel may use it.
     private let memory: GuestMemory
@@ -51,16 +51,22 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.setTSSAddress(Self.tssAddress)
         try vm.makeIRQChip()
         try vm.makePIT()
+        // Only such hosts need it, and there it is nothing but a repair: without it the guest runs on.
+        let repairs =
+            kind == .pvm && device.check(.registerExits) != 0 && device.check(.registerFilter) != 0
+        if repairs { try vm.watchWrites(of: SystemCallRepair.entryRegister) }
         let maker = try ProcessorMaker(device, vm, configuration)
         var processors: [KVMVCPU] = []
         for index in 0..<configuration.cpuCount {
-            processors.append(try maker.make(index, of: vm, bus: bus, fallback: fallback))
+            processors.append(
+                try maker.make(
+                    index, of: vm, bus: bus, fallback: fallback, repairs: repairs ? memory : nil))
         }
         hasIODescriptors = device.check(.ioDescriptor) != 0
         self.processors = processors
         self.memory = memory
         self.kind = kind
-        descriptor = vm
+        kernel = KernelMachine(vm)
     }
 
     /// What the engine needs, as a template changes it.
@@ -74,18 +80,18 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     package var vcpus: [any VirtualCPU] { processors }
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
-        KVMInterruptLine(machine: self, gsi: gsi)
+        KVMInterruptLine(kernel: kernel, gsi: gsi)
     }
 
     package func signalOnWrite(to address: GuestAddress, descriptor event: CInt) -> Bool {
         guard hasIODescriptors else { return false }
-        return (try? descriptor.bind(event, address: address)) != nil
+        return (try? kernel.descriptor.bind(event, address: address)) != nil
     }
 
     /// Lets a count on the eventfd `event` pulse the wire of `gsi`, without a system call of ours;
     /// false if this kernel cannot. The descriptor stays the caller's.
     package func pulseOnSignal(_ event: CInt, gsi: UInt32) -> Bool {
-        (try? descriptor.bind(event, gsi: gsi)) != nil
+        (try? kernel.descriptor.bind(event, gsi: gsi)) != nil
     }
 
     // MARK: State
@@ -94,8 +100,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         do throws(KVMError) {
             var state = MachineState(profile: try profile())
             try saveChips(&state)
-            state.pit = PITState(try descriptor.pit(), now: Clock.monotonic)
-            state.clock = ClockState(try descriptor.clock())
+            state.pit = PITState(try kernel.descriptor.pit(), now: Clock.monotonic)
+            state.clock = ClockState(try kernel.descriptor.clock())
             return state
         } catch {
             throw error.asEngineError
@@ -108,8 +114,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
                 throw .engine(.state(reason))
             }
             try restoreChips(state)
-            try descriptor.setPIT(kvm_pit_state2(state.pit, now: Clock.monotonic))
-            try descriptor.setClock(kvm_clock_data(state.clock))
+            try kernel.descriptor.setPIT(kvm_pit_state2(state.pit, now: Clock.monotonic))
+            try kernel.descriptor.setClock(kvm_clock_data(state.clock))
         } catch {
             throw error.asEngineError
         }
@@ -125,17 +131,25 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     }
 }
 
+/// The kernel's part of a machine, for whoever needs no more: devices hold lines, processors hold
+/// devices, and the machine holds processors.
+final class KernelMachine: Sendable {
+    let descriptor: VMDescriptor
+
+    init(_ descriptor: consuming VMDescriptor) { self.descriptor = descriptor }
+}
+
 /// A wire into the kernel's interrupt controllers.
 ///
 /// It is driven by request, not by an irqfd: the request returns when the controllers have the
 /// edge, so that a saved state holds every interrupt raised before. An irqfd hands the edge of an
 /// I/O APIC's pin to a thread of the kernel, which delivers it some time later.
 private final class KVMInterruptLine: InterruptLine {
-    private let machine: KVMVirtualMachine
+    private let kernel: KernelMachine
     private let gsi: UInt32
 
-    init(machine: KVMVirtualMachine, gsi: UInt32) {
-        self.machine = machine
+    init(kernel: KernelMachine, gsi: UInt32) {
+        self.kernel = kernel
         self.gsi = gsi
     }
 
@@ -146,6 +160,6 @@ private final class KVMInterruptLine: InterruptLine {
 
     func set(_ high: Bool) {
         // Refused only for a wire that does not exist, and then nobody is at its other end.
-        try? machine.descriptor.setLine(gsi: gsi, high: high)
+        try? kernel.descriptor.setLine(gsi: gsi, high: high)
     }
 }

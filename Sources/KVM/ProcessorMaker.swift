@@ -2,6 +2,7 @@
 import CLinux
 import Hypervisor
 import Linux
+import Memory
 
 /// What the processors of one machine have in common, asked of the kernel once.
 struct ProcessorMaker {
@@ -37,7 +38,7 @@ struct ProcessorMaker {
     /// Processor `index`: the first as firmware leaves it, the others waiting to be started.
     func make(
         _ index: Int, of vm: borrowing VMDescriptor, bus: any MachineBus,
-        fallback: (any EmulationFallback)?
+        fallback: (any EmulationFallback)?, repairs memory: GuestMemory?
     ) throws(KVMError) -> KVMVCPU {
         let vcpu = try vm.makeVCPU(index: index, mapSize: mapSize)
         let rate = knowsTSCRate ? try vcpu.tscRate() : 0
@@ -47,6 +48,7 @@ struct ProcessorMaker {
         if index == 0 { try Self.wirePins(vcpu) }
         return KVMVCPU(
             index: index, descriptor: vcpu, bus: bus, fallback: fallback,
+            repair: memory.map(SystemCallRepair.init),
             facts: KVMVCPU.Facts(
                 cpuid: answers.table(of: index), tscKilohertz: rate, scalesTSC: scalesTSC,
                 stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes))

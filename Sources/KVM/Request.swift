@@ -40,6 +40,8 @@ extension Request {
     static var setPIT: Self { Self(rawValue: CKVM_SET_PIT2) }
     static var getClock: Self { Self(rawValue: CKVM_GET_CLOCK) }
     static var setClock: Self { Self(rawValue: CKVM_SET_CLOCK) }
+    static var enableCapability: Self { Self(rawValue: CKVM_ENABLE_CAP) }
+    static var setRegisterFilter: Self { Self(rawValue: CKVM_X86_SET_MSR_FILTER) }
 }
 
 /// Requests to a vCPU.
@@ -69,6 +71,8 @@ extension Request {
     static var setTSCRate: Self { Self(rawValue: CKVM_SET_TSC_KHZ) }
     static var tellClockStopped: Self { Self(rawValue: CKVM_KVMCLOCK_CTRL) }
     static var getStatistics: Self { Self(rawValue: CKVM_GET_STATS_FD) }
+    static var setGuestDebug: Self { Self(rawValue: CKVM_SET_GUEST_DEBUG) }
+    static var translate: Self { Self(rawValue: CKVM_TRANSLATE) }
 }
 
 extension Request: CustomStringConvertible {
@@ -103,7 +107,10 @@ extension Request: CustomStringConvertible {
             (.getLocalAPIC, "KVM_GET_LAPIC"), (.setLocalAPIC, "KVM_SET_LAPIC"),
             (.setCPUID, "KVM_SET_CPUID2"), (.getTSCRate, "KVM_GET_TSC_KHZ"),
             (.setTSCRate, "KVM_SET_TSC_KHZ"), (.tellClockStopped, "KVM_KVMCLOCK_CTRL"),
-            (.getStatistics, "KVM_GET_STATS_FD"),
+            (.getStatistics, "KVM_GET_STATS_FD"), (.setGuestDebug, "KVM_SET_GUEST_DEBUG"),
+            (.translate, "KVM_TRANSLATE"),
+            (.enableCapability, "KVM_ENABLE_CAP"),
+            (.setRegisterFilter, "KVM_X86_SET_MSR_FILTER"),
         ]
     }
 }

@@ -7,6 +7,10 @@ enum RunExit: Hashable {
     case port(PortAccess)
     case memory(MemoryAccess)
     case halted
+    /// A breakpoint or the end of a single step.
+    case debug
+    /// The guest writes a model-specific register that is watched.
+    case registerWrite(UInt32, UInt64)
     case interrupted
     case shutdown
     /// The guest asked for something that ends the machine: the kernel's number of it.
@@ -69,6 +73,10 @@ struct RunPage: ~Copyable, @unchecked Sendable {
                 MemoryAccess(
                     address: access.address, size: Int(access.size), isWrite: access.is_write != 0))
         case CKVM_EXIT_HLT: return .halted
+        case CKVM_EXIT_DEBUG: return .debug
+        case CKVM_EXIT_X86_WRMSR:
+            let write = unsafe clinux_kvm_register_write(page)
+            return .registerWrite(write.number, write.value)
         case CKVM_EXIT_INTR: return .interrupted
         case CKVM_EXIT_SHUTDOWN: return .shutdown
         case CKVM_EXIT_SYSTEM_EVENT: return .systemEvent(unsafe clinux_kvm_system_event(page))
@@ -79,6 +87,11 @@ struct RunPage: ~Copyable, @unchecked Sendable {
                 ? .emulationFailed : .internalError(number)
         default: return .unknown(reason: reason)
         }
+    }
+
+    /// Says whether the write that the last run ended with is refused.
+    func answerRegisterWrite(isRefused: Bool) {
+        unsafe clinux_kvm_refuse_write(page, isRefused ? 1 : 0)
     }
 
     private var port: RunExit {

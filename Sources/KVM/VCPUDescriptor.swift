@@ -153,6 +153,28 @@ struct VCPUDescriptor: ~Copyable, Sendable {
         try descriptor.perform(.setLocalAPIC, words: &words)
     }
 
+    /// Stops the guest before the instruction at `address` (nil: nowhere), or after the next one.
+    func stop(at address: UInt64?, afterStep: Bool) throws(KVMError) {
+        var argument = kvm_guest_debug()
+        argument.control = CKVM_GUESTDBG_ENABLE
+        if afterStep { argument.control |= CKVM_GUESTDBG_SINGLESTEP }
+        if let address {
+            argument.control |= CKVM_GUESTDBG_USE_HW_BP
+            argument.arch.debugreg.0 = address
+            // An execution breakpoint, global and exact.
+            argument.arch.debugreg.7 = 0x402
+        }
+        try descriptor.perform(.setGuestDebug, &argument)
+    }
+
+    /// The physical address that the guest's page tables give; nil: they give none.
+    func translate(_ linear: UInt64) throws(KVMError) -> UInt64? {
+        var argument = kvm_translation()
+        argument.linear_address = linear
+        try descriptor.perform(.translate, &argument)
+        return argument.valid != 0 ? argument.physical_address : nil
+    }
+
     // MARK: Time
 
     /// Thousands of ticks of the time stamp counter a second.

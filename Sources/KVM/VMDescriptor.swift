@@ -53,6 +53,16 @@ struct VMDescriptor: ~Copyable, Sendable {
         return try VCPUDescriptor(FileDescriptor(adopting: raw), mapSize: mapSize)
     }
 
+    /// Makes guest writes of one model-specific register come to this process.
+    func watchWrites(of register: UInt32) throws(KVMError) {
+        var argument = kvm_enable_cap()
+        argument.cap = CKVM_CAP_X86_USER_SPACE_MSR
+        argument.args.0 = UInt64(CKVM_MSR_EXIT_REASON_FILTER)
+        try descriptor.perform(.enableCapability, &argument)
+        let result = clinux_kvm_watch_register(descriptor.rawValue, register)
+        guard result >= 0 else { throw .request(.setRegisterFilter, Errno(rawValue: -result)) }
+    }
+
     // MARK: Lines and doorbells
 
     /// Drives the wire of a global system interrupt.

@@ -71,8 +71,8 @@ extension BlockConfiguration {
     init(_ drive: MachineConfiguration.Drive, cpuCount: Int) {
         self.init(id: drive.id, path: drive.path)
         isReadOnly = drive.isReadOnly
-        engine = drive.isAsync ? .async : .sync
-        cache = drive.isWriteback ? .writeback : .unsafe
+        engine = drive.isAsync ? .concurrent : .serial
+        cache = drive.isWriteback ? .writeback : .lax
         limits = drive.limits.rates
         queueCount = max(1, min(cpuCount, Self.queueLimit))
     }

@@ -112,7 +112,7 @@ extension MachineConfiguration.Drive {
     fileprivate init(_ config: DriveConfig) {
         self.init(id: config.id, path: config.path)
         isReadOnly = config.isReadOnly
-        isAsync = config.ioEngine == .async
+        isAsync = config.ioEngine == .concurrent
         isWriteback = config.cacheType == .writeback
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }

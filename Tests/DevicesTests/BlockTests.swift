@@ -133,7 +133,7 @@ import Virtio
         let kept = try BlockGuest(engine)
         #expect(kept.driver.offered.contains(Block.Feature.flush))
         #expect(kept.perform(type: BlockType.flush) == BlockGuest.Answer(0, 1))
-        let lax = try BlockGuest(engine) { $0.cache = .unsafe }
+        let lax = try BlockGuest(engine) { $0.cache = .lax }
         #expect(!lax.driver.offered.contains(Block.Feature.flush))
         #expect(lax.perform(type: BlockType.flush) == BlockGuest.Answer(0, 1))
     }
@@ -144,7 +144,7 @@ import Virtio
             ("a_name_that_is_far_too_long", "a_name_that_is_far_t"),
         ])
     func `The drive's name is its serial number`(name: String, told: String) throws {
-        let guest = try BlockGuest(.sync) { $0.id = name }
+        let guest = try BlockGuest(.serial) { $0.id = name }
         let answer = guest.perform(type: BlockType.identify, [.writable(BlockGuest.data, 20)])
         #expect(answer == BlockGuest.Answer(0, 21))
         let expected = Array(told.utf8) + [UInt8](repeating: 0, count: 20 - told.utf8.count)

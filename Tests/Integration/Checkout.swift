@@ -29,6 +29,11 @@ enum Checkout {
         return text.split(separator: "\n", omittingEmptySubsequences: false)
     }
 
+    /// A line of code without the names of enumeration cases, which may be those of keywords.
+    static func withoutCases(_ line: Substring) -> String {
+        String(line).replacing(#/(\.|\bcase )(unsafe|async)\b/#, with: "")
+    }
+
     /// Modules that `file` imports.
     static func imports(of file: String) throws -> Set<String> {
         let kinds: Set<Substring> = [

@@ -65,7 +65,7 @@ struct DiskTests {
         let image = try Image("ext4")
         let seconds = ProcessInfo.processInfo.environment["SWIFTLET_FIO_SECONDS"] ?? "3"
         let disk = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-        FileManager.default.createFile(atPath: disk.path, contents: nil)
+        try #require(FileManager.default.createFile(atPath: disk.path, contents: nil))
         let handle = try FileHandle(forWritingTo: disk)
         try handle.truncate(atOffset: 64 << 20)
         try handle.close()

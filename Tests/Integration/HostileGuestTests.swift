@@ -19,8 +19,9 @@ import Testing
 
     static let attacks: [Attack] = [
         Attack("ports"), Attack("string-ports"), Attack("no-memory"), Attack("msrs"),
-        Attack("cpuid"), Attack("virtualization"), Attack("timer-flood"), Attack("local-apic"),
-        Attack("nmi"), Attack("triple-fault", status: 125), Attack("rings"), Attack("own-rings"),
+        Attack("cpuid"), Attack("virtualization"), Attack("hypercalls"), Attack("timer-flood"),
+        Attack("local-apic"), Attack("nmi"), Attack("triple-fault", status: 125), Attack("rings"),
+        Attack("own-rings"),
         Attack("queues"), Attack("states"), Attack("registers"), Attack("notifications"),
         Attack("entropy"), Attack("balloon"), Attack("memory"),
     ]
@@ -42,7 +43,12 @@ import Testing
 
     private func check(_ attack: Attack, engine: String) throws {
         let result = try HostileGuest.run(attack.name, engine: engine)
-        #expect(result.status == attack.status, "\(result.outputText.suffix(300))")
+        var allowed = [attack.status]
+        // A KVM that emulates guest kernels (PVM) may execute VMCALL for ever: it replaces the
+        // instruction by itself. That is the guest's own time, which its owner's limit ends.
+        if engine == "kvm", attack.name == "hypercalls" { allowed.append(124) }
+        #expect(
+            allowed.contains(result.status), "\(result.status) \(result.outputText.suffix(300))")
         // The guest may write to its serial port; the monitor has at most one line to say.
         #expect(result.error.count < 400, "\(result.errorText.prefix(1000))")
         #expect(result.output.count < 4096)
@@ -94,12 +100,12 @@ enum HostileGuest {
     static func run(_ attack: String, engine: String) throws -> Program {
         try Program.run(
             try Built.file("bin/swiftlet"),
-            try arguments(attack, engine: engine) + ["--timeout", "60s"])
+            try arguments(attack, engine: engine) + ["--timeout", engine == "kvm" ? "40s" : "60s"])
     }
 
     /// Whether a machine of the hardware engine can be had at all.
     static let hasKVM: Bool = {
-        guard access("/dev/kvm", R_OK | W_OK) == 0, let result = try? run("nmi", engine: "kvm")
+        guard unsafe access("/dev/kvm", R_OK | W_OK) == 0, let result = try? run("nmi", engine: "kvm")
         else { return false }
         return !result.errorText.contains("the kvm engine is not part of this version")
     }()

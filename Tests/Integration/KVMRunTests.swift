@@ -7,7 +7,7 @@ import Testing
 ///
 /// Skipped where there is no /dev/kvm that this process may open.
 @Suite(.serialized) struct KVMRunTests {
-    private static let isUsable = access("/dev/kvm", R_OK | W_OK) == 0
+    private static let isUsable = unsafe access("/dev/kvm", R_OK | W_OK) == 0
     private static let deadline: Double = 900
 
     @Test(

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Exits by the hundred thousand, answered by descriptors that the kernel signals.
-@Suite struct DoorbellTests {
+@Suite(.serialized) struct DoorbellTests {
     /// A million where guests run natively; where each exit is emulated, what takes a few seconds.
     static var rings: UInt32 { HostKVM.isEmulated ? 262_144 : 1_048_576 }
 

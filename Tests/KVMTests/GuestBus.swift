@@ -32,26 +32,38 @@ final class GuestBus: MachineBus {
     static let registers: UInt64 = 0xd000_0000
 
     let state = Mutex(State())
-    private let counter = Mutex<(left: Int, body: @Sendable () -> Void)?>(nil)
-    private let handler = Mutex<(@Sendable (Request) -> Void)?>(nil)
+    private let counter = Mutex(Counter())
+    private let handler = Mutex(Handler())
 
-    func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0 = body } }
+    /// In a structure: a bare closure would be wrapped once more each time that the lock gives it
+    /// out and takes it back.
+    private struct Handler {
+        var body: (@Sendable (Request) -> Void)?
+    }
+
+    private struct Counter {
+        var left = 0
+        var body: (@Sendable () -> Void)?
+    }
+
+    func onRequest(_ body: (@Sendable (Request) -> Void)?) { handler.withLock { $0.body = body } }
 
     /// Calls `body` once, when `count` more bytes have been written to the console.
     func onByte(_ count: Int, _ body: @escaping @Sendable () -> Void) {
-        counter.withLock { $0 = (count, body) }
+        counter.withLock { $0 = Counter(left: count, body: body) }
     }
 
     private func countByte() {
         let body = counter.withLock { counter -> (@Sendable () -> Void)? in
-            guard let (left, body) = counter else { return nil }
-            counter = left <= 1 ? nil : (left - 1, body)
-            return left <= 1 ? body : nil
+            guard counter.body != nil else { return nil }
+            counter.left -= 1
+            guard counter.left <= 0 else { return nil }
+            return counter.body.take()
         }
         body?()
     }
 
-    private func ask(_ request: Request) { handler.withLock { $0 }?(request) }
+    private func ask(_ request: Request) { handler.withLock { $0.body }?(request) }
 
     var said: String { state.withLock { String(decoding: $0.said, as: UTF8.self) } }
 

@@ -21,10 +21,10 @@ struct GuestImage {
         defer { try? FileManager.default.removeItem(at: folder) }
         let object = folder.appending(path: "guest.o").path
         let image = folder.appending(path: "guest.bin")
-        try Self.run("as", ["--32", "-o", object, name + ".s"])
+        try Self.run("as", ["--64", "-o", object, name + ".s"])
         try Self.run(
             "ld",
-            ["-m", "elf_i386", "-T", "link.ld", "--oformat", "binary", "-o", image.path, object])
+            ["-m", "elf_x86_64", "-T", "link.ld", "--oformat", "binary", "-o", image.path, object])
         bytes = [UInt8](try Data(contentsOf: image))
     }
 

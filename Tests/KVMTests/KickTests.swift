@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Every kick makes a run end: none is lost, whenever it comes.
-@Suite struct KickTests {
+@Suite(.serialized) struct KickTests {
     /// Runs a processor on a thread of its own, and says each end of a run.
     private final class Runner: @unchecked Sendable {
         let answered = DispatchSemaphore(value: 0)

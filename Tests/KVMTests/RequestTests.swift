@@ -29,6 +29,9 @@ import Testing
         (.setEvents, MemoryLayout<kvm_vcpu_events>.size),
         (.getMPState, MemoryLayout<kvm_mp_state>.size),
         (.setMPState, MemoryLayout<kvm_mp_state>.size),
+        (.setGuestDebug, MemoryLayout<kvm_guest_debug>.size),
+        (.enableCapability, MemoryLayout<kvm_enable_cap>.size),
+        (.translate, MemoryLayout<kvm_translation>.size),
         // Of variable length: their heads, and what arrays of words hold.
         (.getIRQChip, IRQChip(0).words.count * 4),
         (.getXSAVE, 4096), (.setXSAVE, 4096), (.getLocalAPIC, 1024), (.setLocalAPIC, 1024),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Hypervisor
 import KVM
 import Memory
@@ -32,12 +33,27 @@ import Testing
             name: "interrupts",
             said: "software invalid 0000fff8 00000064 00000064 00000064 00000065 interrupts\n"),
         Guest(name: "timers", said: "pit 00000000 apic\n"),
+        Guest(name: "syscalls", said: "s0 s0 p0 6 s0 \n"),
     ]
 
     @Test(arguments: guests, TestedEngine.usable)
     func `A guest says the same on each engine`(_ guest: Guest, _ engine: TestedEngine) throws {
         let machine = try SmallMachine(engine, try GuestImage(guest.name))
         #expect(try machine.run() == guest.said)
+    }
+
+    /// Where guest kernels are emulated, the host takes a user's INT 0x80 for its own.
+    @Test(arguments: TestedEngine.usable.filter { $0 == .soft || !HostKVM.isEmulated })
+    func `User mode enters the kernel by an interrupt gate`(_ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage("gates"))
+        #expect(try machine.run() == "g0 p0 6 g0 \n")
+    }
+
+    @Test(.enabled(if: HostKVM.isEmulated, "guest kernels run natively here, or not at all"))
+    func `SYSCALL is repaired where guest kernels are emulated, and counted`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("syscalls"))
+        _ = try machine.run()
+        #expect(machine.machine.vcpus[0].completedInstructions["0f 05"] == 3)
     }
 
     @Test(arguments: TestedEngine.usable, [2, 4])
@@ -85,6 +101,23 @@ import Testing
         #expect(before & 0x21_0000 == 0x20_0000)
         #expect(after == before & ~0x20_0000 | 0x1_0000)
         #expect(plain.dropFirst(8) == changed.dropFirst(8))
+    }
+
+    /// Devices hold lines, and processors hold devices: a machine that is forgotten goes all the same.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A machine that nobody holds is gone`() throws {
+        weak var forgotten: SmallMachine?
+        weak var memory: GuestMemory?
+        do {
+            let machine = try SmallMachine(.kvm, try GuestImage("ports"))
+            #expect(try machine.run().hasSuffix("ports\n"))
+            forgotten = machine
+            memory = machine.memory
+        }
+        // Its last thread may still be on its way out.
+        for _ in 0..<1000 where forgotten != nil || memory != nil { usleep(1000) }
+        #expect(forgotten == nil)
+        #expect(memory == nil)
     }
 
     private func hex(_ value: UInt32) -> String {

@@ -48,7 +48,7 @@ import Testing
         _ = machine.run()
         let timeline = machine.timeline
         // Two moves and the OUT; HLT comes after the end, if at all.
-        #expect(3...4 ~= timeline.instructions)
+        #expect(3...4 ~= timeline.instructions ?? 0)
         #expect(timeline.exits == 1)
         let created = try #require(timeline.created)
         #expect(try #require(timeline.firstInstruction) >= created)

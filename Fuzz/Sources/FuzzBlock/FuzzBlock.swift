@@ -43,7 +43,7 @@ func runFuzzer(
     static func run(_ bytes: [UInt8]) {
         do {
             let engine: BlockConfiguration.Engine =
-                (bytes.first ?? 0) & 1 == 0 ? .sync : .async
+                (bytes.first ?? 0) & 1 == 0 ? .serial : .concurrent
             let script = Array(bytes.dropFirst())
             if let wrong = try BlockScript.run(script, engine, file, memory: memory) {
                 fatalError(wrong)

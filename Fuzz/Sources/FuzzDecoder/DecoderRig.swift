@@ -66,7 +66,7 @@ final class DecoderRig {
     private func enter(_ mode: UInt8) {
         cpu.reset(isBootProcessor: true)
         var state = CPUState()
-        state.system = vcpu.state.system
+        state.system = vcpu.save().system
         state.general.rip = Self.code
         state.general.rsp = Self.stack
         state.general.rflags = mode & 4 != 0 ? 0x4_0202 : 0x202
@@ -84,13 +84,19 @@ final class DecoderRig {
             attributes: level == 3 ? 0xc0f3 : 0xc093)
         var code = Segment(selector: 0x08, base: 0, limit: .max, attributes: 0xa09b)
         if level == 3 { code = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xa0fb) }
-        if mode & 3 == 2 { code = Segment(selector: 0x40, base: 0, limit: .max, attributes: 0xc09b) }
+        if mode & 3 == 2 {
+            code = Segment(selector: 0x40, base: 0, limit: .max, attributes: 0xc09b)
+        }
         if mode & 3 == 3 {
             data = Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93)
             code = Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x9b)
         }
         state.system.cs = code
-        for path in [\SystemRegisters.ds, \.es, \.ss, \.fs, \.gs] { state.system[keyPath: path] = data }
+        state.system.ds = data
+        state.system.es = data
+        state.system.ss = data
+        state.system.fs = data
+        state.system.gs = data
         state.system.tr = Segment(selector: 0x30, base: 0x6000, limit: 0x80, attributes: 0x8b)
         state.system.cr3 = 0x1000
         state.system.cr4 = 0x5_0620
@@ -101,7 +107,11 @@ final class DecoderRig {
         case 2: state.system.cr0 = 0x33
         default: state.system.cr0 = 0x32
         }
-        vcpu.state = state
+        do throws(EngineError) {
+            try vcpu.restore(state)
+        } catch {
+            fatalError("the rig's own state is refused: \(error)")
+        }
         cpu.enterFloatEnvironment()
     }
 

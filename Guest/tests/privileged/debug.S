@@ -19,7 +19,6 @@ main:
     popf
     nop
     SHOW "steps ", [rip + steps]
-    SHOW " sum ", [rip + places]
     SHOW " dr6 ", [rip + status]
     call print_line
 
@@ -93,16 +92,12 @@ target:
 nothing:
     ret
 
-# RAX is the vector; the frame of the exception begins 48 + 8 above.
+# RAX is the vector.
 count_step:
     xor ecx, ecx
     cmp eax, 1
     jne 1f
     inc qword ptr [rip + steps]
-    mov rax, [rsp + 56]
-    lea rdx, [rip + main]
-    sub rax, rdx
-    add [rip + places], rax
     mov rax, dr6
     or [rip + status], rax
     mov eax, 0xffff0ff0
@@ -114,6 +109,5 @@ count_step:
 .data
 .balign 16
 steps: .quad 0
-places: .quad 0
 status: .quad 0
 watched: .quad 0, 0

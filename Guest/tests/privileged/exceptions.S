@@ -234,7 +234,7 @@ stacks:
     call print_line
     mov byte ptr [rip + idt + 6 * 16 + 4], 0
     TRY "double fault"
-    mov rsp, 0x40000000
+    mov rsp, 0x50000000
     push rax
     DONE
     TRY "double fault of an address that is none"

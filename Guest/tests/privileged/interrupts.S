@@ -5,6 +5,20 @@
 
 .set APIC, 0xfee00000
 
+# Time enough for an interrupt. Emulators need not look for one after each instruction.
+.macro WAIT
+    mov ecx, 5000
+73:
+    dec ecx
+    jnz 73b
+.endm
+
+.macro WINDOW
+    sti
+    WAIT
+    cli
+.endm
+
 main:
     lea rax, [rip + take]
     mov [rip + hook], rax
@@ -73,10 +87,7 @@ itself:
     mov eax, [rbx + 0x220]
     SHOW "requested ", rax
     call print_line
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "with interrupts on"
     mov eax, [rbx + 0x220]
     SHOW "requested ", rax
@@ -93,11 +104,7 @@ priority:
     call send
     mov cl, 0x51
     call send
-    sti
-    nop
-    nop
-    nop
-    cli
+    WINDOW
     CAME "three at once"
     # The task priority keeps back its class and those below.
     mov dword ptr [rbx + 0x80], 0x50
@@ -107,52 +114,34 @@ priority:
     call send
     mov cl, 0x62
     call send
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "above priority 5"
     mov eax, [rbx + 0xa0]
     SHOW "processor priority ", rax
     call print_line
     mov eax, 4
     mov cr8, rax
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "above priority 4"
     mov eax, [rbx + 0x80]
     SHOW "task priority ", rax
     call print_line
     xor eax, eax
     mov cr8, rax
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "above none"
     # One in service keeps back others of its class until its end.
     mov dword ptr [rip + late], 1
     mov cl, 0x43
     call send
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     mov cl, 0x44
     call send
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "while one of the class is in service"
     mov dword ptr [rip + late], 0
     mov dword ptr [rbx + 0xb0], 0
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "after its end"
     ret
 
@@ -163,7 +152,7 @@ shadow:
     call send
     sti
     mov qword ptr [rip + mark], 1
-    nop
+    WAIT
     cli
     SHOW "mark when the interrupt came ", [rip + seen]
     call print_line
@@ -173,10 +162,7 @@ shadow:
     sti
     cli
     CAME "between STI and CLI"
-    sti
-    nop
-    nop
-    cli
+    WINDOW
     CAME "later"
     ret
 
@@ -214,17 +200,14 @@ timer:
     mov eax, [rbx + 0x390]
     test eax, eax
     jnz 3b
-    sti
-    nop
-    cli
+    WINDOW
     CAME "masked"
     ret
 
 nonmaskable:
     mov dword ptr [rbx + 0x310], 0
     mov dword ptr [rbx + 0x300], 0x44400
-    nop
-    nop
+    WAIT
     CAME "NMI"
     ret
 

@@ -3,9 +3,9 @@
 
 .include "guest.inc"
 
-# Linear 2 MiB up is mapped here in pages of 4 KiB, to physical 3 MiB up.
+# Linear 2 MiB up is mapped here in pages of 4 KiB, to physical 4 MiB up.
 .set AREA, 0x200000
-.set PHYSICAL, 0x300000
+.set PHYSICAL, 0x400000
 .set P, 1
 .set W, 2
 .set U, 4
@@ -287,6 +287,8 @@ u10: int3
 u11:
 
 canonical:
+    # The stack's fault needs a stack that is there.
+    mov byte ptr [rip + idt + 12 * 16 + 4], 1
     mov rbx, 0x0000800000000000
     TRY "read of an address that is none"
     mov eax, [rbx]
@@ -300,7 +302,7 @@ canonical:
     DONE
     TRY "push to an address that is none"
     mov rcx, rsp
-    mov rsp, rbx
+    lea rsp, [rbx + 0x1000]
     push rax
     DONE
     TRY "jump to an address that is none"

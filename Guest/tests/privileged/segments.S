@@ -66,14 +66,6 @@ main:
     mov es, eax
     mov al, es:[0x1000]
     WIDE
-    NARROW "a write to read-only data"
-    mov eax, READ_ONLY_DATA
-    mov es, eax
-    mov es:[0x100], al
-    WIDE
-    NARROW "a write to code"
-    mov cs:[0x100], al
-    WIDE
     NARROW "a null segment"
     xor eax, eax
     mov es, eax

@@ -51,6 +51,8 @@ CKVM_REQUEST(KVM_GET_PIT2);
 CKVM_REQUEST(KVM_SET_PIT2);
 CKVM_REQUEST(KVM_GET_CLOCK);
 CKVM_REQUEST(KVM_SET_CLOCK);
+CKVM_REQUEST(KVM_ENABLE_CAP);
+CKVM_REQUEST(KVM_X86_SET_MSR_FILTER);
 
 // To a vCPU.
 CKVM_REQUEST(KVM_RUN);
@@ -78,6 +80,8 @@ CKVM_REQUEST(KVM_GET_TSC_KHZ);
 CKVM_REQUEST(KVM_SET_TSC_KHZ);
 CKVM_REQUEST(KVM_KVMCLOCK_CTRL);
 CKVM_REQUEST(KVM_GET_STATS_FD);
+CKVM_REQUEST(KVM_SET_GUEST_DEBUG);
+CKVM_REQUEST(KVM_TRANSLATE);
 
 CKVM_NUMBER(KVM_CAP_IRQCHIP);
 CKVM_NUMBER(KVM_CAP_USER_MEMORY);
@@ -102,6 +106,14 @@ CKVM_NUMBER(KVM_CAP_IMMEDIATE_EXIT);
 CKVM_NUMBER(KVM_CAP_BINARY_STATS_FD);
 
 CKVM_NUMBER(KVM_EXIT_IO);
+CKVM_NUMBER(KVM_EXIT_DEBUG);
+CKVM_NUMBER(KVM_EXIT_X86_WRMSR);
+CKVM_NUMBER(KVM_GUESTDBG_ENABLE);
+CKVM_NUMBER(KVM_GUESTDBG_SINGLESTEP);
+CKVM_NUMBER(KVM_GUESTDBG_USE_HW_BP);
+CKVM_NUMBER(KVM_CAP_X86_USER_SPACE_MSR);
+CKVM_NUMBER(KVM_CAP_X86_MSR_FILTER);
+CKVM_NUMBER(KVM_MSR_EXIT_REASON_FILTER);
 CKVM_NUMBER(KVM_EXIT_MMIO);
 CKVM_NUMBER(KVM_EXIT_HLT);
 CKVM_NUMBER(KVM_EXIT_INTR);
@@ -172,6 +184,26 @@ static inline struct clinux_kvm_access clinux_kvm_access(const struct kvm_run *p
 /// Where the bytes of a memory-mapped access lie.
 static inline uint8_t *clinux_kvm_access_data(struct kvm_run *page) { return page->mmio.data; }
 
+struct clinux_kvm_register_write {
+    uint32_t number;
+    uint64_t value;
+};
+static inline struct clinux_kvm_register_write clinux_kvm_register_write(const struct kvm_run *page) {
+    return (struct clinux_kvm_register_write){.number = page->msr.index, .value = page->msr.data};
+}
+/// Whether the write that the kernel asks about is refused: #GP(0).
+static inline void clinux_kvm_refuse_write(struct kvm_run *page, uint8_t refused) {
+    page->msr.error = refused;
+}
+/// Makes guest writes of the register `number` exits, for a machine that may have such exits.
+static inline int clinux_kvm_watch_register(int machine, uint32_t number) {
+    uint8_t none = 0;
+    struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_ALLOW};
+    filter.ranges[0] = (struct kvm_msr_filter_range){
+        .flags = KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = number, .bitmap = &none};
+    int result = ioctl(machine, KVM_X86_SET_MSR_FILTER, &filter);
+    return result < 0 ? -errno : result;
+}
 static inline uint64_t clinux_kvm_entry_failure(const struct kvm_run *page) {
     return page->fail_entry.hardware_entry_failure_reason;
 }

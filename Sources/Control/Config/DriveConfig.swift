@@ -4,15 +4,14 @@
 package struct DriveConfig: APIObject {
     /// Whether the guest's flushes reach the host's disk.
     package enum CacheType: String, CaseIterable, Sendable {
-        /// They do not.
-        case unsynced = "Unsafe"
+        case lax = "Unsafe"
         case writeback = "Writeback"
     }
 
     /// How the host reads and writes the file.
     package enum IOEngine: String, CaseIterable, Sendable {
-        case sync = "Sync"
-        case async = "Async"
+        case serial = "Sync"
+        case concurrent = "Async"
     }
 
     package static var fields: [String] {
@@ -26,11 +25,11 @@ package struct DriveConfig: APIObject {
     /// The partition that holds the root file system.
     package var partUUID: String?
     package var isRootDevice: Bool
-    package var cacheType = CacheType.unsynced
+    package var cacheType = CacheType.lax
     package var isReadOnly = false
     package var path: String
     package var rateLimiter: RateLimiterConfig?
-    package var ioEngine = IOEngine.sync
+    package var ioEngine = IOEngine.serial
 
     package init(id: String, path: String, isRootDevice: Bool = false) {
         self.id = id
@@ -48,13 +47,13 @@ package struct DriveConfig: APIObject {
         cacheType =
             try fields.optional("cache_type") { json throws(JSONError) in
                 try json.asChoice(of: CacheType.self)
-            } ?? .unsynced
+            } ?? .lax
         isReadOnly = try fields.flag("is_read_only")
         rateLimiter = try fields.object("rate_limiter")
         ioEngine =
             try fields.optional("io_engine") { json throws(JSONError) in
                 try json.asChoice(of: IOEngine.self)
-            } ?? .sync
+            } ?? .serial
         _ = try fields.optional("socket") { json throws(JSONError) in
             _ = try json.asPath()
             throw json.invalid("vhost-user block devices are not supported; give `path_on_host`")

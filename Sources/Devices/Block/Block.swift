@@ -53,7 +53,7 @@ package struct Block: ~Copyable, VirtioDevice {
         }
         let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
         let limiter = try Self.makeLimiter(configuration.limits)
-        ring = configuration.engine == .async ? try Self.makeRing() : nil
+        ring = configuration.engine == .concurrent ? try Self.makeRing() : nil
         self.disk = disk
         self.limiter = limiter
         self.configuration = configuration
@@ -238,7 +238,7 @@ package struct Block: ~Copyable, VirtioDevice {
         case .flush:
             guard input == 0, output == 0 else { return .ioError }
             // Nobody was promised anything.
-            return configuration.cache == .unsafe || disk.isReadOnly ? .ok : nil
+            return configuration.cache == .lax || disk.isReadOnly ? .ok : nil
         case .identify: return input == 0 ? nil : .ioError
         case .discard, .writeZeroes:
             guard output == 0, count > 0, count % UInt64(BlockRange.byteCount) == 0,

@@ -6,15 +6,15 @@ package struct BlockConfiguration: Hashable, Sendable {
     /// Who moves the bytes.
     package enum Engine: String, CaseIterable, Sendable {
         /// One request after the other.
-        case sync = "Sync"
+        case serial = "Sync"
         /// As many at once as the driver has (io_uring).
-        case async = "Async"
+        case concurrent = "Async"
     }
 
     /// What becomes of what the guest writes.
     package enum Cache: String, CaseIterable, Sendable {
         /// The host writes it out when it likes; the guest cannot ask for it.
-        case unsafe = "Unsafe"
+        case lax = "Unsafe"
         /// The guest's flushes wait for the medium.
         case writeback = "Writeback"
     }
@@ -29,8 +29,8 @@ package struct BlockConfiguration: Hashable, Sendable {
     /// A regular file or a block device, taken as it is: no format is ever guessed.
     package var path: String
     package var isReadOnly = false
-    package var engine = Engine.sync
-    package var cache = Cache.unsafe
+    package var engine = Engine.serial
+    package var cache = Cache.lax
     package var limits = RateLimits.none
     /// Queues that the driver may use, 1 to 8.
     package var queueCount = 1

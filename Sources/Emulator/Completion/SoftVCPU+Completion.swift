@@ -12,6 +12,7 @@ extension SoftVCPU {
         }
         load(before, host)
         defer { cpu.leaveFloatEnvironment() }
+        if let state = repairedSystemCall(before) { return .completed(state) }
         guard let opcode = decodeStep(host) else {
             if let refusal = host.refusal { return .refused(refusal) }
             return .completed(saved(before, host))
@@ -83,6 +84,9 @@ extension SoftVCPU {
         if pending.vector != 0xff {
             state.events.exception = PendingEvents.Exception(
                 vector: pending.vector, errorCode: pending.hasErrorCode ? pending.errorCode : nil)
+            // What is injected is pushed with RFLAGS as they are.
+            let event = InterruptEvent(vector: pending.vector, returnAddress: cpu.state.rip)
+            if event.setsResume { state.general.rflags |= ControlBits.rf }
         }
         return state
     }

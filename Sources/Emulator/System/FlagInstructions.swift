@@ -20,7 +20,8 @@ extension Processor {
         guard mayChangeInterrupts else { return raise(op, .generalProtection) }
         let wasSet = state.systemFlags & ControlBits.interrupt != 0
         state.systemFlags |= ControlBits.interrupt
-        if wasSet || !state.interruptWaiting { return op.next }
+        // Somebody who wants attention may have an interrupt: it is asked for behind the next one.
+        if wasSet || !state.interruptWaiting && state.stopAt != 0 { return op.next }
         state.inhibitInterrupts = true
         return leave(op)
     }
@@ -58,7 +59,9 @@ extension Processor {
         noteStep(before: old)
         if (old ^ new) & ControlBits.ac != 0 { updateMode() }
         let enabled = ~old & new & ControlBits.interrupt != 0
-        if new & ControlBits.tf != 0 || enabled && state.interruptWaiting { return leave(op) }
+        if new & ControlBits.tf != 0 || enabled && (state.interruptWaiting || state.stopAt == 0) {
+            return leave(op)
+        }
         return op.next
     }
 

@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func `XSAVE writes all components at their places`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         try guest.run([0x48, 0x0f, 0xae, 0x27])
         let image = Self.image()
         #expect(try bytes(guest, 0, 160) == Array(image[..<160]))
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func `XSAVEC packs them`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         // All but component 3.
         guest.state.general.rax = ~8
         try guest.run([0x48, 0x0f, 0xc7, 0x27])
@@ -80,11 +80,12 @@ import Testing
         #expect(try bytes(guest, 832, 8) == Array(image[2432..<2440]))
     }
 
-    @Test(arguments: [
-        [0x48, 0x0f, 0xae, 0x27], [0x48, 0x0f, 0xc7, 0x27], [0x48, 0x0f, 0xc7, 0x2f],
-    ])
+    @Test(
+        arguments: [
+            [0x48, 0x0f, 0xae, 0x27], [0x48, 0x0f, 0xc7, 0x27], [0x48, 0x0f, 0xc7, 0x2f],
+        ] as [[UInt8]])
     func `What was saved in either form comes back`(_ save: [UInt8]) throws {
-        var guest = try guest()
+        var guest = try self.guest()
         try guest.run(save)
         let isSupervisor = save == [0x48, 0x0f, 0xc7, 0x2f]
         guest.state.floatingPoint.image = FloatingPointState().image
@@ -100,7 +101,7 @@ import Testing
     }
 
     @Test func `A component that is not in the area becomes what it is at first`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         // An area with nothing in it.
         for offset in stride(from: UInt64(0), to: 2440, by: 8) {
             try guest.rig.memory.store(UInt64(0), at: GuestAddress(Self.area + offset))
@@ -115,7 +116,7 @@ import Testing
     }
 
     @Test func `Only what was asked for changes`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         try guest.run([0x48, 0x0f, 0xae, 0x27])
         guest.state.floatingPoint.image[600] = 0
         guest.state.floatingPoint.image[200] = 0
@@ -156,7 +157,7 @@ import Testing
 
     @Test(arguments: faults)
     func `XRSTOR refuses`(_ fault: Fault) throws {
-        var guest = try guest()
+        var guest = try self.guest()
         try guest.run([0x48, 0x0f, 0xae, 0x27])
         try fault.prepare(&guest)
         let before = guest.state.floatingPoint
@@ -166,7 +167,7 @@ import Testing
     }
 
     @Test func `XSETBV takes components that go together`() throws {
-        var guest = try guest()
+        var guest = try self.guest()
         guest.state.general.rcx = 0
         guest.state.general.rax = 7
         guest.state.general.rdx = 0

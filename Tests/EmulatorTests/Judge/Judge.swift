@@ -153,6 +153,14 @@ final class Judge {
         return nil
     }
 
+    /// So that one difference does not make others.
+    private func takeNativeMemory() {
+        emulator.write(
+            native.read(JudgedMemory.data, JudgedMemory.dataCount), at: JudgedMemory.data)
+        emulator.write(
+            native.read(JudgedMemory.code, JudgedMemory.codeCount), at: JudgedMemory.code)
+    }
+
     /// Judges the batch again, case by case from the same memory, to find out which differ.
     private func oneByOne() -> [Difference] {
         var found: [Difference] = []
@@ -169,8 +177,7 @@ final class Judge {
             var phrases = isNoResult(real) ? [] : JudgeComparison.differences(real, mine)
             if let place = memoryDifference() {
                 if !isNoResult(real) { phrases.append(place) }
-                emulator.write(native.read(JudgedMemory.data, JudgedMemory.dataCount), at: JudgedMemory.data)
-                emulator.write(native.read(JudgedMemory.code, JudgedMemory.codeCount), at: JudgedMemory.code)
+                takeNativeMemory()
             }
             guard !phrases.isEmpty else { continue }
             let start = cases[index].offset
@@ -195,7 +202,9 @@ extension Judge.Difference: CustomStringConvertible {
             + " fsw=\(hex(before.statusWord)) tags=\(hex(before.tags)) poke=\(hex(before.poke))"
             + " \(hex(before.poked[0])) \(hex(before.poked[1]))"
         let mode = before.is32 ? "32" : "64"
-        return "\(mode) \(hex(before.rip)):\(bytes)\n  \(phrases.prefix(12).joined(separator: "; "))\n  "
-            + registers.joined(separator: " ") + "\n  " + state
+        let found = phrases.prefix(12).joined(separator: "; ")
+        return "\(mode) \(hex(before.rip)):\(bytes)\n  \(found)\n  "
+            + registers.joined(separator: " ")
+            + "\n  " + state
     }
 }

@@ -37,10 +37,8 @@ extension JudgeGenerator {
                 if random.chance(50) {
                     code += [0xb0 | random.pick([0, 1, 2, 3]), random.byte()]
                 } else {
-                    code += [
-                        0x83, 0xc0 | UInt8(random.below(8)) << 3 | random.pick([0, 1, 2, 3, 5, 6, 7]),
-                        random.byte(),
-                    ]
+                    let target = random.pick([0, 1, 2, 3, 5, 6, 7] as [UInt8])
+                    code += [0x83, 0xc0 | UInt8(random.below(8)) << 3 | target, random.byte()]
                 }
                 targets.append(code.count - 1)
             case 3 where !targets.isEmpty:

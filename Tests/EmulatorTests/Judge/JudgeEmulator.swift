@@ -22,7 +22,7 @@ final class JudgeEmulator {
         vcpu = machine.processors[0]
         cpu = vcpu.cpu
         try map()
-        var state = vcpu.state
+        var state = vcpu.save()
         let flat = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
         state.system.ds = flat
         state.system.es = flat
@@ -40,7 +40,7 @@ final class JudgeEmulator {
         // And no ports.
         state.system.tr = Segment(selector: 0x40, base: 0, limit: 0x67, attributes: 0x8b)
         state.system.gdt = DescriptorTable(base: 0, limit: 0)
-        vcpu.state = state
+        try vcpu.restore(state)
         cpu.state.xcr0 = 3
     }
 
@@ -96,6 +96,13 @@ final class JudgeEmulator {
         // The judge computes with the rounding direction it is used to.
         cpu.state.mxcsr = 0x1f80
         cpu.enterFloatEnvironment()
+    }
+
+    /// One case alone.
+    func run(_ cases: [JudgeCase], _ before: [JudgedState], intoFirst after: inout JudgedState) {
+        var all = [after]
+        run(cases, before, into: &all)
+        after = all[0]
     }
 
     func run(_ judged: JudgeCase, _ before: JudgedState, into after: inout JudgedState) {

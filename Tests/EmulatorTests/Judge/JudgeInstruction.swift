@@ -35,7 +35,9 @@ extension JudgeGenerator {
         }
         if !selected {
             let isScan = form.map == 1 && (form.opcode == 0xbc || form.opcode == 0xbd)
-            if random.chance(isString ? 60 : 3) { repeats = random.chance(50) || isScan ? 0xf2 : 0xf3 }
+            if random.chance(isString ? 60 : 3) {
+                repeats = random.chance(50) || isScan ? 0xf2 : 0xf3
+            }
             // WBNOINVD, XACQUIRE and kin are as they are without.
             if form.map == 1 && !isScan && repeats != 0 && !isNear { repeats = 0 }
         }

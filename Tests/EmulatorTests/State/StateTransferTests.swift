@@ -168,8 +168,9 @@ import Testing
         let processor = try machine().processors[0]
         var state = Self.unusual()
         refusal.change(&state)
+        let given = state
         #expect {
-            try processor.restore(state)
+            try processor.restore(given)
         } throws: { error in
             guard let error = error as? EngineError, case .state(let text) = error else {
                 return false
@@ -184,8 +185,9 @@ import Testing
         var entry = try #require(state.profile.cpuid[7])
         entry.ebx |= 1 << 5
         state.profile.cpuid.set(entry)
+        let given = state
         #expect {
-            try first.restore(state)
+            try first.restore(given)
         } throws: { error in
             "\(error)".contains("AVX2")
         }

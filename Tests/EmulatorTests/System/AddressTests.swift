@@ -78,7 +78,7 @@ import Testing
         Limit(testDescription: "an offset", bytes: [0x26, 0xa1, 0xfc, 0, 0, 0], vector: nil),
         Limit(testDescription: "an offset beyond", bytes: [0x26, 0xa1, 0xfd, 0, 0, 0], vector: 13),
         Limit(
-            testDescription: "a far pointer", bytes: [0x26, 0x0f, 0xb4, 0x05, 0xfa, 0, 0, 0],
+            testDescription: "a far pointer", bytes: [0x26, 0x0f, 0xb4, 0x05, 0xfb, 0, 0, 0],
             vector: 13),
         Limit(testDescription: "a double", bytes: [0x26, 0xdd, 0x05, 0xf8, 0, 0, 0], vector: nil),
         Limit(
