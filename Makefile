@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz judge sanitize clean
+.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -70,6 +70,10 @@ fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
 sanitize: ## The suites that play a guest, under the thread and address sanitizers
 	@.ci/prepare build
 	@.ci/sanitize
+
+# API_EXAMPLES: how many requests for each operation.
+api: build kernel ## The API against its document, with schemathesis
+	@.ci/api-check $(or $(API_EXAMPLES),50)
 
 # CASES and SEED: how many, and which. The table of what was judged goes to docs/instructions.md.
 judge: ## The software processor beside this machine's own, on CASES (1000000) random instructions

@@ -114,7 +114,11 @@ package struct MachineUpdate: APIObject {
         let fields = try JSONFields(json, Self.fields)
         isEmpty = Self.fields.allSatisfy { fields[$0] == nil }
         vcpuCount = try fields.integer("vcpu_count", in: 1...MachineConfig.vcpuLimit)
-        memorySize = try fields.integer("mem_size_mib")
+        memorySize = try fields.optional("mem_size_mib") { json throws(JSONError) in
+            let size: UInt64 = try json.asInteger()
+            if let fault = MachineConfig.fault(ofMemory: size, .none) { throw json.invalid(fault) }
+            return size
+        }
         tracksDirtyPages = try fields.optional("track_dirty_pages") { json throws(JSONError) in
             try json.asBool()
         }

@@ -9,38 +9,50 @@ package struct MonitorArguments: Hashable, Sendable {
     /// Why a command line is refused.
     package struct Failure: Error, Hashable, CustomStringConvertible {
         package let description: String
+        /// It is well-formed, but a value means nothing: a bad configuration.
+        package var isConfiguration = false
     }
+
+    /// Most bytes of a request's body, unless told otherwise.
+    package static var payloadLimit: Int { 51_200 }
+    /// Highest limit that may be given, in bytes.
+    private static var highestLimit: UInt64 { 1 << 30 }
 
     package var request = Request.run
     package var configPath: String?
+    package var metadataPath: String?
     package var identifier = "anonymous-instance"
     /// Report how long the guest took to its first program.
     package var bootTimer = false
     /// In place of the configuration's engine.
     package var engine: SwiftletConfig.Engine?
-    private var noAPI = false
+    /// The API's socket; nil: there is no API.
+    package var socketPath: String? = "/run/firecracker.socket"
+    /// Most bytes of a request's body.
+    package var payloadLimit = Self.payloadLimit
+    /// Most bytes of the metadata.
+    package var metadataLimit = Self.payloadLimit
+    package var logger = LoggerConfig()
+    package var metricsPath: String?
+    /// When and after how much processor time this process began, and what its parent used before
+    /// that; all in microseconds, as the jailer says it.
+    package var startTime: UInt64?
+    package var startCPUTime: UInt64?
+    package var parentCPUTime: UInt64?
+    /// A seccomp filter in place of ours, or none at all.
+    package var filterPath: String?
+    package var isUnfiltered = false
 
     /// Firecracker's flags that need what this version does not have.
     private static var refused: Set<String> {
-        [
-            "--api-sock", "--seccomp-filter", "--no-seccomp",
-            "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us",
-            "--metadata", "--log-path", "--level", "--module",
-            "--show-level", "--show-log-origin", "--metrics-path",
-            "--snapshot-version", "--describe-snapshot",
-            "--http-api-max-payload-size", "--mmds-size-limit", "--enable-pci",
-        ]
+        ["--snapshot-version", "--describe-snapshot", "--enable-pci"]
     }
 
     /// Reads the arguments behind the program's name.
     package init(_ arguments: [String]) throws(Failure) {
-        var rest = arguments[...]
-        var seen: Set<String> = []
-        while let argument = rest.popFirst() {
-            guard seen.insert(argument).inserted else {
-                throw Failure(
-                    description: "The argument '\(argument)' was provided more than once.")
-            }
+        var words = Words(arguments)
+        var hasMetadataLimit = false
+        while let argument = try words.next() {
             switch argument {
             case "--help", "-h":
                 request = .help
@@ -48,34 +60,66 @@ package struct MonitorArguments: Hashable, Sendable {
             case "--version", "-V":
                 request = .version
                 return
-            case "--no-api": noAPI = true
-            case "--boot-timer": bootTimer = true
-            case "--config-file": configPath = try Self.value(of: argument, &rest)
-            case "--id":
-                identifier = try Self.value(of: argument, &rest)
-                try checkIdentifier()
-            case "--engine": engine = try Self.engine(try Self.value(of: argument, &rest))
-            default: throw Self.refusal(of: argument)
+            case "--mmds-size-limit": hasMetadataLimit = true
+            default: break
             }
+            try take(argument, &words)
         }
-        guard noAPI else {
-            throw Failure(
-                description: "The API socket is not supported by this version. Give '--no-api' and"
-                    + " '--config-file <path>'.")
-        }
-        guard configPath != nil else {
+        if !hasMetadataLimit { metadataLimit = payloadLimit }
+        if socketPath == nil, configPath == nil {
             throw Failure(description: "Argument '--no-api' requires '--config-file'.")
+        }
+        if isUnfiltered, filterPath != nil {
+            throw Failure(
+                description: "Argument '--no-seccomp' cannot be used together with argument"
+                    + " '--seccomp-filter'.")
         }
     }
 
-    private static func value(
-        of name: String, _ rest: inout ArraySlice<String>
-    ) throws(Failure) -> String {
-        guard let value = rest.popFirst(), !value.hasPrefix("--"), !value.isEmpty else {
-            throw Failure(
-                description: "The argument '\(name)' requires a value, but none was supplied.")
+    private mutating func take(_ argument: String, _ words: inout Words) throws(Failure) {
+        switch argument {
+        case "--api-sock":
+            let path = try words.value(of: argument)
+            // `--no-api` wins, wherever it stands.
+            if socketPath != nil { socketPath = path }
+        case "--no-api": socketPath = nil
+        case "--config-file": configPath = try words.value(of: argument)
+        case "--metadata": metadataPath = try words.value(of: argument)
+        case "--boot-timer": bootTimer = true
+        case "--id":
+            identifier = try words.value(of: argument)
+            try checkIdentifier()
+        case "--engine": engine = try Self.engine(try words.value(of: argument))
+        case "--http-api-max-payload-size":
+            payloadLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
+        case "--mmds-size-limit":
+            metadataLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
+        case "--start-time-us": startTime = try words.number(of: argument)
+        case "--start-time-cpu-us": startCPUTime = try words.number(of: argument)
+        case "--parent-cpu-time-us": parentCPUTime = try words.number(of: argument)
+        case "--seccomp-filter": filterPath = try words.value(of: argument)
+        case "--no-seccomp": isUnfiltered = true
+        default: try takeTelemetry(argument, &words)
         }
-        return value
+    }
+
+    private mutating func takeTelemetry(_ argument: String, _ words: inout Words) throws(Failure) {
+        switch argument {
+        case "--log-path": logger.path = try words.value(of: argument)
+        case "--module": logger.module = try words.value(of: argument)
+        case "--show-level": logger.showsLevel = true
+        case "--show-log-origin": logger.showsOrigin = true
+        case "--metrics-path": metricsPath = try words.value(of: argument)
+        case "--level":
+            let text = try words.value(of: argument)
+            guard let level = LogLevel(text) else {
+                throw Failure(
+                    description: "Invalid log level '\(JSONError.printable(text))'; it is Off,"
+                        + " Error, Warning, Info, Debug or Trace.", isConfiguration: true)
+            }
+            logger.level = level
+        default: throw Self.refusal(of: argument)
+        }
     }
 
     private static func engine(_ text: String) throws(Failure) -> SwiftletConfig.Engine {
@@ -112,19 +156,74 @@ package struct MonitorArguments: Hashable, Sendable {
         }
         return Failure(description: "The argument '\(name)' is not supported by this version.")
     }
+}
+
+extension MonitorArguments {
+    /// The command line, word by word.
+    private struct Words {
+        private var rest: ArraySlice<String>
+        private var seen: Set<String> = []
+
+        init(_ words: [String]) { rest = words[...] }
+
+        /// The next flag, which must be new.
+        mutating func next() throws(Failure) -> String? {
+            guard let word = rest.popFirst() else { return nil }
+            guard seen.insert(word).inserted else {
+                throw Failure(
+                    description: "The argument '\(JSONError.printable(word))' was provided more"
+                        + " than once.")
+            }
+            return word
+        }
+
+        mutating func value(of name: String) throws(Failure) -> String {
+            guard let value = rest.popFirst(), !value.hasPrefix("--"), !value.isEmpty else {
+                throw Failure(
+                    description: "The argument '\(name)' requires a value, but none was supplied.")
+            }
+            return value
+        }
+
+        mutating func number(
+            of name: String, atMost limit: UInt64 = .max
+        ) throws(Failure) -> UInt64 {
+            let text = try value(of: name)
+            guard let number = UInt64(text), number <= limit else {
+                throw Failure(
+                    description: "The argument '\(name)' is a whole number of at most \(limit), not"
+                        + " '\(JSONError.printable(text))'.")
+            }
+            return number
+        }
+    }
 
     /// What `--help` prints.
     package static var usage: String {
         """
         swiftlet-vmm v\(Version.current): one microVM in one process
 
-        Usage: swiftlet-vmm --no-api --config-file <path> [options]
+        Usage: swiftlet-vmm [--api-sock <path>] [--config-file <path>] [options]
+               swiftlet-vmm --no-api --config-file <path> [options]
 
+          --api-sock <path>      Unix socket of the API [default: /run/firecracker.socket]
+          --no-api               run without an API socket
           --config-file <path>   the machine as JSON, with Firecracker's keys and 'swiftlet'
-          --no-api               run without an API socket (needed)
+          --metadata <path>      JSON that the guest finds as its metadata
           --id <id>              name of the machine [default: anonymous-instance]
           --engine <engine>      auto, kvm or soft, in place of the configuration's
           --boot-timer           say how long the guest took to its first program
+          --log-path <path>      file or named pipe for the log [default: standard output]
+          --level <level>        Off, Error, Warning, Info, Debug or Trace [default: Info]
+          --module <prefix>      log only modules whose name begins so
+          --show-level           each line of the log shows its level
+          --show-log-origin      each line of the log shows its place in the source
+          --metrics-path <path>  file or named pipe for metrics, a line of JSON a minute
+          --http-api-max-payload-size <bytes>  of a request's body [default: 51200]
+          --mmds-size-limit <bytes>            of the metadata [default: as of a body]
+          --seccomp-filter <path>, --no-seccomp
+          --start-time-us <n>, --start-time-cpu-us <n>, --parent-cpu-time-us <n>
+                                 what the jailer says of this process's start
           --version, -V          print the version and exit
           --help, -h             print this and exit
 

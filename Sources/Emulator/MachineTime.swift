@@ -26,12 +26,17 @@ final class MachineTime: Sendable {
         var next = 0
         /// Wake-up times of processors that are idle (`.max`: only by a signal); nil: it runs.
         var idleUntil: [UInt64?]
+        /// Processors whose threads are outside the engine: nothing makes them run.
+        var isAway: [Bool]
     }
 
     init(deterministic: Bool, cpuCount: Int) throws(Errno) {
         isDeterministic = deterministic
         origin = Atomic(Clock.monotonic)
-        turns = Mutex(Turns(idleUntil: Array(repeating: nil, count: cpuCount)))
+        turns = Mutex(
+            Turns(
+                idleUntil: Array(repeating: nil, count: cpuCount),
+                isAway: Array(repeating: false, count: cpuCount)))
         guard deterministic else {
             bells = []
             words = nil
@@ -79,6 +84,7 @@ final class MachineTime: Sendable {
     func takeTurn(_ index: Int, retired: UInt64) {
         change { turns in
             if turns.holder == index { turns.release(retired) }
+            turns.isAway[index] = false
             turns.idleUntil[index] = nil
         }
         while true {
@@ -97,7 +103,12 @@ final class MachineTime: Sendable {
 
     /// Gives up the turn until guest time `deadline` or a ``wake(_:)``. When all are idle, time
     /// jumps to the first deadline.
-    func idle(_ index: Int, retired: UInt64, until deadline: UInt64) {
+    ///
+    /// `hasNews` is asked once it is known to be idle: what a host's thread raised before that has
+    /// woken nobody.
+    func idle(
+        _ index: Int, retired: UInt64, until deadline: UInt64, unless hasNews: () -> Bool
+    ) {
         change { turns in
             if turns.holder == index { turns.release(retired) }
             turns.idleUntil[index] = deadline
@@ -105,19 +116,26 @@ final class MachineTime: Sendable {
         while true {
             _ = bells[index].take()
             if turns.withLock({ $0.idleUntil[index] == nil }) { return }
+            if hasNews() {
+                change { $0.idleUntil[index] = nil }
+                return
+            }
             bells[index].wait(until: .max)
         }
     }
 
     /// Makes an idle processor run again: something has come for it.
     func wake(_ index: Int) {
-        change { $0.idleUntil[index] = nil }
+        change { turns in
+            if !turns.isAway[index] { turns.idleUntil[index] = nil }
+        }
     }
 
     /// Gives up the turn for good: the processor's thread leaves the engine.
     func leave(_ index: Int, retired: UInt64) {
         change { turns in
             if turns.holder == index { turns.release(retired) }
+            turns.isAway[index] = true
             turns.idleUntil[index] = .max
         }
     }

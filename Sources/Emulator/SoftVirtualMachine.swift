@@ -194,7 +194,9 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     /// Waits until `signals` are raised or guest time `deadline`.
     func sleep(_ vcpu: SoftVCPU, _ signals: Signalbox, until deadline: UInt64) {
         if time.isDeterministic {
-            time.idle(vcpu.index, retired: vcpu.cpu.state.retired, until: deadline)
+            time.idle(vcpu.index, retired: vcpu.cpu.state.retired, until: deadline) {
+                signals.isRaised
+            }
         } else {
             signals.wait(until: time.hostTime(of: deadline))
         }

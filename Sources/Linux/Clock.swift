@@ -8,6 +8,8 @@ package enum Clock {
     package static var monotonic: UInt64 { clinux_clock(CLOCK_MONOTONIC) }
     /// Since 1970-01-01 00:00 UTC.
     package static var realtime: UInt64 { clinux_clock(CLOCK_REALTIME) }
+    /// Seconds that local time is ahead of UTC now.
+    package static var zoneOffset: Int { Int(clinux_zone_offset()) }
     /// Processor time of this process.
     package static var processCPU: UInt64 { clinux_clock(CLOCK_PROCESS_CPUTIME_ID) }
 }

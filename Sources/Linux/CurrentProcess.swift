@@ -96,6 +96,23 @@ package enum FileSystem {
     /// Flags for a log that is made if it is not there.
     package static var appending: CInt { O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY }
 
+    /// Opens a log: a file, which is made if it is not there and added to, or a named pipe, which
+    /// need not have a reader. Writes never wait.
+    package static func openLog(_ path: String) throws(Errno) -> FileDescriptor {
+        try FileDescriptor.open(
+            path, flags: O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY)
+    }
+
+    /// Why the file at `path` cannot be opened, to be read or also written; nil if it can.
+    package static func openError(_ path: String, writable: Bool) -> Errno? {
+        do throws(Errno) {
+            _ = try FileDescriptor.open(path, flags: (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// Flags for a device or socket that is used both ways.
     package static var readingAndWriting: CInt { O_RDWR }
 

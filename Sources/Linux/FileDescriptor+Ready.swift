@@ -22,3 +22,13 @@ extension FileDescriptor {
         }
     }
 }
+
+extension Stream {
+    /// As ``FileDescriptor/writeIfReady(_:)``, on a descriptor that is not owned.
+    package static func writeIfReady(
+        _ bytes: ArraySlice<UInt8>, to descriptor: CInt
+    ) throws(Errno) -> Int {
+        guard clinux_is_writable(descriptor) == 1 else { throw .again }
+        return try write(bytes.prefix(4096), to: descriptor)
+    }
+}

@@ -64,6 +64,14 @@ extension Thread {
 }
 
 extension Thread {
+    /// The calling thread's name, as `ps -L` shows it.
+    package static var currentName: String {
+        var name = [CChar](repeating: 0, count: 16)
+        guard unsafe pthread_getname_np(pthread_self(), &name, name.count) == 0 else { return "-" }
+        let bytes = name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Lets it end by itself.
     package consuming func detach() { pthread_detach(identifier) }
 }

@@ -20,6 +20,9 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    let keyboard: I8042
+    /// Where the guest finds its metadata.
+    let metadata: [MetadataEndpoint]
     /// The devices for memory, if the machine has them.
     let balloon: MMIOTransport<Balloon>?
     let hotplug: MMIOTransport<MemoryDevice>?
@@ -50,7 +53,7 @@ final class Board: Sendable {
             throw .device("the serial console cannot be used: \(error)")
         }
         try layout.addPorts(serial, at: Serial.port, count: Serial.portCount)
-        try layout.addKeyboard(outcome)
+        keyboard = try layout.addKeyboard(outcome)
         try layout.addPower(outcome)
         if configuration.debugExit {
             let exit = DebugExit { outcome.end(.debugExit($0)) }
@@ -75,11 +78,8 @@ final class Board: Sendable {
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)
         drives = try layout.addDrives(configuration)
-        var networks: [String: MMIOTransport<Net>] = [:]
-        for network in configuration.networks {
-            networks[network.id] = try layout.addNetwork(network)
-        }
-        self.networks = networks
+        networks = try layout.addNetworks(configuration)
+        metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
@@ -183,6 +183,8 @@ private struct Layout: ~Copyable {
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
     var attachments: [Attachment] = []
+    /// Where the guest finds its metadata.
+    var endpoints: [MetadataEndpoint] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -210,11 +212,12 @@ private struct Layout: ~Copyable {
         }
     }
 
-    mutating func addKeyboard(_ outcome: Outcome) throws(MachineError) {
+    mutating func addKeyboard(_ outcome: Outcome) throws(MachineError) -> I8042 {
         let line = machine.interruptLine(gsi: BootLayout.keyboardGSI)
         let keyboard = I8042(interrupt: { line.pulse() }, reset: { outcome.end(.reset) })
         try addPorts(keyboard.data, at: I8042.dataPort, count: 1)
         try addPorts(keyboard.command, at: I8042.commandPort, count: 1)
+        return keyboard
     }
 
     mutating func addPower(_ outcome: Outcome) throws(MachineError) {
@@ -225,10 +228,24 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    /// Adds all network interfaces, by name, and where metadata are found on them.
+    mutating func addNetworks(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [String: MMIOTransport<Net>] {
+        var networks: [String: MMIOTransport<Net>] = [:]
+        for (index, network) in configuration.networks.enumerated() {
+            let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
+            let endpoint = link.map { network.makeEndpoint($0) }
+            if let endpoint { endpoints.append(endpoint) }
+            networks[network.id] = try addNetwork(network, endpoint)
+        }
+        return networks
+    }
+
     mutating func addNetwork(
-        _ network: MachineConfiguration.Network
+        _ network: MachineConfiguration.Network, _ endpoint: MetadataEndpoint?
     ) throws(MachineError) -> MMIOTransport<Net> {
-        let device = try network.makeDevice()
+        let device = try network.makeDevice(endpoint)
         let thread: DeviceThread
         do throws(Errno) {
             thread = try DeviceThread(name: "net \(network.device)")

@@ -15,28 +15,44 @@ package final class Machine: Sendable {
     private let virtualMachine: any VirtualMachine
     private let engineReason: String?
     let board: Board
+    private let bus: SystemBus
     private let outcome: Outcome
+    private let gate: ProcessorGate
+    private let phase = Mutex(Phase.made)
     private let loop: EventLoop
     private let created: UInt64
     private let started = Atomic<UInt64>(0)
 
+    /// How far a machine has come.
+    private enum Phase {
+        case made
+        /// With so many threads for processors.
+        case running(threads: Int)
+        case paused(threads: Int)
+    }
+
     /// Makes everything and runs nothing: after this the guest's first instruction is next.
-    package init(_ configuration: MachineConfiguration) throws(MachineError) {
+    ///
+    /// - Parameter loop: Serves the devices; nil: one of its own.
+    package init(
+        _ configuration: MachineConfiguration, loop: EventLoop? = nil
+    ) throws(MachineError) {
         self.configuration = configuration
         outcome = Outcome()
         do throws(Errno) {
-            loop = try EventLoop()
+            if let loop { self.loop = loop } else { self.loop = try EventLoop() }
+            gate = try ProcessorGate(processorCount: max(0, min(configuration.cpuCount, 32)))
         } catch {
             throw .host("cannot make an event loop: \(error)")
         }
         memory = try Self.makeMemory(configuration)
-        let bus = SystemBus()
+        bus = SystemBus()
         let engine = try EngineMaker(
             configuration: configuration, memory: memory, bus: bus
         ).make()
         virtualMachine = engine.machine
         engineReason = engine.reason
-        board = try Board(configuration, memory, virtualMachine, outcome, loop)
+        board = try Board(configuration, memory, virtualMachine, outcome, self.loop)
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
@@ -63,15 +79,27 @@ package final class Machine: Sendable {
         }
     }
 
+    // MARK: Running
+
     /// Runs the guest to its end. The calling thread serves the devices.
     package func run() -> MachineEnd {
+        start()
+        loop.run()
+        return finish()
+    }
+
+    /// Lets the processors run, each on a thread of its own. The event loop, which some thread must
+    /// run, stops when the machine ends.
+    package func start() {
         started.store(Clock.monotonic, ordering: .relaxed)
         let loop = loop
         let outcome = outcome
+        let gate = gate
         let vcpus = virtualMachine.vcpus
         // The processor that ends the machine goes no further than its next branch.
         outcome.onEnd {
             for vcpu in vcpus { vcpu.kick() }
+            gate.end()
             loop.stop()
         }
         let places = configuration.affinity
@@ -80,7 +108,7 @@ package final class Machine: Sendable {
             let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
             do throws(Errno) {
                 try Thread(name: "fc_vcpu \(vcpu.index)") {
-                    Self.drive(vcpu, on: place, outcome)
+                    Self.drive(vcpu, on: place, outcome, gate)
                 }.detach()
                 threadCount += 1
             } catch {
@@ -89,14 +117,24 @@ package final class Machine: Sendable {
         }
         // What the start needed is a few megabytes, and what the guest needs is another part.
         CurrentProcess.forgetCode()
-        loop.run()
-        outcome.waitForProcessors(threadCount)
+        phase.withLock { $0 = .running(threads: threadCount) }
+    }
+
+    /// Waits until nothing of the machine is in use, and says how it ended. Call it once, after the
+    /// event loop has stopped.
+    package func finish() -> MachineEnd {
+        // A loop that somebody else stopped ends the machine too.
+        outcome.end(.failed("the event loop ended by itself"))
+        switch phase.withLock({ $0 }) {
+        case .made: break
+        case .running(let threads), .paused(let threads): outcome.waitForProcessors(threads)
+        }
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }
 
     private static func drive(
-        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome
+        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, _ gate: ProcessorGate
     ) {
         defer { outcome.processorLeft() }
         if let place {
@@ -109,7 +147,7 @@ package final class Machine: Sendable {
         }
         while outcome.result == nil {
             switch vcpu.run() {
-            case .interrupted: continue
+            case .interrupted: gate.pass(vcpu.index)
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
             case .failed(let text): outcome.end(.failed(text))
             }
@@ -121,6 +159,45 @@ package final class Machine: Sendable {
         EngineFinding(kind: virtualMachine.kind, reason: engineReason)
     }
 
+    // MARK: Pausing
+
+    /// How long a processor may take to stop, in nanoseconds.
+    private static var pauseLimit: UInt64 { 30_000_000_000 }
+
+    /// Stops all processors between two instructions, then all devices. On the loop's thread.
+    /// Nothing happens if they stand already.
+    package func pause() throws(MachineError) {
+        switch phase.withLock({ $0 }) {
+        case .made: throw .notRunning
+        case .paused: return
+        case .running(let threads):
+            let vcpus = virtualMachine.vcpus
+            let deadline = Clock.monotonic &+ Self.pauseLimit
+            guard gate.close(deadline: deadline, kick: { for vcpu in vcpus { vcpu.kick() } }) else {
+                throw outcome.result == nil
+                    ? .host("a processor does not stop") : .notRunning
+            }
+            board.pauseDevices()
+            phase.withLock { $0 = .paused(threads: threads) }
+        }
+    }
+
+    /// Ends what ``pause()`` began. On the loop's thread.
+    package func resume() throws(MachineError) {
+        switch phase.withLock({ $0 }) {
+        case .made: throw .notRunning
+        case .running: return
+        case .paused(let threads):
+            do throws(Errno) {
+                try board.resumeDevices()
+            } catch {
+                throw .host("a device cannot go on: \(error)")
+            }
+            phase.withLock { $0 = .running(threads: threads) }
+            gate.open()
+        }
+    }
+
     /// Once this returns no virtio device touches guest memory, and none has a request under way.
     /// Processors go on; what they ask of devices waits.
     package func pauseDevices() { board.pauseDevices() }
@@ -128,10 +205,24 @@ package final class Machine: Sendable {
     /// Lets virtio devices go on.
     package func resumeDevices() throws(Errno) { try board.resumeDevices() }
 
+    /// Presses Ctrl-Alt-Del on the guest's keyboard; false if the guest does not read it.
+    package func pressControlAltDelete() -> Bool { board.keyboard.pressControlAltDelete() }
+
+    /// Accesses of the processors to devices since the start.
+    package var busReadings: BusReadings { bus.readings }
+
     /// Gives a running drive another file, or looks again how large its present one is. The guest
     /// is told.
     package func replaceDisk(ofDrive id: String, path: String) throws(MachineError) {
         try board.replaceDisk(of: id, path: path)
+    }
+
+    /// Changes the limits of a running network interface; nil leaves them as they are.
+    package func setLimits(
+        ofNetwork id: String, receive: MachineConfiguration.Limits?,
+        transmit: MachineConfiguration.Limits?
+    ) throws(MachineError) {
+        try board.setLimits(ofNetwork: id, receive: receive?.rates, transmit: transmit?.rates)
     }
 
     /// Changes the limits of a running drive.

@@ -69,6 +69,7 @@ package struct MachineConfiguration: Sendable {
     package var deterministic = false
     package var vsock: Vsock?
     package var networks: [Network] = []
+    package var metadata: MetadataLink?
     package var entropy = false
     /// Limits of ``entropy``; nil: none, for ever.
     package var entropyLimits: Limits?

@@ -14,6 +14,8 @@ package enum MachineError: Error {
     case kvm(KVMError)
     case device(String)
     case host(String)
+    /// It has not been started, or has ended.
+    case notRunning
 }
 
 extension MachineError: CustomStringConvertible {
@@ -27,6 +29,7 @@ extension MachineError: CustomStringConvertible {
         case .kvm(let error): "\(error); --engine soft needs no KVM"
         case .device(let text): text
         case .host(let text): text
+        case .notRunning: "the machine does not run"
         }
     }
 }

@@ -20,3 +20,24 @@ extension MachineConfiguration {
         }
     }
 }
+
+extension MachineConfiguration {
+    /// A service of ours on some of the guest's links, where it finds its metadata.
+    package struct MetadataLink: Sendable {
+        /// Of the service, the most significant byte first on the wire.
+        package var address: UInt32
+        /// By their place among the network interfaces.
+        package var interfaces: Set<Int>
+        /// Makes what answers the bytes of one more connection: bytes, and whether none follow.
+        package var open: @Sendable () -> @Sendable ([UInt8]) -> (bytes: [UInt8], isOver: Bool)
+
+        package init(
+            address: UInt32, interfaces: Set<Int>,
+            open: @escaping @Sendable () -> @Sendable ([UInt8]) -> (bytes: [UInt8], isOver: Bool)
+        ) {
+            self.address = address
+            self.interfaces = interfaces
+            self.open = open
+        }
+    }
+}

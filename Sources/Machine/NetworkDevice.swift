@@ -3,8 +3,15 @@ import Devices
 import Linux
 
 extension MachineConfiguration.Network {
+    /// Where the guest finds its metadata on this link, if it does.
+    func makeEndpoint(_ link: MachineConfiguration.MetadataLink) -> MetadataEndpoint {
+        MetadataEndpoint(address: link.address, mtu: Int(mtu ?? 1500), open: link.open)
+    }
+
     /// Makes the device; its TAP device is opened now.
-    func makeDevice() throws(MachineError) -> sending Net {
+    func makeDevice(
+        _ endpoint: MetadataEndpoint?
+    ) throws(MachineError) -> sending Net {
         let link = try openLink()
         var configuration = Net.Configuration(mtu: mtu)
         if let mac {
@@ -16,7 +23,9 @@ extension MachineConfiguration.Network {
         configuration.receiveLimits = receive.rates
         configuration.transmitLimits = transmit.rates
         do throws(Errno) {
-            return try Net(configuration, on: link)
+            var device = try Net(configuration, on: link)
+            device.responder = endpoint
+            return device
         } catch {
             throw .device("network: \(device): \(error)")
         }

@@ -10,6 +10,10 @@ import Memory
 final class SystemBus: MachineBus, @unchecked Sendable {
     private var ports = AddressSpace()
     private var windows = AddressSpace()
+    private let portReads = BusMeter()
+    private let portWrites = BusMeter()
+    private let memoryReads = BusMeter()
+    private let memoryWrites = BusMeter()
 
     func connect(ports: AddressSpace, memory windows: AddressSpace) {
         self.ports = ports
@@ -17,15 +21,21 @@ final class SystemBus: MachineBus, @unchecked Sendable {
     }
 
     func readPort(_ port: UInt16, size: Int) -> UInt32 {
-        UInt32(truncatingIfNeeded: ports.read(UInt64(port), size: size))
+        portReads.measure { UInt32(truncatingIfNeeded: ports.read(UInt64(port), size: size)) }
     }
     func writePort(_ port: UInt16, size: Int, value: UInt32) {
-        ports.write(UInt64(port), size: size, value: UInt64(value))
+        portWrites.measure { ports.write(UInt64(port), size: size, value: UInt64(value)) }
     }
     func readMemory(_ address: GuestAddress, size: Int) -> UInt64 {
-        windows.read(address.rawValue, size: size)
+        memoryReads.measure { windows.read(address.rawValue, size: size) }
     }
     func writeMemory(_ address: GuestAddress, size: Int, value: UInt64) {
-        windows.write(address.rawValue, size: size, value: value)
+        memoryWrites.measure { windows.write(address.rawValue, size: size, value: value) }
+    }
+
+    var readings: BusReadings {
+        BusReadings(
+            portReads: portReads.reading, portWrites: portWrites.reading,
+            memoryReads: memoryReads.reading, memoryWrites: memoryWrites.reading)
     }
 }

@@ -3,8 +3,10 @@ import Control
 import Machine
 
 extension MachineConfiguration {
-    /// The machine that a configuration file asks for. `console` stays open as long as it runs.
-    init(_ config: VMConfig, input: CInt?, output: CInt?) {
+    /// The machine that a configuration asks for. `console` stays open as long as it runs. What
+    /// this version cannot do is refused.
+    init(_ config: VMConfig, input: CInt?, output: CInt?) throws(MachineError) {
+        try Self.refuseAbsent(config)
         self.init(
             kernelPath: config.bootSource.kernelPath,
             commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
@@ -29,18 +31,9 @@ extension MachineConfiguration {
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
-        balloon = config.balloon.map { config in
-            var balloon = Balloon(mebibytes: config.amount)
-            balloon.deflatesOnOOM = config.deflatesOnOOM
-            balloon.statisticsInterval = config.statisticsInterval
-            balloon.hints = config.hintsFreePages
-            balloon.reports = config.reportsFreePages
-            return balloon
-        }
+        balloon = config.balloon.map(Balloon.init)
         hotplug = config.memoryHotplug.map {
-            Hotplug(
-                byteCount: UInt64($0.totalSize) << 20, blockSize: UInt64($0.blockSize) << 20,
-                requested: UInt64(config.swiftlet.pluggedMemory) << 20)
+            Hotplug($0, plugged: config.swiftlet.pluggedMemory)
         }
         drives = config.drives.map(Drive.init)
         if let words = Self.rootWords(config) {
@@ -48,6 +41,26 @@ extension MachineConfiguration {
         }
         serialInput = input
         serialOutput = output
+    }
+
+    /// Throws for what is configured and not there: a machine without it would be another machine.
+    private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
+        let absent: [(String, Bool)] = [
+            ("persistent memories (pmem)", !config.pmems.isEmpty),
+            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
+            ("a processor configuration (cpu-config)", config.cpu.map(Self.changes) ?? false),
+        ]
+        for (name, isWanted) in absent where isWanted {
+            throw .device("\(name): not supported by this version of swiftlet-vmm")
+        }
+    }
+
+    /// Whether a processor configuration asks for anything.
+    private static func changes(_ cpu: VMConfig.CPUSource) -> Bool {
+        switch cpu {
+        case .here(let config): !config.isEmpty
+        case .file: true
+        }
     }
 
     /// What tells the kernel where its root file system is, as Firecracker does.
@@ -63,6 +76,25 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.Balloon {
+    fileprivate init(_ config: BalloonConfig) {
+        self.init(mebibytes: config.amount)
+        deflatesOnOOM = config.deflatesOnOOM
+        statisticsInterval = config.statisticsInterval
+        hints = config.hintsFreePages
+        reports = config.reportsFreePages
+    }
+}
+
+extension MachineConfiguration.Hotplug {
+    /// - Parameter plugged: What the guest is to plug at once, in MiB.
+    fileprivate init(_ config: MemoryHotplugConfig, plugged: UInt32) {
+        self.init(
+            byteCount: UInt64(config.totalSize) << 20, blockSize: UInt64(config.blockSize) << 20,
+            requested: UInt64(plugged) << 20)
     }
 }
 
@@ -87,7 +119,7 @@ extension MachineConfiguration.Drive {
 }
 
 extension MachineConfiguration.Limits {
-    fileprivate init(_ config: RateLimiterConfig?) {
+    init(_ config: RateLimiterConfig?) {
         self.init(
             bandwidth: config?.bandwidth.map(MachineConfiguration.Bucket.init),
             operations: config?.ops.map(MachineConfiguration.Bucket.init))

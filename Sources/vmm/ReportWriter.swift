@@ -15,15 +15,8 @@ final class ReportWriter: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Makes a thread that ends the process when a signal of the reader at `descriptor` asks for it.
-    func answerSignals(from descriptor: CInt) throws(Errno) {
-        _ = try Thread(name: "signals", stackSize: 256 << 10) { [self] in
-            _ = SignalReader(adopting: descriptor).waitForNext()
-            Terminal.restore()
-            write(MachineReport(end: .stopped))
-            CurrentProcess.exit(0)
-        }
-    }
+    /// Says that somebody stopped the monitor.
+    func writeStopped() { write(MachineReport(end: .stopped)) }
 
     func write(_ end: MachineEnd) {
         var report: MachineReport

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 
-CurrentProcess.exit(Monitor.run(Array(CommandLine.arguments.dropFirst())))
+CurrentProcess.exit(Monitor.run(CommandLine.arguments))

@@ -66,6 +66,47 @@ import Testing
         #expect(arguments.identifier == "a-1")
         #expect(arguments.bootTimer)
         #expect(arguments.engine == .soft)
+        #expect(arguments.socketPath == nil)
+    }
+
+    @Test func `Flags of the API, the log and the metrics are taken`() throws {
+        let arguments = try MonitorArguments([
+            "--api-sock", "/s", "--log-path", "/l", "--level", "WARNING", "--show-level",
+            "--show-log-origin", "--module", "swiftlet", "--metrics-path", "/m", "--metadata",
+            "/d", "--http-api-max-payload-size", "100", "--start-time-us", "1",
+            "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3", "--no-seccomp",
+        ])
+        #expect(arguments.socketPath == "/s")
+        #expect(arguments.logger.path == "/l")
+        #expect(arguments.logger.level == .warn)
+        #expect(arguments.logger.showsLevel == true)
+        #expect(arguments.logger.showsOrigin == true)
+        #expect(arguments.logger.module == "swiftlet")
+        #expect(arguments.metricsPath == "/m")
+        #expect(arguments.metadataPath == "/d")
+        #expect(arguments.payloadLimit == 100)
+        // As large as a body, unless it is given.
+        #expect(arguments.metadataLimit == 100)
+        #expect(arguments.startTime == 1)
+        #expect(arguments.startCPUTime == 2)
+        #expect(arguments.parentCPUTime == 3)
+        #expect(arguments.isUnfiltered)
+    }
+
+    @Test func `The API has a socket of its own by default`() throws {
+        #expect(try MonitorArguments([]).socketPath == "/run/firecracker.socket")
+        #expect(try MonitorArguments(["--mmds-size-limit", "7"]).metadataLimit == 7)
+        #expect(try MonitorArguments(["--mmds-size-limit", "7"]).payloadLimit == 51200)
+    }
+
+    @Test(arguments: [
+        ("firecracker", "Firecracker", "1.17.0"), ("/srv/x/firecracker", "Firecracker", "1.17.0"),
+        ("bin/swiftlet-vmm", "Swiftlet", "0.1.0"), ("", "Swiftlet", "0.1.0"),
+    ])
+    func `The program's name decides what it calls itself`(
+        _ program: String, _ name: String, _ version: String
+    ) {
+        #expect(Version.product(of: program) == (name, version))
     }
 
     @Test(
@@ -81,14 +122,20 @@ import Testing
 
     @Test(
         arguments: [
-            ([], "The API socket is not supported by this version."),
             (["--no-api"], "Argument '--no-api' requires '--config-file'."),
             (["--frob"], "Found argument '--frob' which wasn't expected"),
             (["file"], "Found argument 'file' which wasn't expected"),
             (["--config-file"], "The argument '--config-file' requires a value"),
             (["--config-file", "--no-api"], "The argument '--config-file' requires a value"),
             (["--no-api", "--no-api"], "The argument '--no-api' was provided more than once."),
-            (["--api-sock", "/s"], "The argument '--api-sock' is not supported by this version."),
+            (["--enable-pci"], "The argument '--enable-pci' is not supported by this version."),
+            (["--level", "loud"], "Invalid log level 'loud'"),
+            (["--mmds-size-limit", "x"], "The argument '--mmds-size-limit' is a whole number"),
+            (["--start-time-us", "-1"], "The argument '--start-time-us' is a whole number"),
+            (
+                ["--no-seccomp", "--seccomp-filter", "f"],
+                "Argument '--no-seccomp' cannot be used together with argument '--seccomp-filter'."
+            ),
             (["--id", "a_b"], "Invalid instance ID 'a_b'"),
             (["--id", String(repeating: "a", count: 65)], "Invalid instance ID"),
             (["--engine", "tcg"], "The engine 'tcg' is not known"),

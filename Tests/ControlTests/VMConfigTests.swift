@@ -54,6 +54,64 @@ import Testing
         #expect(config.swiftlet == SwiftletConfig())
     }
 
+    @Test func `Every device of a file comes back from its text`() throws {
+        let bucket = #"{"size":1,"one_time_burst":2,"refill_time":3}"#
+        let limiter = #"{"bandwidth":\#(bucket),"ops":null}"#
+        let text = """
+            {
+              "boot-source": {"kernel_image_path": "k"},
+              "drives": [{
+                "drive_id": "root", "is_root_device": true, "path_on_host": "/r",
+                "partuuid": "0eaa91a0-01", "cache_type": "Writeback", "is_read_only": true,
+                "io_engine": "Async", "rate_limiter": \(limiter)
+              }],
+              "network-interfaces": [{
+                "iface_id": "eth0", "host_dev_name": "tap0", "guest_mac": "06:00:ac:10:00:02",
+                "mtu": 1500, "rx_rate_limiter": \(limiter)
+              }],
+              "pmem": [{"id": "p", "path_on_host": "/p", "rate_limiter": \(limiter)}],
+              "balloon": {
+                "amount_mib": 1, "deflate_on_oom": true, "free_page_hinting": true,
+                "free_page_reporting": true, "stats_polling_interval_s": 65535
+              },
+              "memory-hotplug": {
+                "total_size_mib": 1024, "block_size_mib": 4, "slot_size_mib": 256
+              },
+              "mmds-config": {
+                "version": "V2", "network_interfaces": ["eth0"],
+                "ipv4_address": "169.254.1.0", "imds_compat": true
+              },
+              "cpu-config": {
+                "kvm_capabilities": ["121", "!56"],
+                "cpuid_modifiers": [{
+                  "leaf": "0x1", "subleaf": "0b0", "flags": 0,
+                  "modifiers": [{"register": "ecx", "bitmap": "0b1x0"}]
+                }],
+                "msr_modifiers": [{"addr": "266", "bitmap": "0b0_1"}]
+              },
+              "logger": {"log_path": "/l", "level": "warning", "show_level": true},
+              "metrics": {"metrics_path": "/m", "emit_id": true, "properties": {"a": "b"}},
+              "serial": {"rate_limiter": \(bucket)}, "entropy": {"rate_limiter": \(limiter)}
+            }
+            """
+        let config = try VMConfig(Array(text.utf8))
+        #expect(config.drives.first?.rateLimiter?.bandwidth?.oneTimeBurst == 2)
+        #expect(config.logger?.level == .warn)
+        guard case .here(let cpu) = config.cpu else {
+            Issue.record("no processor configuration")
+            return
+        }
+        #expect(cpu.leaves.first?.modifiers.first?.bits == BitPattern("0b1x0", width: 3))
+        #expect(cpu.registers.first?.address == 266)
+        #expect(cpu.registers.first?.bits.mask == 3)
+        #expect(try VMConfig(config.json.bytes) == config)
+    }
+
+    @Test(arguments: ["", "0b", "0b2", "0b11111", "1x", "0bx_X"])
+    func `What is no pattern of bits is refused`(_ text: String) {
+        #expect(BitPattern(text, width: 4) == nil)
+    }
+
     struct Fault: CustomTestStringConvertible, Sendable {
         let text: String
         let message: String
@@ -98,19 +156,27 @@ import Testing
             "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"
                 + " at line 2 column 22"),
         Fault(
-            #""entropy":{"rate_limiter":{}}"#,
-            "entropy.rate_limiter: rate limiters are not supported at line 2 column 27"),
+            #""entropy":{"rate_limiter":{"ops":{"size":1}}}"#,
+            "entropy.rate_limiter.ops: missing field `refill_time` at line 2 column 34"),
         Fault(
-            #""drives":[{}]"#,
-            "drives: not supported by this version of swiftlet-vmm at line 2 column 10"),
+            #""drives":[{}]"#, "drives.0: missing field `drive_id` at line 2 column 11"),
+        Fault(
+            #""mmds-config":{"network_interfaces":["eth0"]}"#,
+            "mmds-config: The list of network interface IDs provided contains at least one ID that"
+                + " does not correspond to any existing network interface. at line 2 column 15"),
+        Fault(
+            #""cpu-config":{"cpuid_modifiers":[{"leaf":"x","subleaf":"0","flags":0,"modifiers":[]}]}"#,
+            "cpu-config.cpuid_modifiers.0.leaf: a number of 32 bits as text, such as \"0x1a\","
+                + " \"0b1010\" or \"26\" at line 2 column 42"),
         Fault(
             #""swiftlet":{"engine":"fast"}"#,
             "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
                 + " 2 column 22"),
         Fault(
             #""swiftlet":{"turbo":1}"#,
-            "swiftlet: unknown field `turbo`, expected one of `engine`, `deterministic`,"
-                + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 21"),
+            "swiftlet: unknown field `turbo`, expected one of `engine`, `affinity`,"
+                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `console`,"
+                + " `report` at line 2 column 21"),
         Fault(
             #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),

@@ -14,6 +14,7 @@
 int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 int memfd_create(const char *name, unsigned flags);
 int pipe2(int ends[2], int flags);
+int pthread_getname_np(pthread_t thread, char *name, size_t count);
 int pthread_setname_np(pthread_t thread, const char *name);
 
 /// Who is at the other end of a Unix socket (SO_PEERCRED).

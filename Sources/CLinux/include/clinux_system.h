@@ -126,6 +126,12 @@ static inline uint64_t clinux_clock(int clock) {
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+/// Seconds that local time is ahead of UTC.
+static inline long clinux_zone_offset(void) {
+    time_t now = time((time_t *)0);
+    struct tm local;
+    return localtime_r(&now, &local) ? local.tm_gmtoff : 0;
+}
 static inline long clinux_random(void *buffer, size_t count) {
     return clinux_result(getrandom(buffer, count, 0));
 }

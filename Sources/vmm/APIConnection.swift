@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Synchronization
+
+/// One client of the API: requests in, replies out, in order.
+final class APIConnection: Sendable {
+    /// Replies that wait for a slow reader, in bytes; above that no request is read.
+    private static var backlogLimit: Int { 256 << 10 }
+    /// Bytes of a refused request that are read and dropped, so that its sender gets to read why.
+    private static var dropLimit: Int { 4 << 20 }
+    /// Reads in a row, before others get their turn.
+    private static var turn: Int { 16 }
+
+    private struct State {
+        var parser: HTTPRequestParser
+        var outgoing: [UInt8] = []
+        /// No request is answered any more; it ends once everything is said.
+        var isEnding = false
+        /// Our half has ended.
+        var isShut = false
+        var dropped = 0
+        var watched = EventLoop.Events.readable
+    }
+
+    private let socket: FileDescriptor
+    private let loop: EventLoop
+    private let answerer: APIAnswerer
+    private let state: Mutex<State>
+
+    init(_ socket: consuming FileDescriptor, loop: EventLoop, answerer: APIAnswerer) {
+        self.socket = socket
+        self.loop = loop
+        self.answerer = answerer
+        state = Mutex(State(parser: HTTPRequestParser(answerer.limits)))
+    }
+
+    /// Reads, answers and writes as far as that need not wait. True: the connection is over.
+    func serve(_ events: EventLoop.Events) -> Bool {
+        state.withLock { state in
+            var isOver = !send(&state)
+            if !isOver, !events.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) {
+                isOver = !read(&state)
+            }
+            return isOver || !watch(&state)
+        }
+    }
+
+    /// Writes what waits, as far as it is taken.
+    func flush() { state.withLock { state in _ = send(&state) } }
+
+    /// False: the other end is gone.
+    private func read(_ state: inout State) -> Bool {
+        for _ in 0..<Self.turn where state.outgoing.count < Self.backlogLimit {
+            do throws(Errno) {
+                let bytes = try Stream.read(socket.rawValue, limit: 16 << 10)
+                guard !bytes.isEmpty else {
+                    // A client may end its half and still read the replies.
+                    state.isEnding = true
+                    state.dropped = Self.dropLimit
+                    return send(&state)
+                }
+                if state.isEnding {
+                    state.dropped += bytes.count
+                    if state.dropped >= Self.dropLimit { return false }
+                } else {
+                    state.parser.receive(bytes)
+                    answer(&state)
+                    guard send(&state) else { return false }
+                }
+            } catch {
+                return error == .again || error == .interrupted
+            }
+        }
+        return true
+    }
+
+    private func answer(_ state: inout State) {
+        do throws(HTTPError) {
+            while !state.isEnding, state.outgoing.count < Self.backlogLimit,
+                let event = try state.parser.next()
+            {
+                switch event {
+                case .expectsContinue: state.outgoing += HTTPReply.goOn
+                case .request(let request):
+                    let reply = answerer.answer(request)
+                    state.outgoing += answerer.bytes(
+                        of: reply, keepsAlive: request.keepsAlive,
+                        omitsBody: request.method == .other("HEAD"))
+                    if !request.keepsAlive { state.isEnding = true }
+                }
+            }
+        } catch {
+            state.outgoing += answerer.refuse(error)
+            state.isEnding = true
+        }
+    }
+
+    /// False: the connection is over.
+    private func send(_ state: inout State) -> Bool {
+        while !state.outgoing.isEmpty {
+            do throws(Errno) {
+                let count = try UnixSocket.send(state.outgoing[...], to: socket.rawValue)
+                state.outgoing.removeFirst(count)
+            } catch {
+                if error == .again { return true }
+                if error != .interrupted { return false }
+            }
+            // Room again for requests that were received already.
+            if state.outgoing.isEmpty { answer(&state) }
+        }
+        guard state.isEnding else { return true }
+        if !state.isShut {
+            UnixSocket.shutdown(socket.rawValue, .writing)
+            state.isShut = true
+        }
+        return state.dropped < Self.dropLimit
+    }
+
+    /// Watches for what can be done next; false: that failed.
+    private func watch(_ state: inout State) -> Bool {
+        var wanted: EventLoop.Events = []
+        // At its end a socket is readable for ever.
+        if state.outgoing.count < Self.backlogLimit, state.dropped < Self.dropLimit {
+            wanted.insert(.readable)
+        }
+        if !state.outgoing.isEmpty { wanted.insert(.writable) }
+        guard wanted != state.watched else { return true }
+        state.watched = wanted
+        do throws(Errno) {
+            try loop.modify(socket.rawValue, wanted)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Synchronization
+
+/// The monitor's log. A line that its reader does not take at once is lost, and counted.
+final class Logger: Sendable {
+    private struct State {
+        var style: LogStyle
+        /// Nil: standard output.
+        var target: FileTarget?
+        var limiters: [LogStyle.Origin: LogLimiter] = [:]
+    }
+
+    /// A log file; it stays open while anybody writes.
+    private final class FileTarget: Sendable {
+        let file: FileDescriptor
+        init(_ file: consuming FileDescriptor) { self.file = file }
+    }
+
+    private let state: Mutex<State>
+    private let isSilent: Bool
+    private let zone: Int
+    private let missed: Counter?
+    private let limited: Counter?
+
+    /// - Parameter isSilent: Nothing is logged until a path is given.
+    init(id: String, isSilent: Bool, metrics: Metrics) {
+        state = Mutex(State(style: LogStyle(id: id)))
+        self.isSilent = isSilent
+        // Asked once: later the zone's file may be out of reach.
+        zone = Clock.zoneOffset
+        missed = metrics.counter("logger", "missed_log_count")
+        limited = metrics.counter("logger", "rate_limited_log_count")
+    }
+
+    func apply(_ config: LoggerConfig) throws(Errno) {
+        let target: FileTarget? =
+            if let path = config.path { FileTarget(try FileSystem.openLog(path)) } else { nil }
+        state.withLock { state in
+            state.style.apply(config)
+            if let target { state.target = target }
+        }
+    }
+
+    /// Logs something that only the host's side can cause.
+    func log(
+        _ level: LogLevel, _ message: String, file: String = #fileID, line: Int = #line
+    ) {
+        write(level, message, LogStyle.Origin(file: file, line: line))
+    }
+
+    /// Logs something that the guest can cause as often as it likes.
+    func logLimited(
+        _ level: LogLevel, _ message: String, file: String = #fileID, line: Int = #line
+    ) {
+        let origin = LogStyle.Origin(file: file, line: line)
+        let (passes, held) = state.withLock { state in
+            state.limiters[origin, default: LogLimiter()].pass(at: Clock.monotonic)
+        }
+        guard passes else {
+            limited?.add()
+            return
+        }
+        if held > 0 { write(.warn, "\(held) messages were suppressed.", origin) }
+        write(level, message, origin)
+    }
+
+    private func write(_ level: LogLevel, _ message: String, _ origin: LogStyle.Origin) {
+        let module = String(origin.file.prefix { $0 != "." }).split(separator: "/")
+            .joined(separator: "::")
+        let (style, target) = state.withLock { ($0.style, $0.target) }
+        guard style.isWanted(level, module: module), !isSilent || target != nil else { return }
+        let offset = UInt64(bitPattern: Int64(zone) &* 1_000_000_000)
+        let line = style.line(
+            message, level, thread: Thread.currentName, origin: origin,
+            time: Clock.realtime &+ offset)
+        do throws(Errno) {
+            let taken =
+                if let target {
+                    try target.file.writeIfReady(line[...])
+                } else {
+                    try Stream.writeIfReady(line[...], to: 1)
+                }
+            if taken < line.count { missed?.add() }
+        } catch {
+            missed?.add()
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Synchronization
+
+/// Writes the metrics, a line a minute and when asked.
+final class MetricsWriter: Sendable {
+    /// Nanoseconds between two lines.
+    private static var period: UInt64 { 60_000_000_000 }
+
+    private struct Target {
+        let config: MetricsConfig
+        let file: FileHolder
+    }
+
+    private final class FileHolder: Sendable {
+        let file: FileDescriptor
+        init(_ file: consuming FileDescriptor) { self.file = file }
+    }
+
+    let metrics: Metrics
+    private let id: String
+    private let target = Mutex<Target?>(nil)
+    private let timer: Timer
+    private let missed: Counter?
+
+    init(id: String, _ metrics: Metrics) throws(Errno) {
+        self.metrics = metrics
+        self.id = id
+        timer = try Timer()
+        missed = metrics.counter("logger", "missed_metrics_count")
+    }
+
+    /// Lets `loop` write a line a minute; `refresh` brings the numbers up to date before each.
+    func attach(to loop: EventLoop, refresh: @escaping @Sendable () -> Void) throws(Errno) {
+        try loop.add(timer.descriptor.rawValue, .readable) { _ in
+            self.timer.drain()
+            refresh()
+            _ = self.flush()
+        }
+    }
+
+    /// Opens the file; once only.
+    func configure(_ config: MetricsConfig) throws(APIFault) {
+        guard target.withLock({ $0 == nil }) else {
+            throw APIFault(Self.failure + "Reinitialization of metrics not allowed.")
+        }
+        do throws(Errno) {
+            let file = FileHolder(try FileSystem.openLog(config.path))
+            target.withLock { $0 = Target(config: config, file: file) }
+        } catch {
+            throw APIFault(Self.failure + error.withNumber)
+        }
+        timer.arm(at: Clock.monotonic &+ Self.period, period: Self.period)
+    }
+
+    private static var failure: String {
+        "Metrics error: Cannot initialize the metrics system due to bad user input: "
+    }
+
+    /// Writes a line if there is a file; why that failed, or nil.
+    func flush() -> Errno? {
+        guard let target = target.withLock({ $0 }) else { return nil }
+        var failure: Errno?
+        _ = metrics.flush(
+            time: Clock.realtime / 1_000_000, id: target.config.emitsID ? id : nil,
+            properties: target.config.properties
+        ) { line in
+            failure = Self.write(line, to: target.file.file)
+            return failure == nil
+        }
+        if failure != nil { missed?.add() }
+        return failure
+    }
+
+    /// Writes all of `line` without waiting; a reader that is too slow costs the rest of it.
+    private static func write(
+        _ line: [UInt8], to file: borrowing FileDescriptor
+    ) -> Errno? {
+        var rest = line[...]
+        while !rest.isEmpty {
+            do throws(Errno) {
+                rest = rest.dropFirst(try file.write(rest))
+            } catch {
+                if error != .interrupted { return error }
+            }
+        }
+        return nil
+    }
+}
+
+extension Errno {
+    /// The C library's text and the number, as Rust shows an error of the host.
+    var withNumber: String { "\(self) (os error \(rawValue))" }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Machine
+
+/// Devices of the running machine: changes to them, and what they say of themselves.
+extension MonitorHost {
+    func change(_ change: DeviceChange) throws(APIFault) {
+        guard let machine else { throw .beforeStart }
+        switch change {
+        case .drive(let update): try self.change(update, machine)
+        case .balloon(let amount):
+            guard machine.setBalloon(mebibytes: amount) else { throw .deviceNotFound }
+        case .balloonStatistics(let seconds):
+            guard machine.setBalloonStatistics(seconds: seconds) else { throw .deviceNotFound }
+        case .startHinting(let start):
+            guard machine.startHinting(acknowledgesStop: start.acknowledgesOnStop) else {
+                throw .deviceNotFound
+            }
+        case .stopHinting:
+            guard machine.stopHinting() else { throw .deviceNotFound }
+        case .memory(let size):
+            guard machine.setHotplug(requested: UInt64(size) << 20) else {
+                throw APIFault(
+                    "Memory hotplug update error: there are no such blocks of memory")
+            }
+        case .network(let update): try self.change(update, machine)
+        case .pmem:
+            throw APIFault(
+                "The requested operation is not supported: this version cannot change the limits of"
+                    + " the device while it runs.")
+        case .insertDrive, .insertNetwork, .insertPmem, .remove:
+            throw APIFault("PCI is not enabled")
+        }
+    }
+
+    private func change(_ update: NetworkUpdate, _ machine: Machine) throws(APIFault) {
+        do throws(MachineError) {
+            try machine.setLimits(
+                ofNetwork: update.id,
+                receive: update.receiveLimiter.map { MachineConfiguration.Limits($0) },
+                transmit: update.transmitLimiter.map { MachineConfiguration.Limits($0) })
+        } catch {
+            throw APIFault("Network config error: Unable to update the net device: \(error)")
+        }
+    }
+
+    private func change(_ update: DriveUpdate, _ machine: Machine) throws(APIFault) {
+        do throws(MachineError) {
+            if let path = update.path { try machine.replaceDisk(ofDrive: update.id, path: path) }
+            if let limiter = update.rateLimiter {
+                try machine.setLimits(
+                    ofDrive: update.id, MachineConfiguration.Limits(limiter))
+            }
+        } catch {
+            throw APIFault(
+                "Drive config error: Unable to patch the block device: \(error) Please verify the"
+                    + " request arguments.")
+        }
+    }
+
+    func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {
+        guard let machine else { throw .beforeStart }
+        switch question {
+        case .memory:
+            guard let status = machine.hotplugStatus else { throw .deviceNotFound }
+            return .object([
+                ("total_size_mib", .integer(status.total >> 20)),
+                ("block_size_mib", .integer(status.blockSize >> 20)),
+                ("plugged_size_mib", .integer(status.plugged >> 20)),
+                ("requested_size_mib", .integer(status.requested >> 20)),
+            ])
+        case .balloonStatistics:
+            guard let status = machine.balloonStatus else { throw .deviceNotFound }
+            guard status.interval > 0 else {
+                throw APIFault("Internal VMM error: statistics were not enabled before the start")
+            }
+            return .object(status.named.map { ($0.name, .integer($0.value)) })
+        case .hinting:
+            guard let status = machine.balloonStatus, status.canHint else {
+                throw APIFault("Balloon update error: Hinting was not enabled before the start.")
+            }
+            return .object([
+                ("host_cmd", .integer(status.hostCommand)),
+                ("guest_cmd", status.guestCommand.map { .integer($0) } ?? .null),
+            ])
+        }
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+import Machine
+import Synchronization
+
+/// One run of the monitor: the event loop with the API and the devices, and what surrounds it.
+final class Session: Sendable {
+    private let arguments: MonitorArguments
+    private let start: UInt64
+    private let product: String
+    private let config: VMConfig?
+    private let loop: EventLoop
+    private let logger: Logger
+    private let host: MonitorHost
+    private let answerer: APIAnswerer
+    private let server = Mutex<APIServer?>(nil)
+
+    /// Reads what the arguments name; nothing has been started after this.
+    init(
+        _ arguments: MonitorArguments, product: String, start: UInt64
+    ) throws(Monitor.Refusal) {
+        self.arguments = arguments
+        self.start = start
+        self.product = product
+        config = try Self.configuration(arguments.configPath)
+        let metrics = Metrics()
+        // Whoever reads the report reads no log.
+        logger = Logger(
+            id: arguments.identifier, isSilent: config?.swiftlet.report != nil, metrics: metrics)
+        do throws(Errno) {
+            try logger.apply(arguments.logger)
+        } catch {
+            throw Monitor.Refusal(
+                "the log \(arguments.logger.path ?? "") cannot be opened: \(error)",
+                Monitor.ExitStatus.failure)
+        }
+        logger.log(.info, Self.greeting(product))
+        let writer: MetricsWriter
+        do throws(Errno) {
+            loop = try EventLoop()
+            writer = try MetricsWriter(id: arguments.identifier, metrics)
+        } catch {
+            throw Monitor.Refusal("cannot make an event loop: \(error)", Monitor.ExitStatus.failure)
+        }
+        let metadata = Metadata(limit: arguments.metadataLimit)
+        host = MonitorHost(arguments, loop, logger, writer, metadata)
+        try Self.fill(metadata, arguments.metadataPath)
+        let instance = InstanceInfo(
+            id: arguments.identifier, version: Version.api, application: product)
+        answerer = APIAnswerer(
+            Controller(instance, metadata: metadata, host: host),
+            payloadLimit: arguments.payloadLimit, product: product, logger: logger,
+            metrics: metrics)
+        if arguments.metadataPath != nil {
+            logger.log(.info, "Successfully added metadata to mmds from file")
+        }
+    }
+
+    private static func greeting(_ product: String) -> String {
+        let own = product == "Firecracker" ? "" : " (\(product) v\(Version.current))"
+        return "Running Firecracker v\(Version.api)\(own)"
+    }
+
+    // MARK: Files
+
+    private static func configuration(_ path: String?) throws(Monitor.Refusal) -> VMConfig? {
+        guard let path else { return nil }
+        var config: VMConfig
+        do throws(JSONError) {
+            config = try VMConfig(try contents(of: path, "configuration file"))
+        } catch {
+            throw Monitor.Refusal("configuration file \(path): \(error)")
+        }
+        if case .file(let path) = config.cpu {
+            do throws(JSONError) {
+                let bytes = try contents(of: path, "processor configuration")
+                config.cpu = .here(try CPUConfig(json: try JSONParser.parse(bytes)))
+            } catch {
+                throw Monitor.Refusal("processor configuration \(path): \(error)")
+            }
+        }
+        return config
+    }
+
+    private static func fill(
+        _ metadata: Metadata, _ path: String?
+    ) throws(Monitor.Refusal) {
+        guard let path else { return }
+        let tree: JSON
+        do throws(JSONError) {
+            tree = try JSONParser.parse(try contents(of: path, "metadata file"))
+        } catch {
+            throw Monitor.Refusal("metadata file \(path): \(error)")
+        }
+        do throws(MetadataStore.Fault) {
+            try metadata.withStore { store throws(MetadataStore.Fault) in try store.put(tree) }
+        } catch {
+            throw Monitor.Refusal("metadata file \(path): \(error.message)")
+        }
+    }
+
+    /// All bytes of a file; why it cannot be read is said as a fault of its text.
+    private static func contents(of path: String, _ what: String) throws(JSONError) -> [UInt8] {
+        do throws(Errno) {
+            if let bytes = try FileSystem.contents(of: path, limit: JSONParser.byteLimit) {
+                return bytes
+            }
+        } catch {
+            throw JSONError(.invalid("cannot be read: \(error)"), at: nil)
+        }
+        throw JSONError(.tooLong(JSONParser.byteLimit), at: nil)
+    }
+
+    // MARK: Running
+
+    /// Starts the event loop's thread and waits on this one for signals. Never returns once that
+    /// runs: the process ends with the machine.
+    func run() throws(Monitor.Refusal) {
+        Signal.pipe.ignore()
+        do throws(Errno) {
+            // Threads inherit what is blocked, so signals come before any other thread.
+            let signals = try SignalReader([.terminate, .interrupt, .hangUp])
+            try prepare()
+            try Thread(name: "fc_api", stackSize: 4 << 20) { self.serve() }.detach()
+            _ = signals.waitForNext()
+        } catch {
+            throw Monitor.Refusal("cannot start: \(error)", Monitor.ExitStatus.failure)
+        }
+        stop()
+    }
+
+    private func prepare() throws(Errno) {
+        let host = host
+        try host.metrics.attach(to: loop) { host.refreshMetrics() }
+    }
+
+    /// The thread of the event loop.
+    private func serve() {
+        do throws(Monitor.Refusal) {
+            try begin()
+        } catch {
+            logger.log(.error, error.message)
+            Monitor.complain(error.message)
+            end(error.status)
+        }
+        loop.run()
+        end(finish())
+    }
+
+    private func begin() throws(Monitor.Refusal) {
+        if let path = arguments.metricsPath {
+            do throws(APIFault) {
+                try host.configure(MetricsConfig(path: path))
+            } catch {
+                throw Monitor.Refusal(error.message, Monitor.ExitStatus.failure)
+            }
+        }
+        if let path = arguments.socketPath { try listen(path) }
+        guard let config else { return }
+        do throws(APIFault) {
+            try answerer.start(config)
+        } catch {
+            throw Monitor.Refusal(error.message)
+        }
+    }
+
+    private func listen(_ path: String) throws(Monitor.Refusal) {
+        do throws(Errno) {
+            let new = try APIServer(path, loop: loop, answerer: answerer)
+            server.withLock { $0 = new }
+        } catch {
+            throw Monitor.Refusal(
+                "Failed to open the API socket at: \(path). Check that it is not already used."
+                    + " (\(error))", Monitor.ExitStatus.failure)
+        }
+        logger.log(.info, "API server started.")
+        reportStart()
+    }
+
+    /// How long the start took, if the jailer said when it began.
+    private func reportStart() {
+        let metrics = host.metrics.metrics
+        let now = Clock.monotonic / 1000
+        if let start = arguments.startTime {
+            metrics.counter("api_server", "process_startup_time_us")?
+                .store(now > start ? now - start : 0)
+        }
+        if let start = arguments.startCPUTime {
+            let used = Clock.processCPU / 1000
+            metrics.counter("api_server", "process_startup_time_cpu_us")?
+                .store((used > start ? used - start : 0) &+ (arguments.parentCPUTime ?? 0))
+        }
+    }
+
+    // MARK: The end
+
+    /// A signal asked for the end.
+    private func stop() {
+        host.console?.restore()
+        host.report?.writeStopped()
+        end(Monitor.ExitStatus.success)
+    }
+
+    /// The machine has ended by itself.
+    private func finish() -> CInt {
+        guard let machine = host.machine else { return Monitor.ExitStatus.failure }
+        let end = machine.finish()
+        host.console?.restore()
+        host.report?.write(end)
+        if arguments.bootTimer { tellBootTime(machine.timeline) }
+        switch end {
+        case .powerOff, .reset: return Monitor.ExitStatus.success
+        case .debugExit(let value): return CInt(value & 0xff)
+        case .shutdown(let text): fail("the guest's processor shut down: \(text)")
+        case .failed(let text): fail("the machine failed: \(text)")
+        }
+        return Monitor.ExitStatus.failure
+    }
+
+    private func fail(_ message: String) {
+        logger.log(.error, message)
+        Monitor.complain(message)
+    }
+
+    private func tellBootTime(_ timeline: MachineTimeline) {
+        guard let moment = timeline.bootTimer, moment >= start else { return }
+        let microseconds = (moment - start) / 1000
+        let message = "Guest-boot-time = \(microseconds) us \(microseconds / 1000) ms"
+        logger.log(.info, message)
+        Monitor.complain(message)
+    }
+
+    /// Ends the process. Metrics are written once more, and the socket goes.
+    private func end(_ status: CInt) -> Never {
+        server.withLock { $0 }?.close()
+        host.refreshMetrics()
+        _ = host.metrics.flush()
+        if status == 0 {
+            logger.log(.info, "Firecracker exiting successfully. exit_code=0")
+        } else {
+            logger.log(.error, "Firecracker exiting with error. exit_code=\(status)")
+        }
+        CurrentProcess.exit(status)
+    }
+}

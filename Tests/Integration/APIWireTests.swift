@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Support
+import Testing
+
+/// HTTP as clients really speak it, and as nobody should.
+@Suite struct APIWireTests {
+    @Test func `Requests in one go are answered in order on one connection`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        for _ in 0..<50 {
+            try client.send("GET", "/version")
+            try client.send("PUT", "/entropy", "{}")
+            try client.send("GET", "/nothing")
+        }
+        for _ in 0..<50 {
+            #expect(try client.reply().body == #"{"firecracker_version":"1.17.0"}"#)
+            #expect(try client.reply().status == 204)
+            #expect(try client.reply().status == 400)
+        }
+    }
+
+    @Test func `A request may come byte by byte`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        for byte in "PUT /entropy HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" {
+            try client.send(String(byte))
+            usleep(500)
+        }
+        let reply = try client.reply()
+        #expect(reply.status == 204)
+        #expect(reply.fields["connection"] == "keep-alive")
+        #expect(reply.fields["content-length"] == nil)
+    }
+
+    @Test func `Who asks before sending is told to go on`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        try client.send(
+            "PUT /entropy HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        usleep(50_000)
+        try client.send("{}")
+        #expect(try client.reply().status == 204)
+    }
+
+    @Test func `A body above the limit is refused before it comes`() throws {
+        let monitor = try APIMonitor(["--http-api-max-payload-size", "250"])
+        let client = try monitor.client()
+        try client.send("PUT /mmds/config HTTP/1.1\r\nContent-Length: 260\r\n\r\nsome body")
+        let reply = try client.reply()
+        #expect(reply.status == 400)
+        #expect(
+            reply.fault
+                == "Request payload with size 260 is larger than the limit of 250 allowed by"
+                + " server.\nAll previous unanswered requests will be dropped.")
+        #expect(reply.fields["connection"] == "close")
+        #expect(try client.isEnded())
+        // Metadata have the same limit, unless told otherwise.
+        let other = try monitor.client()
+        let long = String(repeating: "x", count: 200)
+        #expect(try other.ask("PUT", "/mmds", "{\"a\":\"\(long)\"}").status == 204)
+        #expect(try other.ask("PATCH", "/mmds", "{\"b\":\"\(long)\"}").status == 413)
+    }
+
+    @Test(arguments: [
+        "nonsense\r\n\r\n", "GET / HTTP/3.0\r\n\r\n", "GET / HTTP/1.1\r\nx\r\n\r\n",
+        "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nx: " + String(repeating: "y", count: 70_000),
+    ])
+    func `What is no request is refused, and others go on`(_ text: String) throws {
+        let monitor = try APIMonitor()
+        let other = try monitor.client()
+        let client = try monitor.client()
+        try client.send(text)
+        #expect(try client.reply().status == 400)
+        #expect(try client.isEnded())
+        #expect(try other.ask("GET", "/version").status == 200)
+    }
+
+    @Test func `HEAD has no body, and unknown methods are refused`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        #expect(try client.ask("HEAD", "/version").status == 400)
+        for method in ["POST", "OPTIONS", "TRACE", "X"] {
+            let reply = try client.ask(method, "/version")
+            #expect(reply.status == 400)
+            #expect(
+                reply.fault == "Invalid request method and/or path: \(method) version.")
+        }
+        try client.send("GET /version HTTP/1.0\r\n\r\n")
+        #expect(try client.reply().fields["connection"] == "close")
+        #expect(try client.isEnded())
+    }
+
+    @Test func `More clients than there is room for are told so`() throws {
+        let monitor = try APIMonitor()
+        var clients: [APIClient] = []
+        for _ in 0..<32 {
+            let client = try monitor.client()
+            #expect(try client.ask("GET", "/version").status == 200)
+            clients.append(client)
+        }
+        let more = try monitor.client()
+        #expect(try more.reply().status == 503)
+        clients.removeLast(10)
+        #expect(
+            RunningProgram.wait(seconds: 30) {
+                (try? monitor.client().ask("GET", "/version").status) == 200
+            })
+        #expect(try clients[0].ask("GET", "/version").status == 200)
+    }
+
+    @Test func `A client that reads nothing costs a bounded amount of memory`() throws {
+        let monitor = try APIMonitor()
+        let lazy = try monitor.client()
+        let before = try monitor.residentSize()
+        // Far more answers than the socket and the monitor keep; then nobody takes more.
+        let batch = String(repeating: "GET /vm/config HTTP/1.1\r\n\r\n", count: 200)
+        var refusals = 0
+        for _ in 0..<20_000 where refusals < 20 {
+            if try !lazy.sendAtOnce(batch) {
+                refusals += 1
+                usleep(20_000)
+            }
+        }
+        // The monitor has stopped reading, for ever.
+        #expect(refusals == 20)
+        #expect(try monitor.client().ask("GET", "/version").status == 200)
+        #expect(try monitor.residentSize() - before < 8 << 10)
+    }
+
+    @Test func `A thousand requests leave no trace in memory`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        for _ in 0..<1000 { _ = try client.ask("GET", "/vm/config") }
+        let before = try monitor.residentSize()
+        for round in 0..<3000 {
+            _ = try client.ask("PUT", "/mmds", "{\"round\":\(round)}")
+            if round % 10 == 0 { _ = try monitor.client().ask("GET", "/") }
+        }
+        #expect(try monitor.residentSize() - before < 256)
+    }
+
+    // MARK: The command line
+
+    @Test(
+        arguments: [
+            (["--frob"], 153), (["--api-sock"], 153), (["--id", "a_b"], 153),
+            (["--no-api"], 153), (["--level", "loud"], 152),
+            (["--no-api", "--config-file", "/nonexistent"], 152),
+            (["--api-sock", "/nonexistent/s"], 1),
+            (["--log-path", "/nonexistent/l", "--api-sock", "/nonexistent/s"], 1),
+            (["--metadata", "/nonexistent", "--api-sock", "/nonexistent/s"], 152),
+        ] as [([String], Int)])
+    func `A start that cannot be ends with Firecracker's status`(
+        _ arguments: [String], _ status: Int
+    ) throws {
+        let end = try Program.run(try Built.file("bin/swiftlet-vmm"), arguments, seconds: 30)
+        #expect(end.status == status, "\(end.errorText)")
+        #expect(end.errorText.hasPrefix("swiftlet-vmm: "))
+    }
+
+    @Test func `A socket that is in use stays another's`() throws {
+        let monitor = try APIMonitor()
+        let end = try Program.run(
+            try Built.file("bin/swiftlet-vmm"), ["--api-sock", monitor.socket], seconds: 30)
+        #expect(end.status == 1)
+        #expect(end.errorText.contains("Check that it is not already used."))
+        #expect(try monitor.client().ask("GET", "/version").status == 200)
+    }
+
+    @Test func `The program says who it is by the name it was started under`() throws {
+        let link = FileManager.default.temporaryDirectory
+            .appending(path: UUID().uuidString).appending(path: "firecracker")
+        try FileManager.default.createDirectory(
+            at: link.deletingLastPathComponent(), withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: link.deletingLastPathComponent()) }
+        try FileManager.default.createSymbolicLink(
+            atPath: link.path, withDestinationPath: try Built.file("bin/swiftlet-vmm"))
+        let theirs = try Program.run(link.path, ["--version"], seconds: 30)
+        #expect(theirs.outputText.hasPrefix("Firecracker v1.17.0\n"))
+        let ours = try Program.run(try Built.file("bin/swiftlet-vmm"), ["--version"], seconds: 30)
+        #expect(ours.outputText.hasPrefix("Swiftlet v"))
+        let monitor = try APIMonitor(program: link.path)
+        let reply = try monitor.client().ask("GET", "/")
+        #expect(reply.json["app_name"] as? String == "Firecracker")
+        #expect(reply.fields["server"] == "Firecracker API")
+    }
+
+    @Test func `A configuration file and metadata are taken with an API beside them`() throws {
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let folder = FileManager.default.temporaryDirectory
+        let config = folder.appending(path: "swiftlet-config-\(UUID().uuidString)")
+        let metadata = folder.appending(path: "swiftlet-metadata-\(UUID().uuidString)")
+        defer { for url in [config, metadata] { try? FileManager.default.removeItem(at: url) } }
+        try Data(
+            """
+            {"boot-source": {"kernel_image_path": "\(kernel.path)"},
+             "machine-config": {"vcpu_count": 2, "mem_size_mib": 64}}
+            """.utf8
+        ).write(to: config)
+        try Data(#"{"key":"value"}"#.utf8).write(to: metadata)
+        let monitor = try APIMonitor([
+            "--config-file", config.path, "--metadata", metadata.path,
+        ])
+        let client = try monitor.client()
+        #expect(
+            RunningProgram.wait(seconds: 60) {
+                (try? client.ask("GET", "/").json["state"] as? String) == "Running"
+            })
+        #expect(try client.ask("GET", "/mmds").body == #"{"key":"value"}"#)
+        #expect(try client.ask("GET", "/machine-config").json["vcpu_count"] as? Int == 2)
+    }
+
+    @Test func `Threads have Firecracker's names`() throws {
+        let (monitor, client, _) = try APITests.running()
+        #expect(try client.ask("GET", "/version").status == 200)
+        let folder = "/proc/\(monitor.process.identifier)/task"
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).map {
+            try String(contentsOfFile: "\(folder)/\($0)/comm", encoding: .utf8)
+                .trimmingCharacters(in: .newlines)
+        }
+        #expect(names.contains("fc_api"))
+        #expect(names.contains("fc_vcpu 0"))
+    }
+}
