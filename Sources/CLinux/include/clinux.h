@@ -8,4 +8,5 @@
 #include "clinux_math.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"
+#include "clinux_probe.h"
 #include "clinux_system.h"

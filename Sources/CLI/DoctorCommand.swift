@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Client
+import Control
+import Linux
+
+/// `swiftlet doctor`: what this host can do, and what would make it better.
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Say which engines work here, and what would make the host better.",
+        discussion: """
+            Each thing that could be better comes with the commands that mend it. Nothing is \
+            changed.
+
+            Exit status: 0 if a machine can run here, else 1.
+            """)
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    /// Does it; the exit status.
+    func perform() -> CInt {
+        let diagnosis = HostSurvey.here().diagnosis
+        let text = json ? diagnosis.json.text + "\n" : diagnosis.text
+        CurrentProcess.writeAll(Array(text.utf8), to: 1)
+        return diagnosis.canRun ? 0 : 1
+    }
+}
