@@ -94,6 +94,8 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        // Compiles the seccomp policies into a source file of the monitor; `make policy` runs it.
+        .executableTarget(name: "policyc", dependencies: ["Linux"], swiftSettings: strict),
         .target(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
             path: "Tests/Support", swiftSettings: tested),
@@ -106,7 +108,7 @@ let package = Package(
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
-        tests("Client", ["Agent", "Linux"]),
+        tests("Client", ["Agent", "Control", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux"],

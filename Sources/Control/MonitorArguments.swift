@@ -18,12 +18,22 @@ package struct MonitorArguments: Hashable, Sendable {
     package var bootTimer = false
     /// In place of the configuration's engine.
     package var engine: SwiftletConfig.Engine?
+    /// How the monitor's threads are bound.
+    package var seccomp = Seccomp.builtIn
     private var noAPI = false
+
+    package enum Seccomp: Hashable, Sendable {
+        /// By the policies that the monitor was built with.
+        case builtIn
+        /// By the policies in this file.
+        case file(String)
+        case off
+    }
 
     /// Firecracker's flags that need what this version does not have.
     private static var refused: Set<String> {
         [
-            "--api-sock", "--seccomp-filter", "--no-seccomp",
+            "--api-sock",
             "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us",
             "--metadata", "--log-path", "--level", "--module",
             "--show-level", "--show-log-origin", "--metrics-path",
@@ -50,6 +60,12 @@ package struct MonitorArguments: Hashable, Sendable {
                 return
             case "--no-api": noAPI = true
             case "--boot-timer": bootTimer = true
+            case "--no-seccomp":
+                seccomp = .off
+                try Self.refuse("--no-seccomp", with: "--seccomp-filter", seen)
+            case "--seccomp-filter":
+                seccomp = .file(try Self.value(of: argument, &rest))
+                try Self.refuse("--seccomp-filter", with: "--no-seccomp", seen)
             case "--config-file": configPath = try Self.value(of: argument, &rest)
             case "--id":
                 identifier = try Self.value(of: argument, &rest)
@@ -65,6 +81,16 @@ package struct MonitorArguments: Hashable, Sendable {
         }
         guard configPath != nil else {
             throw Failure(description: "Argument '--no-api' requires '--config-file'.")
+        }
+    }
+
+    private static func refuse(
+        _ name: String, with other: String, _ seen: Set<String>
+    ) throws(Failure) {
+        guard !seen.contains(other) else {
+            throw Failure(
+                description: "Argument '\(name)' cannot be used together with argument"
+                    + " '\(other)'.")
         }
     }
 
@@ -124,6 +150,8 @@ package struct MonitorArguments: Hashable, Sendable {
           --no-api               run without an API socket (needed)
           --id <id>              name of the machine [default: anonymous-instance]
           --engine <engine>      auto, kvm or soft, in place of the configuration's
+          --seccomp-filter <path> bind the threads by the policies in this file
+          --no-seccomp           do not bind the threads at all
           --boot-timer           say how long the guest took to its first program
           --version, -V          print the version and exit
           --help, -h             print this and exit

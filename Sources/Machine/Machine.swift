@@ -80,14 +80,25 @@ package final class Machine: Sendable {
             for vcpu in vcpus { vcpu.kick() }
             loop.stop()
         }
+        let confine = configuration.confine
+        // No guest runs before all threads are confined. A thread has the limits of the one that
+        // makes it, so the loop takes its own last.
+        let gate = Mutex(())
         var threadCount = 0
-        for vcpu in vcpus {
-            do throws(Errno) {
-                try Thread(name: "fc_vcpu \(vcpu.index)") { Self.drive(vcpu, outcome) }.detach()
-                threadCount += 1
-            } catch {
-                outcome.end(.failed("no thread for a processor: \(error)"))
+        gate.withLock { _ in
+            for vcpu in vcpus {
+                do throws(Errno) {
+                    try Thread(name: "fc_vcpu \(vcpu.index)") {
+                        confine(.vcpu)
+                        gate.withLock { _ in }
+                        Self.drive(vcpu, outcome)
+                    }.detach()
+                    threadCount += 1
+                } catch {
+                    outcome.end(.failed("no thread for a processor: \(error)"))
+                }
             }
+            confine(.loop)
         }
         loop.run()
         outcome.waitForProcessors(threadCount)

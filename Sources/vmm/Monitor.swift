@@ -49,6 +49,13 @@ enum Monitor {
         if let engine = arguments.engine { config.swiftlet.engine = engine }
         Signal.pipe.ignore()
         let console = try Console(config)
+        let walls: Walls
+        do throws(Walls.Failure) {
+            walls = try Walls(arguments.seccomp)
+            try walls.enclose(config)
+        } catch {
+            throw Refusal(message: error.message)
+        }
         // Threads inherit what is blocked, so signals come before the machine.
         let signals: CInt
         do throws(Errno) {
@@ -58,17 +65,22 @@ enum Monitor {
         }
         let machine: Machine
         do throws(MachineError) {
-            machine = try Machine(
-                MachineConfiguration(config, input: console.input, output: console.output))
+            var configuration = MachineConfiguration(
+                config, input: console.input, output: console.output)
+            configuration.confine = walls.enter
+            machine = try Machine(configuration)
         } catch {
             throw Refusal(message: "\(error)")
         }
         let report = ReportWriter(machine, descriptor: config.swiftlet.report)
         do throws(Errno) {
-            try report.answerSignals(from: signals)
+            try report.answerSignals(from: signals, confine: walls.enter)
             try console.makeRaw()
         } catch {
             throw Refusal(message: "cannot take the console: \(error)")
+        }
+        do throws(Walls.Failure) { try walls.hide() } catch {
+            throw Refusal(message: error.message)
         }
         let end = machine.run()
         console.restore()

@@ -16,8 +16,11 @@ final class ReportWriter: Sendable {
     }
 
     /// Makes a thread that ends the process when a signal of the reader at `descriptor` asks for it.
-    func answerSignals(from descriptor: CInt) throws(Errno) {
+    func answerSignals(
+        from descriptor: CInt, confine: @escaping @Sendable (ThreadRole) -> Void
+    ) throws(Errno) {
         _ = try Thread(name: "signals", stackSize: 256 << 10) { [self] in
+            confine(.worker)
             _ = SignalReader(adopting: descriptor).waitForNext()
             Terminal.restore()
             write(MachineReport(end: .stopped))

@@ -34,6 +34,7 @@ struct Shelf: CustomTestStringConvertible, Sendable {
             ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
         Shelf("Agent", []),
         Shelf("agent", ["Agent", "CGuest"]),
+        Shelf("policyc", ["Linux"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),
         Shelf("Client", ["Agent", "Control", "Linux"]),
         Shelf("CLI", ["Client", "Agent", "Control", "Linux", "ArgumentParser"]),

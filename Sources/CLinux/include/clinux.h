@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clinux_atomic.h"
+#include "clinux_confine.h"
 #include "clinux_float.h"
 #include "clinux_gnu.h"
 #include "clinux_math.h"

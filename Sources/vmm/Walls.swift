@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+
+/// What keeps a guest that has taken over the monitor from the rest of the host.
+///
+/// From the outside to the inside: no environment and no descriptors but the known, no new
+/// privileges, no files but those given, no core file, then for each thread no capabilities and the
+/// system calls of its role.
+struct Walls: Sendable {
+    /// A wall that cannot be put up, so that there must be no machine.
+    struct Failure: Error {
+        let message: String
+    }
+
+    /// Nil: the threads are not bound.
+    private let filters: [ThreadRole: SeccompFilter]?
+
+    init(_ seccomp: MonitorArguments.Seccomp) throws(Failure) {
+        switch seccomp {
+        case .off: filters = nil
+        case .builtIn:
+            filters = [
+                .vcpu: SeccompFilter(instructions: SeccompFilters.vcpu),
+                .loop: SeccompFilter(instructions: SeccompFilters.loop),
+                .worker: SeccompFilter(instructions: SeccompFilters.worker),
+            ]
+        case .file(let path): filters = try Self.compile(path)
+        }
+    }
+
+    private static func compile(_ path: String) throws(Failure) -> [ThreadRole: SeccompFilter] {
+        guard let text = HostFiles().text(path) else {
+            throw Failure(message: "seccomp filter \(path) cannot be read")
+        }
+        do throws(SeccompPolicyError) {
+            var filters: [ThreadRole: SeccompFilter] = [:]
+            for (role, policy) in try SeccompPolicy.sections(text) {
+                filters[role] = try policy.compiled()
+            }
+            return filters
+        } catch {
+            throw Failure(message: "seccomp filter \(path): \(error)")
+        }
+    }
+
+    /// Shuts the process in before it looks at anything a guest may have made. One thread runs.
+    func enclose(_ config: VMConfig) throws(Failure) {
+        Confinement.clearEnvironment()
+        do throws(Errno) {
+            try Confinement.closeDescriptors(except: Self.descriptors(of: config))
+            try Confinement.renouncePrivileges()
+            if filters != nil { try SeccompFilter.watchViolations() }
+            // Without Landlock the walls are lower, and `swiftlet doctor` says so.
+            _ = try Self.files(of: config).restrict()
+        } catch {
+            throw Failure(message: "cannot confine the process: \(error)")
+        }
+    }
+
+    /// Hides the process once all files are open: some names below /proc/self are closed to it then.
+    func hide() throws(Failure) {
+        do throws(Errno) {
+            try Confinement.hide()
+        } catch {
+            throw Failure(message: "cannot confine the process: \(error)")
+        }
+    }
+
+    /// Binds this thread to its role. A thread that cannot be bound ends the process.
+    func enter(_ role: ThreadRole) {
+        do throws(Errno) {
+            try Confinement.dropCapabilities()
+            try filters?[role]?.install(role)
+        } catch {
+            CurrentProcess.complain(
+                "swiftlet-vmm: cannot confine a \(role.rawValue) thread: \(error)\n")
+            CurrentProcess.exit(1)
+        }
+    }
+
+    /// Descriptors that the configuration speaks of, and the standard three.
+    private static func descriptors(of config: VMConfig) -> [CInt] {
+        var known: [CInt?] = [0, 1, 2, config.swiftlet.report]
+        known += [config.swiftlet.console?.input, config.swiftlet.console?.output]
+        known += paths(of: config).map { path in
+            for folder in ["/proc/self/fd/", "/dev/fd/"] where path.hasPrefix(folder) {
+                return CInt(path.dropFirst(folder.count))
+            }
+            return nil
+        }
+        return known.compactMap { $0 }
+    }
+
+    /// Files that are read.
+    private static func paths(of config: VMConfig) -> [String] {
+        [config.bootSource.kernelPath, config.bootSource.initrdPath].compactMap { $0 }
+    }
+
+    private static func files(of config: VMConfig) -> Landlock {
+        var files = Landlock()
+        for path in paths(of: config) { files.allow(path, .read) }
+        files.allow("/dev/kvm", [.read, .write, .control])
+        if let path = config.vsock?.path, !path.hasPrefix("@") {
+            files.allow(folder(of: path), .makeFiles)
+        }
+        return files
+    }
+
+    private static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}
