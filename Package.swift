@@ -64,12 +64,16 @@ let package = Package(
         library("Hypervisor", ["Memory"]),
         library("Control", []),
         library("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"], closed),
+        library("KVM", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         library("Boot", ["Memory", "Hypervisor"]),
         library("Virtio", ["Memory", "Bus", "Linux"]),
         library("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         library(
             "Machine",
-            ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+            [
+                "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
+                "Linux",
+            ]),
         library("Agent", []),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
@@ -80,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Client", "Agent", "Control", "Linux",
+                "Client", "Agent", "Control", "KVM", "Hypervisor", "Linux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/CLI", swiftSettings: strict,

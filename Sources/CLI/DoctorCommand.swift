@@ -2,6 +2,7 @@
 import ArgumentParser
 import Client
 import Control
+import KVM
 import Linux
 
 /// `swiftlet doctor`: what this host can do, and what would make it better.
@@ -21,9 +22,27 @@ struct DoctorCommand: ParsableCommand {
 
     /// Does it; the exit status.
     func perform() -> CInt {
-        let diagnosis = HostSurvey.here().diagnosis
+        let diagnosis = HostSurvey.here(kvm: KVMState(.detect())).diagnosis
         let text = json ? diagnosis.json.text + "\n" : diagnosis.text
         CurrentProcess.writeAll(Array(text.utf8), to: 1)
         return diagnosis.canRun ? 0 : 1
+    }
+}
+
+extension KVMState {
+    /// What was found by trying it, and what mends it by the host's files.
+    fileprivate init(_ host: KVMHost) {
+        switch host.kind {
+        case .hardware: self = .hardware
+        case .nested: self = .nested
+        case .pvm: self = .pvm
+        case .soft, nil:
+            let seen = KVMState(HostFiles())
+            if case .unavailable = seen {
+                self = seen
+            } else {
+                self = .unavailable(reason: "\(host)", remedy: [])
+            }
+        }
     }
 }

@@ -31,6 +31,10 @@ struct Timeline {
             if let instructions { line += ", \(Self.grouped(instructions)) guest instructions" }
             lines.append(line)
         }
+        if let engine = report?.engine { lines.append("  engine: \(engine)") }
+        if let completed = report?.completed {
+            lines.append("  completed by the software processor: \(completed)")
+        }
         if let exits = report?.exits { lines.append("  \(Self.grouped(exits)) exits") }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -32,6 +32,10 @@ package struct MachineReport: Hashable, Sendable {
     package var bootTimerInstructions: UInt64?
     package var instructions: UInt64?
     package var exits: UInt64?
+    /// Who executed the guest's instructions, and why, in words.
+    package var engine: String?
+    /// Instructions that KVM left to the software processor: opcodes and how often.
+    package var completed: String?
 
     package init(end: End) { self.end = end }
 
@@ -41,7 +45,8 @@ package struct MachineReport: Hashable, Sendable {
             json,
             [
                 "end", "value", "message", "vm_created_ns", "first_instruction_ns",
-                "boot_timer_ns", "boot_timer_instructions", "instructions", "exits",
+                "boot_timer_ns", "boot_timer_instructions", "instructions", "exits", "engine",
+                "completed",
             ])
         end = try fields.require("end") { json throws(JSONError) in
             try json.asChoice(of: End.self)
@@ -56,6 +61,12 @@ package struct MachineReport: Hashable, Sendable {
         bootTimerInstructions = try fields.count("boot_timer_instructions")
         instructions = try fields.count("instructions")
         exits = try fields.count("exits")
+        engine = try fields.optional("engine") { json throws(JSONError) in
+            JSONError.printable(try json.asString(), limit: 1024)
+        }
+        completed = try fields.optional("completed") { json throws(JSONError) in
+            JSONError.printable(try json.asString(), limit: 4096)
+        }
     }
 
     package var json: JSON {
@@ -69,6 +80,8 @@ package struct MachineReport: Hashable, Sendable {
             ("boot_timer_instructions", bootTimerInstructions.map { .integer($0) }),
             ("instructions", instructions.map { .integer($0) }),
             ("exits", exits.map { .integer($0) }),
+            ("engine", engine.map(JSON.string)),
+            ("completed", completed.map(JSON.string)),
         ])
     }
 }

@@ -16,6 +16,8 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     let clock: KVMClock
     let time: MachineTime
     let cpuCount: Int
+    /// Changes to what CPUID answers.
+    let template: CPUTemplate?
     private(set) var processors: [SoftVCPU] = []
     private let busLock = Mutex(())
     private let doorbell: Doorbell
@@ -31,6 +33,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         self.memory = memory
         self.bus = bus
         cpuCount = configuration.cpuCount
+        template = configuration.template
         codeMap = try CodeMap(memory)
         let doorbell = Doorbell()
         self.doorbell = doorbell
@@ -50,6 +53,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     }
 
     package var vcpus: [any VirtualCPU] { processors }
+    package var kind: EngineKind { .soft }
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         SoftInterruptLine(chipset: chipset, gsi: gsi)

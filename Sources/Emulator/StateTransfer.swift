@@ -3,29 +3,28 @@ import Hypervisor
 
 /// Architectural state out and in, as every engine gives and takes it.
 extension SoftVCPU {
-    package var state: CPUState {
-        get {
-            var state = CPUState()
-            state.general = cpu.generalRegisters
-            state.system = cpu.systemRegisters
-            state.system.cr8 = UInt64(taskPriority)
-            for (place, number) in [0, 1, 2, 3, 6, 7].enumerated() {
-                state.debug[place] = cpu.state.debug[number]
-            }
-            state.activity = activity
-            return state
+    package func save() -> CPUState {
+        var state = CPUState()
+        state.general = cpu.generalRegisters
+        state.system = cpu.systemRegisters
+        state.system.cr8 = UInt64(taskPriority)
+        for (place, number) in [0, 1, 2, 3, 6, 7].enumerated() {
+            state.debug[place] = cpu.state.debug[number]
         }
-        set {
-            cpu.generalRegisters = newValue.general
-            cpu.systemRegisters = newValue.system
-            cpu.state.rip = newValue.general.rip &+ cpu.get64(Register.base(of: 1))
-            taskPriority = UInt8(truncatingIfNeeded: newValue.system.cr8)
-            for (place, number) in [0, 1, 2, 3, 6, 7].enumerated()
-            where place < newValue.debug.count {
-                cpu.state.debug[number] = newValue.debug[place]
-            }
-            activity = newValue.activity
+        state.activity = activity
+        return state
+    }
+
+    package func restore(_ state: CPUState) {
+        cpu.generalRegisters = state.general
+        cpu.systemRegisters = state.system
+        cpu.state.rip = state.general.rip &+ cpu.get64(Register.base(of: 1))
+        taskPriority = UInt8(truncatingIfNeeded: state.system.cr8)
+        for (place, number) in [0, 1, 2, 3, 6, 7].enumerated()
+        where place < state.debug.count {
+            cpu.state.debug[number] = state.debug[place]
         }
+        activity = state.activity
     }
 }
 

@@ -1,112 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The general registers, the instruction pointer and the flags. Intel SDM 1, 3.4.
-package struct GeneralRegisters: Hashable, Sendable, BitwiseCopyable {
-    package var rax: UInt64 = 0
-    package var rcx: UInt64 = 0
-    package var rdx: UInt64 = 0
-    package var rbx: UInt64 = 0
-    package var rsp: UInt64 = 0
-    package var rbp: UInt64 = 0
-    package var rsi: UInt64 = 0
-    package var rdi: UInt64 = 0
-    package var r8: UInt64 = 0
-    package var r9: UInt64 = 0
-    package var r10: UInt64 = 0
-    package var r11: UInt64 = 0
-    package var r12: UInt64 = 0
-    package var r13: UInt64 = 0
-    package var r14: UInt64 = 0
-    package var r15: UInt64 = 0
-    package var rip: UInt64 = 0
-    /// Bit 1 is always set.
-    package var rflags: UInt64 = 2
-
-    package init() {}
-}
-
-/// A segment register with its hidden part. Intel SDM 3, 3.4.3.
-package struct Segment: Hashable, Sendable, BitwiseCopyable {
-    package var selector: UInt16 = 0
-    package var base: UInt64 = 0
-    /// In bytes, after the granularity bit: the last valid offset.
-    package var limit: UInt32 = 0
-    /// Bits 40 to 55 of the descriptor without its limit bits: type 0–3, S 4, DPL 5–6, P 7,
-    /// AVL 12, L 13, D/B 14, G 15.
-    package var attributes: UInt16 = 0
-
-    package init() {}
-
-    package init(selector: UInt16, base: UInt64, limit: UInt32, attributes: UInt16) {
-        self.selector = selector
-        self.base = base
-        self.limit = limit
-        self.attributes = attributes
-    }
-}
-
-/// GDTR or IDTR.
-package struct DescriptorTable: Hashable, Sendable, BitwiseCopyable {
-    package var base: UInt64 = 0
-    package var limit: UInt16 = 0
-    package init() {}
-    package init(base: UInt64, limit: UInt16) {
-        self.base = base
-        self.limit = limit
-    }
-}
-
-/// Segments, tables and control registers.
-package struct SystemRegisters: Hashable, Sendable {
-    package var cs = Segment()
-    package var ds = Segment()
-    package var es = Segment()
-    package var fs = Segment()
-    package var gs = Segment()
-    package var ss = Segment()
-    package var tr = Segment()
-    package var ldt = Segment()
-    package var gdt = DescriptorTable()
-    package var idt = DescriptorTable()
-    package var cr0: UInt64 = 0
-    package var cr2: UInt64 = 0
-    package var cr3: UInt64 = 0
-    package var cr4: UInt64 = 0
-    package var cr8: UInt64 = 0
-    package var efer: UInt64 = 0
-    package init() {}
-}
-
-/// x87, SSE and their control words, as FXSAVE lays them out. Intel SDM 1, 10.5.1.
-package struct FloatingPointState: Hashable, Sendable {
-    /// The 512-byte FXSAVE image.
-    package var image: [UInt8]
-    package var xcr0: UInt64 = 1
-
-    /// As after FNINIT and reset of MXCSR.
-    package init() {
-        image = [UInt8](repeating: 0, count: 512)
-        image[0] = 0x7f
-        image[1] = 0x03
-        image[24] = 0x80
-        image[25] = 0x1f
-    }
-}
-
 /// Whether a processor runs, waits or has not been started. KVM API, KVM_GET_MP_STATE.
 package enum ActivityState: UInt8, Hashable, Sendable {
-    case runnable, waitingForStartup, initReceived, halted
+    case runnable, waitingForStartup, initReceived, halted, startupReceived
+}
+
+/// The time stamp counter at the moment of saving.
+package struct TimeStamp: Hashable, Sendable {
+    package var value: UInt64
+    /// Thousands of ticks a second.
+    package var kilohertz: UInt32
+
+    package init(value: UInt64, kilohertz: UInt32) {
+        self.value = value
+        self.kilohertz = kilohertz
+    }
 }
 
 /// Everything architectural about one processor, engine-neutral.
+///
+/// A state is given back in the order: the machine's (``MachineState``), then each processor's.
 package struct CPUState: Hashable, Sendable {
+    /// Of this layout.
+    package static var version: UInt16 { 1 }
+
     package var general = GeneralRegisters()
     package var system = SystemRegisters()
     package var floatingPoint = FloatingPointState()
     /// DR0 to DR3, DR6, DR7.
     package var debug: [UInt64] = [0, 0, 0, 0, 0xffff_0ff0, 0x400]
-    /// Model-specific registers by number.
+    /// Model-specific registers by number: those that the engine keeps and no other field holds
+    /// (not EFER, not IA32_APIC_BASE, not the bases of FS and GS, not the time stamp counter).
+    /// What is missing stays as it is.
     package var msrs: [UInt32: UInt64] = [:]
+    package var events = PendingEvents()
     package var activity = ActivityState.runnable
+    /// Nil: stays as it is.
+    package var localAPIC: LocalAPICState?
+    /// Nil: stays as it is.
+    package var timeStamp: TimeStamp?
     package init() {}
 }

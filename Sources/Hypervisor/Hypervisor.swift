@@ -35,8 +35,10 @@ package enum VCPUExit: Hashable, Sendable {
 package protocol VirtualCPU: AnyObject, Sendable {
     /// Below the machine's vCPU count; 0 is the boot processor.
     var index: Int { get }
-    /// Architectural state. Only between calls of ``run()``.
-    var state: CPUState { get set }
+    /// The whole architectural state. Only between calls of ``run()``.
+    func save() throws(EngineError) -> CPUState
+    /// Gives the processor a state. Only between calls of ``run()``.
+    func restore(_ state: CPUState) throws(EngineError)
     /// Executes the guest until something ends the run. A halted processor waits inside.
     func run() -> VCPUExit
     /// Makes a `run` that is under way, or the next one, return `.interrupted`. Any thread.
@@ -45,6 +47,12 @@ package protocol VirtualCPU: AnyObject, Sendable {
     var retiredInstructions: UInt64? { get }
     /// Exits to ports and memory-mapped devices so far.
     var exitCount: UInt64 { get }
+    /// How often an ``EmulationFallback`` has been asked, by opcode in hexadecimal. Any thread.
+    var completedInstructions: [String: UInt64] { get }
+}
+
+extension VirtualCPU {
+    package var completedInstructions: [String: UInt64] { [:] }
 }
 
 /// One virtual machine of an engine: its processors and its interrupt wires.
@@ -53,6 +61,27 @@ package protocol VirtualMachine: AnyObject, Sendable {
     var vcpus: [any VirtualCPU] { get }
     /// The wire of global system interrupt `gsi`, 0 to 23.
     func interruptLine(gsi: UInt32) -> any InterruptLine
+    /// Who executes the guest's instructions.
+    var kind: EngineKind { get }
+    /// The state of interrupt controllers, timers and clock. Only while no processor runs: kick
+    /// each of them and do not call its `run` again.
+    func save() throws(EngineError) -> MachineState
+    /// Gives the machine a state, before its processors get theirs.
+    func restore(_ state: MachineState) throws(EngineError)
+    /// Makes the engine add one to the eventfd `descriptor` when the guest writes 32 bits to
+    /// `address`, without asking the ``MachineBus``. False if it cannot: then the write comes to
+    /// the bus as any other. The descriptor stays the caller's.
+    func signalOnWrite(to address: GuestAddress, descriptor: CInt) -> Bool
+}
+
+extension VirtualMachine {
+    package func save() throws(EngineError) -> MachineState {
+        throw .unsupported("save its state")
+    }
+    package func restore(_ state: MachineState) throws(EngineError) {
+        throw .unsupported("restore a state")
+    }
+    package func signalOnWrite(to address: GuestAddress, descriptor: CInt) -> Bool { false }
 }
 
 /// What a machine asks of an engine.
@@ -62,6 +91,11 @@ package struct VirtualMachineConfiguration: Sendable {
     /// Time from retired instructions, one vCPU at a time: the same run twice, bit for bit.
     /// Only the software engine can.
     package var deterministic: Bool
+    /// Changes to the processors before their first instruction.
+    package var template: CPUTemplate?
+    /// What CPUID answers on the boot processor of a machine that is to be restored; nil: what
+    /// the engine offers, with the template's changes.
+    package var cpuid: CPUIDTable?
 
     package init(cpuCount: Int, deterministic: Bool = false) {
         self.cpuCount = cpuCount

@@ -16,6 +16,9 @@ package enum CurrentProcess {
     /// Path of the program's file with all links followed.
     package static var executablePath: String? { linkTarget("/proc/self/exe") }
 
+    /// The effective user is root.
+    package static var isRoot: Bool { geteuid() == 0 }
+
     /// The value of an environment variable, unless it is missing or empty.
     package static func environment(_ name: String) -> String? {
         // SAFETY: nobody changes the environment in this program.
@@ -88,6 +91,9 @@ package enum FileSystem {
 
     /// Flags for a log that is made if it is not there.
     package static var appending: CInt { O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY }
+
+    /// Flags for a device or socket that is used both ways.
+    package static var readingAndWriting: CInt { O_RDWR }
 
     private static func access(_ path: String, _ mode: CInt) -> Errno? {
         let result = unsafe clinux_access(path, mode)

@@ -55,5 +55,14 @@ package struct Mapping: ~Copyable, @unchecked Sendable {
         guard result == 0 else { throw Errno(rawValue: errno) }
     }
 
+    /// Copies `bytes` to its beginning, as many as there is room for. Not for read-only pages.
+    package func fill(_ bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { source in
+            guard let base = source.baseAddress else { return }
+            unsafe UnsafeMutableRawPointer(bitPattern: address)?.copyMemory(
+                from: base, byteCount: min(source.count, byteCount))
+        }
+    }
+
     deinit { unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount) }
 }

@@ -53,6 +53,12 @@ package struct Thread: ~Copyable, @unchecked Sendable {
 }
 
 extension Thread {
+    /// Keeps the calling thread on one CPU of the host.
+    package static func pin(to cpu: Int) throws(Errno) {
+        guard cpu >= 0, cpu < 1024 else { throw .invalid }
+        try Errno.check(clinux_pin(CInt(cpu)))
+    }
+
     /// Lets other threads run.
     package static func yield() { sched_yield() }
 }

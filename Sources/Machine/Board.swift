@@ -163,6 +163,11 @@ private struct Layout: ~Copyable {
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }
+        if transport.isServedByLoop {
+            _ = machine.signalOnWrite(
+                to: GuestAddress(base + MMIORegister.queueNotify),
+                descriptor: transport.notification)
+        }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
     }

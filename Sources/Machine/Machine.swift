@@ -2,7 +2,6 @@
 import Boot
 import Bus
 import Devices
-import Emulator
 import Hypervisor
 import Linux
 import Memory
@@ -14,6 +13,7 @@ package final class Machine: Sendable {
     private let configuration: MachineConfiguration
     private let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
+    private let engineReason: String?
     private let board: Board
     private let outcome: Outcome
     private let loop: EventLoop
@@ -31,12 +31,20 @@ package final class Machine: Sendable {
         }
         memory = try Self.makeMemory(configuration)
         let bus = SystemBus()
-        virtualMachine = try Self.makeEngine(configuration, memory, bus)
+        let engine = try EngineMaker(
+            configuration: configuration, memory: memory, bus: bus
+        ).make()
+        virtualMachine = engine.machine
+        engineReason = engine.reason
         board = try Board(configuration, memory, virtualMachine, outcome, loop)
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
         guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
-        first.state = boot.state
+        do throws(EngineError) {
+            try first.restore(boot.state)
+        } catch {
+            throw .host("cannot set the boot processor's registers: \(error)")
+        }
         created = Clock.monotonic
     }
 
@@ -52,23 +60,6 @@ package final class Machine: Sendable {
         }
     }
 
-    private static func makeEngine(
-        _ configuration: MachineConfiguration, _ memory: GuestMemory, _ bus: SystemBus
-    ) throws(MachineError) -> any VirtualMachine {
-        guard (1...32).contains(configuration.cpuCount) else {
-            throw .cpuCount(configuration.cpuCount)
-        }
-        guard configuration.engine != .kvm else { throw .noKVM }
-        do throws(Errno) {
-            return try SoftVirtualMachine(
-                memory: memory, bus: bus,
-                configuration: VirtualMachineConfiguration(
-                    cpuCount: configuration.cpuCount, deterministic: configuration.deterministic))
-        } catch {
-            throw .host("cannot make the virtual machine: \(error)")
-        }
-    }
-
     /// Runs the guest to its end. The calling thread serves the devices.
     package func run() -> MachineEnd {
         started.store(Clock.monotonic, ordering: .relaxed)
@@ -80,40 +71,67 @@ package final class Machine: Sendable {
             for vcpu in vcpus { vcpu.kick() }
             loop.stop()
         }
-        let confine = configuration.confine
-        // No guest runs before all threads are confined. A thread has the limits of the one that
-        // makes it, so the loop takes its own last.
-        let gate = Mutex(())
-        var threadCount = 0
-        gate.withLock { _ in
-            for vcpu in vcpus {
-                do throws(Errno) {
-                    try Thread(name: "fc_vcpu \(vcpu.index)") {
-                        confine(.vcpu)
-                        gate.withLock { _ in }
-                        Self.drive(vcpu, outcome)
-                    }.detach()
-                    threadCount += 1
-                } catch {
-                    outcome.end(.failed("no thread for a processor: \(error)"))
-                }
-            }
-            confine(.loop)
-        }
+        let threadCount = startProcessors(vcpus)
         loop.run()
         outcome.waitForProcessors(threadCount)
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }
 
-    private static func drive(_ vcpu: any VirtualCPU, _ outcome: Outcome) {
+    private static func drive(
+        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, confine: () -> Void
+    ) {
         defer { outcome.processorLeft() }
+        if let place {
+            do throws(Errno) {
+                try Thread.pin(to: place)
+            } catch {
+                outcome.end(
+                    .failed("processor \(vcpu.index) cannot stay on host CPU \(place): \(error)"))
+            }
+        }
+        confine()
         while outcome.result == nil {
             switch vcpu.run() {
             case .interrupted: continue
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
             case .failed(let text): outcome.end(.failed(text))
             }
+        }
+    }
+
+    /// Who executes the guest's instructions.
+    package var engine: EngineFinding {
+        EngineFinding(kind: virtualMachine.kind, reason: engineReason)
+    }
+
+    /// Makes the threads of the processors; how many there are.
+    ///
+    /// No guest runs before all threads are confined. A thread has the limits of the one that makes
+    /// it, so the loop, on whose thread this runs, takes its own last.
+    private func startProcessors(_ vcpus: [any VirtualCPU]) -> Int {
+        let confine = configuration.confine
+        let places = configuration.affinity
+        let outcome = outcome
+        let gate = Mutex(())
+        return gate.withLock { _ in
+            var count = 0
+            for vcpu in vcpus {
+                let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
+                do throws(Errno) {
+                    try Thread(name: "fc_vcpu \(vcpu.index)") {
+                        Self.drive(vcpu, on: place, outcome) {
+                            confine(.vcpu)
+                            gate.withLock { _ in }
+                        }
+                    }.detach()
+                    count += 1
+                } catch {
+                    outcome.end(.failed("no thread for a processor: \(error)"))
+                }
+            }
+            confine(.loop)
+            return count
         }
     }
 
@@ -130,6 +148,7 @@ package final class Machine: Sendable {
         for vcpu in virtualMachine.vcpus {
             timeline.instructions &+= vcpu.retiredInstructions ?? 0
             timeline.exits &+= vcpu.exitCount
+            timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }
         return timeline
     }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import KVM
 import Linux
 
 /// All that a machine is made from.
@@ -32,6 +34,12 @@ package struct MachineConfiguration: Sendable {
     package var hugePages = HugePages.none
     package var prefault = false
     package var engine = EngineChoice.auto
+    /// The device of ``EngineChoice/kvm``.
+    package var kvmPath = KVMDevice.usualPath
+    /// Changes to the processors before their first instruction.
+    package var template: CPUTemplate?
+    /// The host's CPU that each processor's thread stays on, by index; those left out go anywhere.
+    package var affinity: [Int] = []
     package var deterministic = false
     package var vsock: Vsock?
     package var entropy = false
@@ -72,6 +80,8 @@ package struct MachineTimeline: Hashable, Sendable {
     package var instructions: UInt64 = 0
     /// Accesses to devices and other exits from guest code so far.
     package var exits: UInt64 = 0
+    /// Instructions that the software processor has completed for KVM, by opcode.
+    package var completed: [String: UInt64] = [:]
 
     package init() {}
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Boot
+import KVM
 import Memory
 
 /// Why a machine cannot be made. Nothing has been started.
@@ -10,7 +11,7 @@ package enum MachineError: Error {
     case file(String, path: String, reason: String)
     case boot(BootError, kernel: String)
     /// The hardware engine was asked for.
-    case noKVM
+    case kvm(KVMError)
     case device(String)
     case host(String)
 }
@@ -23,8 +24,7 @@ extension MachineError: CustomStringConvertible {
         case .file(let what, let path, let reason):
             "The \(what) file \(path) cannot be opened: \(reason)"
         case .boot(let error, let kernel): "kernel \(kernel): \(error)"
-        case .noKVM:
-            "the kvm engine is not part of this version; use --engine soft, which needs no /dev/kvm"
+        case .kvm(let error): "\(error); --engine soft needs no KVM"
         case .device(let text): text
         case .host(let text): text
         }

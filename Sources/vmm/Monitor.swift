@@ -72,6 +72,11 @@ enum Monitor {
         } catch {
             throw Refusal(message: "\(error)")
         }
+        do throws(Walls.Failure) {
+            try walls.seal(config)
+        } catch {
+            throw Refusal(message: error.message)
+        }
         let report = ReportWriter(machine, descriptor: config.swiftlet.report)
         do throws(Errno) {
             try report.answerSignals(from: signals, confine: walls.enter)

@@ -46,6 +46,13 @@ final class ReportWriter: Sendable {
         write(report)
     }
 
+    /// The most frequent first; nil if there is none.
+    private static func list(_ counts: [String: UInt64]) -> String? {
+        guard !counts.isEmpty else { return nil }
+        return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(64)
+            .map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+    }
+
     private func write(_ end: MachineReport) {
         guard let descriptor else { return }
         let timeline = machine.timeline
@@ -56,6 +63,8 @@ final class ReportWriter: Sendable {
         report.bootTimerInstructions = timeline.bootTimerInstructions
         report.instructions = timeline.instructions
         report.exits = timeline.exits
+        report.engine = machine.engine.description
+        report.completed = Self.list(timeline.completed)
         let line = report.json.bytes + [UInt8(ascii: "\n")]
         isWritten.withLock { isWritten in
             guard !isWritten else { return }

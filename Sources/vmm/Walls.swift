@@ -44,23 +44,23 @@ struct Walls: Sendable {
         }
     }
 
-    /// Shuts the process in before it looks at anything a guest may have made. One thread runs.
+    /// Leaves behind what the process was started with.
     func enclose(_ config: VMConfig) throws(Failure) {
         Confinement.clearEnvironment()
         do throws(Errno) {
             try Confinement.closeDescriptors(except: Self.descriptors(of: config))
             try Confinement.renouncePrivileges()
             if filters != nil { try SeccompFilter.watchViolations() }
-            // Without Landlock the walls are lower, and `swiftlet doctor` says so.
-            _ = try Self.files(of: config).restrict()
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
     }
 
-    /// Hides the process once all files are open: some names below /proc/self are closed to it then.
-    func hide() throws(Failure) {
+    /// Shuts the process in once all its files are open, before it makes a thread.
+    func seal(_ config: VMConfig) throws(Failure) {
         do throws(Errno) {
+            // Without Landlock the walls are lower, and `swiftlet doctor` says so.
+            _ = try Self.files(of: config).restrict()
             try Confinement.hide()
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
@@ -97,10 +97,9 @@ struct Walls: Sendable {
         [config.bootSource.kernelPath, config.bootSource.initrdPath].compactMap { $0 }
     }
 
+    /// Files that are reached while the machine runs: none but the sockets of vsock.
     private static func files(of config: VMConfig) -> Landlock {
         var files = Landlock()
-        for path in paths(of: config) { files.allow(path, .read) }
-        files.allow("/dev/kvm", [.read, .write, .control])
         if let path = config.vsock?.path, !path.hasPrefix("@") {
             files.allow(folder(of: path), .makeFiles)
         }

@@ -202,7 +202,7 @@ import Testing
     @Test func `Each finding has a name of its own, and no other host has other names`() throws {
         let names = try FakeHost().survey().diagnosis.findings.map(\.name)
         #expect(Set(names).count == names.count)
-        let here = HostSurvey.here().diagnosis.findings.map(\.name)
+        let here = HostSurvey.here(kvm: KVMState(HostFiles())).diagnosis.findings.map(\.name)
         #expect(Set(here).subtracting(["nested-amd"]) == Set(names))
     }
 

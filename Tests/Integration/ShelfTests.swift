@@ -26,18 +26,22 @@ struct Shelf: CustomTestStringConvertible, Sendable {
         Shelf("Hypervisor", ["Memory"]),
         Shelf("Control", []),
         Shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
+        Shelf("KVM", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         Shelf("Boot", ["Memory", "Hypervisor"]),
         Shelf("Virtio", ["Memory", "Bus", "Linux"]),
         Shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         Shelf(
             "Machine",
-            ["Devices", "Virtio", "Emulator", "Boot", "Hypervisor", "Memory", "Bus", "Linux"]),
+            [
+                "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
+                "Linux",
+            ]),
         Shelf("Agent", []),
         Shelf("agent", ["Agent", "CGuest"]),
         Shelf("policyc", ["Linux"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),
         Shelf("Client", ["Agent", "Control", "Linux"]),
-        Shelf("CLI", ["Client", "Agent", "Control", "Linux", "ArgumentParser"]),
+        Shelf("CLI", ["Client", "Agent", "Control", "KVM", "Linux", "ArgumentParser"]),
     ]
 
     /// Those with Swift files.

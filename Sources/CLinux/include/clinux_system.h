@@ -33,6 +33,18 @@ static inline long clinux_result(long result) { return result < 0 ? -errno : res
 static inline int clinux_open(const char *path, int flags, unsigned mode) {
     return (int)clinux_result(open(path, flags, mode));
 }
+static inline int clinux_openat(int directory, const char *name, int flags, unsigned mode) {
+    return (int)clinux_result(openat(directory, name, flags, mode));
+}
+/// Keeps the calling thread on `cpu`, below 1024.
+static inline int clinux_pin(int cpu) {
+    unsigned long mask[1024 / (8 * sizeof(long))] = {0};
+    mask[cpu / (8 * sizeof(long))] = 1UL << cpu % (8 * sizeof(long));
+    return syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) < 0 ? -errno : 0;
+}
+static inline int clinux_mkdir(const char *path, unsigned mode) {
+    return (int)clinux_result(mkdir(path, mode));
+}
 static inline int clinux_ioctl(int fd, unsigned long request, void *argument) {
     return (int)clinux_result(ioctl(fd, request, argument));
 }

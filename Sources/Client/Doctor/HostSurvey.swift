@@ -18,11 +18,10 @@ package struct HostSurvey: Sendable {
         self.missing = missing
     }
 
-    /// Looks at this host.
-    package static func here() -> HostSurvey {
-        let files = HostFiles()
-        return HostSurvey(
-            files: files, features: .probe(), kvm: KVMState(files), missing: Installation.missing)
+    /// Looks at this host, whose KVM was looked at already.
+    package static func here(kvm: KVMState) -> HostSurvey {
+        HostSurvey(
+            files: HostFiles(), features: .probe(), kvm: kvm, missing: Installation.missing)
     }
 
     /// Everything that was found, group by group.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Hypervisor
 
 /// What the processor says of itself: the level x86-64-v2 and what Linux needs of the system, as an
 /// AMD processor of family 17h. AMD APM 3, appendix E; Intel SDM 2, CPUID.
@@ -172,14 +173,29 @@ struct CPUID: Hashable, Sendable {
     }
 }
 
+extension CPUID.Leaf {
+    /// Makes the changes of a CPU template to the answer for a leaf and index.
+    fileprivate mutating func apply(_ template: CPUTemplate, _ number: UInt32, _ index: UInt32) {
+        for change in template.leaves where change.leaf == number && change.index == index {
+            var entry = CPUIDEntry(leaf: number, index: index)
+            (entry.eax, entry.ebx, entry.ecx, entry.edx) = (eax, ebx, ecx, edx)
+            change.apply(to: &entry)
+            (eax, ebx, ecx, edx) = (entry.eax, entry.ebx, entry.ecx, entry.edx)
+        }
+    }
+}
+
 extension Processor {
     /// CPUID.
     func identify(_ op: Op) -> UInt {
-        let leaf = CPUID(
+        var leaf = CPUID(
             processorCount: UInt32(truncatingIfNeeded: host.machine.cpuCount),
             apicID: UInt32(truncatingIfNeeded: state.index),
             usesExtendedState: state.cr4 & ControlBits.osxsave != 0
         ).leaf(get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))
+        if let template = host.machine.template {
+            leaf.apply(template, get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))
+        }
         set(Register.rax, leaf.eax)
         set(Register.rbx, leaf.ebx)
         set(Register.rcx, leaf.ecx)

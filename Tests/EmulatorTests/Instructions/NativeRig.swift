@@ -25,7 +25,7 @@ final class NativeRig {
             configuration: VirtualMachineConfiguration(cpuCount: 1))
         data = Self.pattern()
         try map()
-        var state = vcpu.state
+        var state = vcpu.save()
         var flat = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
         state.system.ds = flat
         state.system.es = flat
@@ -38,7 +38,7 @@ final class NativeRig {
         state.system.cr3 = 0x10_0000
         state.system.cr4 = 0x620
         state.system.efer = 0xd01
-        vcpu.state = state
+        vcpu.restore(state)
         try memory.write(data, at: GuestAddress(Self.data))
     }
 

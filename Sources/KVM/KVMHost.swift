@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Hypervisor
+import Linux
+import Memory
+
+/// What KVM is on this host, and whether the kernels of its guests run natively.
+///
+/// Some hosts offer KVM without a processor's virtualization (PVM): guest user code runs natively
+/// there, and guest kernels are emulated, about a thousand times slower. Nothing says so, so it is
+/// tried: a scratch machine executes two thousand instructions of kernel code.
+package struct KVMHost: Hashable, Sendable {
+    /// How it was found out that guest kernels are emulated, or not.
+    package enum Evidence: Hashable, Sendable {
+        /// The kernel's own count of emulated instructions, of ``Scratch/instructions``.
+        case count(UInt64)
+        /// The time that they took, in nanoseconds: this kernel does not count.
+        case time(UInt64)
+        /// Remembered since this host has booted.
+        case memory
+    }
+
+    /// Nil: no machine can be made. Never `soft`.
+    package let kind: EngineKind?
+    /// Why there is none.
+    package let error: KVMError?
+    package let evidence: Evidence?
+    /// Nanoseconds that the finding out took.
+    package let duration: UInt64
+
+    /// True if guests run as fast as the processor is.
+    package var runsKernelsNatively: Bool { kind == .hardware || kind == .nested }
+
+    /// Finds out, or remembers.
+    ///
+    /// - Parameters:
+    ///   - path: Of the device.
+    ///   - memo: Where the answer is kept for the host's boot; nil: nowhere.
+    package static func detect(
+        path: String = KVMDevice.usualPath, memo: HostMemo? = .usual
+    ) -> KVMHost {
+        let start = Clock.monotonic
+        do throws(KVMError) {
+            // First of all: a remembered answer is of no use to who may not open the device.
+            let device = try KVMDevice(path: path)
+            if let kind = memo?.recall(device: path) {
+                return KVMHost(kind: kind, evidence: .memory, since: start)
+            }
+            try device.require(Capability.required)
+            let evidence = try Scratch.run(on: device)
+            let kind: EngineKind =
+                evidence.isEmulated ? .pvm : isInsideMachine ? .nested : .hardware
+            memo?.keep(kind, device: path)
+            return KVMHost(kind: kind, evidence: evidence, since: start)
+        } catch {
+            return KVMHost(error: error, since: start)
+        }
+    }
+
+    private init(kind: EngineKind, evidence: Evidence, since start: UInt64) {
+        self.kind = kind
+        self.evidence = evidence
+        error = nil
+        duration = Clock.monotonic &- start
+    }
+
+    private init(error: KVMError, since start: UInt64) {
+        kind = nil
+        evidence = nil
+        self.error = error
+        duration = Clock.monotonic &- start
+    }
+
+    /// The host's own processor says that there is a hypervisor below it.
+    private static var isInsideMachine: Bool {
+        var registers: [UInt32] = [0, 0, 0, 0]
+        unsafe clinux_cpuid(1, 0, &registers)
+        return registers[2] >> 31 & 1 != 0
+    }
+}
+
+extension KVMHost.Evidence {
+    /// Two thousand instructions take a processor a microsecond or two, and an emulator a
+    /// millisecond or more. Of the counted ones a few are emulated everywhere: the port access.
+    fileprivate var isEmulated: Bool {
+        switch self {
+        case .count(let count): count > KVMHost.Scratch.instructions / 2
+        case .time(let nanoseconds): nanoseconds > 300_000
+        case .memory: false
+        }
+    }
+}
+
+extension KVMHost: CustomStringConvertible {
+    /// One sentence.
+    package var description: String {
+        switch kind {
+        case .hardware: "KVM runs guests on the processor's own virtualization"
+        case .nested: "KVM runs guests natively, inside a virtual machine"
+        case .pvm:
+            "KVM emulates the kernels of its guests on this host (PVM), about a thousand times "
+                + "slower than the processor"
+        case .soft, nil: error.map { "\($0)" } ?? "there is no KVM"
+        }
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Hypervisor
+import Linux
+
+/// The whole state of a processor, out of the kernel and into it.
+///
+/// The order matters. On the way out the activity comes first, as asking for it makes the kernel
+/// take pending INIT and start-up messages. On the way in the registers that say what others mean
+/// come before these, and the deadline of the local APIC's timer after timer and counter.
+extension KVMVCPU {
+    package func save() throws(EngineError) -> CPUState {
+        do throws(KVMError) {
+            var state = try saveForFallback()
+            state.msrs = try savedModelSpecific()
+            state.localAPIC = LocalAPICState(words: try descriptor.localAPIC())
+            if let value = try descriptor.modelSpecific([MSR.timeStamp]).first {
+                state.timeStamp = TimeStamp(value: value, kilohertz: tscKilohertz)
+            }
+            return state
+        } catch {
+            throw error.asEngineError
+        }
+    }
+
+    package func restore(_ state: CPUState) throws(EngineError) {
+        do throws(KVMError) {
+            try restoreTimeStampRate(state.timeStamp)
+            try descriptor.setActivity(UInt32(state.activity.rawValue))
+            try setFloatingPoint(state.floatingPoint)
+            try descriptor.setSystemRegisters(kvm_sregs(state.system, state.events.exception))
+            try descriptor.setRegisters(kvm_regs(state.general))
+            try descriptor.setDebugRegisters(
+                kvm_debugregs(state.debug, state.events.exception))
+            if let stamp = state.timeStamp {
+                try descriptor.writeModelSpecific([(MSR.timeStamp, stamp.value)])
+            }
+            try restoreModelSpecific(state.msrs.filter { $0.key != MSR.timerDeadline })
+            if let page = state.localAPIC { try descriptor.setLocalAPIC(page.words) }
+            try restoreModelSpecific(state.msrs.filter { $0.key == MSR.timerDeadline })
+            try descriptor.setEvents(kvm_vcpu_events(state.events))
+            // A guest without a paravirtual clock is not told, and the kernel says so.
+            if state.timeStamp != nil { try? descriptor.tellClockStopped() }
+        } catch {
+            throw error.asEngineError
+        }
+    }
+
+    private enum MSR {
+        static var timeStamp: UInt32 { 0x10 }
+        static var timerDeadline: UInt32 { 0x6e0 }
+        /// What other fields of the state hold: IA32_APIC_BASE, EFER, the bases of FS and GS.
+        static var elsewhere: Set<UInt32> {
+            [timeStamp, 0x1b, 0xc000_0080, 0xc000_0100, 0xc000_0101]
+        }
+        /// Of one request, as the kernel limits it.
+        static var batch: Int { 256 }
+    }
+
+    // MARK: What a single instruction needs
+
+    /// All but model-specific registers, local APIC and time stamp.
+    func saveForFallback() throws(KVMError) -> CPUState {
+        var state = CPUState()
+        let number = try descriptor.activity()
+        guard let activity = ActivityState(rawValue: UInt8(truncatingIfNeeded: number)),
+            number < 256
+        else { throw .engine(.state("KVM's activity \(number) of processor \(index)")) }
+        state.activity = activity
+        state.general = GeneralRegisters(try descriptor.registers())
+        state.system = SystemRegisters(try descriptor.systemRegisters())
+        state.floatingPoint.image = FloatingPointState.image(
+            try descriptor.floatingPoint(byteCount: facts.floatingPointBytes))
+        state.floatingPoint.xcr0 = Self.xcr0(try descriptor.extendedControl())
+        state.debug = [UInt64](try descriptor.debugRegisters())
+        state.events = PendingEvents(try descriptor.events())
+        return state
+    }
+
+    /// Takes over what the fallback has changed.
+    func restoreFromFallback(_ after: CPUState, before: CPUState) throws(KVMError) {
+        if after.floatingPoint != before.floatingPoint {
+            try setFloatingPoint(after.floatingPoint)
+        }
+        if after.system != before.system || after.events.exception?.payload != nil {
+            try descriptor.setSystemRegisters(kvm_sregs(after.system, after.events.exception))
+        }
+        if after.general != before.general {
+            try descriptor.setRegisters(kvm_regs(after.general))
+        }
+        if after.debug != before.debug || after.events.exception?.payload != nil {
+            try descriptor.setDebugRegisters(kvm_debugregs(after.debug, after.events.exception))
+        }
+        if after.events != before.events {
+            try descriptor.setEvents(kvm_vcpu_events(after.events))
+        }
+        if after.activity != before.activity {
+            try descriptor.setActivity(UInt32(after.activity.rawValue))
+        }
+    }
+
+    // MARK: Floating point
+
+    private static func xcr0(_ registers: kvm_xcrs) -> UInt64 {
+        registers.nr_xcrs > 0 && registers.xcrs.0.xcr == 0 ? registers.xcrs.0.value : 1
+    }
+
+    private func setFloatingPoint(_ state: FloatingPointState) throws(KVMError) {
+        guard let words = state.words(byteCount: facts.floatingPointBytes) else {
+            throw .engine(
+                .state(
+                    "a floating-point image of \(state.image.count) bytes, where the host's has "
+                        + "\(facts.floatingPointBytes)"))
+        }
+        var registers = kvm_xcrs()
+        registers.nr_xcrs = 1
+        registers.xcrs.0.value = state.xcr0
+        try descriptor.setExtendedControl(registers)
+        try descriptor.setFloatingPoint(words)
+    }
+
+    // MARK: Model-specific registers
+
+    /// The values of those that the kernel lists and then gives.
+    private func savedModelSpecific() throws(KVMError) -> [UInt32: UInt64] {
+        let elsewhere = MSR.elsewhere
+        let numbers = facts.stateRegisters.filter { !elsewhere.contains($0) }
+        var values: [UInt32: UInt64] = [:]
+        var place = 0
+        while place < numbers.count {
+            let batch = numbers[place..<min(place + MSR.batch, numbers.count)]
+            let found = try descriptor.modelSpecific(batch)
+            for (number, value) in zip(batch, found) { values[number] = value }
+            // One that is listed and not given belongs to a feature that this guest does not have.
+            place += found.count < batch.count ? found.count + 1 : batch.count
+        }
+        return values
+    }
+
+    private func restoreModelSpecific(_ values: [UInt32: UInt64]) throws(KVMError) {
+        let sorted = values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        var place = 0
+        while place < sorted.count {
+            let batch = sorted[place..<min(place + MSR.batch, sorted.count)]
+            let taken = try descriptor.setModelSpecific(batch)
+            place += taken
+            guard taken < batch.count else { continue }
+            // One that is not written because it cannot be, and has that value, is no loss; nor
+            // is the zero of one that does not exist here.
+            let (number, value) = sorted[place]
+            let present = try descriptor.modelSpecific([number]).first ?? 0
+            guard present == value else { throw .modelSpecificRegister(number, value) }
+            place += 1
+        }
+    }
+
+    /// Gives the time stamp counter the rate that the guest knows.
+    private func restoreTimeStampRate(_ stamp: TimeStamp?) throws(KVMError) {
+        guard let stamp, stamp.kilohertz != 0, tscKilohertz != 0, stamp.kilohertz != tscKilohertz
+        else { return }
+        if scalesTSC {
+            try descriptor.setTSCRate(stamp.kilohertz)
+        } else if stamp.kilohertz.distance(to: tscKilohertz).magnitude
+            > UInt(stamp.kilohertz) / CPUProfile.tscTolerance
+        {
+            throw .engine(
+                .state(
+                    "a time stamp counter of \(stamp.kilohertz) kHz, where the host's runs at "
+                        + "\(tscKilohertz) kHz and cannot be scaled"))
+        }
+    }
+}
+
+extension FloatingPointState {
+    /// The kernel's image without the zeros at its end, which is what absent bytes are.
+    static func image(_ words: [UInt32]) -> [UInt8] {
+        let used = words.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+        let count = max((used * 4 + 63) & ~63, minimum)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        for index in 0..<(count / 4) { bytes.append(little: words[index]) }
+        return bytes
+    }
+
+    /// The kernel's image; nil if this one is longer or none.
+    func words(byteCount: Int) -> [UInt32]? {
+        guard image.count >= Self.minimum, image.count <= byteCount else { return nil }
+        var words = [UInt32](repeating: 0, count: byteCount / 4)
+        for (place, byte) in image.enumerated() {
+            words[place / 4] |= UInt32(byte) << UInt32(place % 4 * 8)
+        }
+        return words
+    }
+}
+
+extension LocalAPICState {
+    init(words: [UInt32]) {
+        self.init()
+        for (place, word) in words.enumerated() { self[place * 4] = word }
+    }
+
+    var words: [UInt32] { (0..<(Self.byteCount / 4)).map { self[$0 * 4] } }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(little word: UInt32) {
+        for shift in [0, 8, 16, 24] as [UInt32] {
+            append(UInt8(truncatingIfNeeded: word >> shift))
+        }
+    }
+}

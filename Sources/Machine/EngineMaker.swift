@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import Emulator
+import Hypervisor
+import KVM
+import Linux
+import Memory
+
+/// Which engine a machine got, and why not the other.
+package struct EngineFinding: Hashable, Sendable {
+    package var kind: EngineKind
+    /// Why `auto` did not take KVM; nil if it did, or was not asked.
+    package var reason: String?
+
+    /// `kvm` or `soft`, and in words what is behind it.
+    package var description: String {
+        switch kind {
+        case .soft: reason.map { "soft (\($0))" } ?? "soft"
+        case .hardware: "kvm"
+        case .nested: "kvm (in a virtual machine)"
+        case .pvm: "kvm (PVM: guest kernels are emulated)"
+        }
+    }
+}
+
+/// Makes the engine that a configuration asks for.
+struct EngineMaker {
+    let configuration: MachineConfiguration
+    let memory: GuestMemory
+    let bus: SystemBus
+
+    struct Engine {
+        let machine: any VirtualMachine
+        let reason: String?
+    }
+
+    func make() throws(MachineError) -> Engine {
+        guard (1...32).contains(configuration.cpuCount) else {
+            throw .cpuCount(configuration.cpuCount)
+        }
+        switch configuration.engine {
+        case .soft: return Engine(machine: try soft(), reason: nil)
+        case .kvm: return Engine(machine: try kvm(kind: nil), reason: nil)
+        case .auto: return try automatic()
+        }
+    }
+
+    /// KVM where guests run natively on it, else the software processor.
+    private func automatic() throws(MachineError) -> Engine {
+        if configuration.deterministic {
+            return Engine(machine: try soft(), reason: "only it runs the same way twice")
+        }
+        let host = KVMHost.detect(path: configuration.kvmPath)
+        guard host.runsKernelsNatively else {
+            return Engine(machine: try soft(), reason: "\(host)")
+        }
+        do throws(MachineError) {
+            return Engine(machine: try kvm(kind: host.kind), reason: nil)
+        } catch {
+            guard case .kvm(let reason) = error else { throw error }
+            return Engine(machine: try soft(), reason: "\(reason)")
+        }
+    }
+
+    private var request: VirtualMachineConfiguration {
+        var request = VirtualMachineConfiguration(
+            cpuCount: configuration.cpuCount, deterministic: configuration.deterministic)
+        request.template = configuration.template
+        return request
+    }
+
+    private func kvm(kind: EngineKind?) throws(MachineError) -> any VirtualMachine {
+        do throws(KVMError) {
+            return try KVMVirtualMachine(
+                device: try KVMDevice(path: configuration.kvmPath), memory: memory, bus: bus,
+                configuration: request, kind: kind)
+        } catch {
+            throw .kvm(error)
+        }
+    }
+
+    private func soft() throws(MachineError) -> any VirtualMachine {
+        if configuration.template?.registers.isEmpty == false {
+            throw .host(
+                "the soft engine takes CPUID changes of a CPU template, not those of "
+                    + "model-specific registers")
+        }
+        do throws(Errno) {
+            return try SoftVirtualMachine(memory: memory, bus: bus, configuration: request)
+        } catch {
+            throw .host("cannot make the virtual machine: \(error)")
+        }
+    }
+}
