@@ -2,6 +2,7 @@
 import ArgumentParser
 import Client
 import Control
+import Hypervisor
 import KVM
 import Linux
 

@@ -48,7 +48,6 @@ enum Monitor {
         var config = try configuration(at: arguments.configPath ?? "")
         if let engine = arguments.engine { config.swiftlet.engine = engine }
         Signal.pipe.ignore()
-        let console = try Console(config)
         let walls: Walls
         do throws(Walls.Failure) {
             walls = try Walls(arguments.seccomp)
@@ -56,6 +55,7 @@ enum Monitor {
         } catch {
             throw Refusal(message: error.message)
         }
+        let console = try Console(config)
         // Threads inherit what is blocked, so signals come before the machine.
         let signals: CInt
         do throws(Errno) {
@@ -83,9 +83,6 @@ enum Monitor {
             try console.makeRaw()
         } catch {
             throw Refusal(message: "cannot take the console: \(error)")
-        }
-        do throws(Walls.Failure) { try walls.hide() } catch {
-            throw Refusal(message: error.message)
         }
         let end = machine.run()
         console.restore()

@@ -41,7 +41,8 @@ struct Shelf: CustomTestStringConvertible, Sendable {
         Shelf("policyc", ["Linux"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),
         Shelf("Client", ["Agent", "Control", "Linux"]),
-        Shelf("CLI", ["Client", "Agent", "Control", "KVM", "Linux", "ArgumentParser"]),
+        Shelf(
+            "CLI", ["Client", "Agent", "Control", "Hypervisor", "KVM", "Linux", "ArgumentParser"]),
     ]
 
     /// Those with Swift files.

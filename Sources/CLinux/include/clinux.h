@@ -6,6 +6,7 @@
 #include "clinux_confine.h"
 #include "clinux_float.h"
 #include "clinux_gnu.h"
+#include "clinux_jail.h"
 #include "clinux_kvm.h"
 #include "clinux_math.h"
 #include "clinux_socket.h"
