@@ -67,19 +67,19 @@ extension SeccompRule.Check {
         let words = text.split(separator: " ").map(String.init)
         guard words.count >= 3, let digit = words[0].last, let argument = digit.wholeNumberValue,
             0...5 ~= argument, ["int", "long"].contains(words[0].dropLast())
-        else { throw .badCheck(String(text)) }
+        else { throw .badCheck(SeccompRule.trimmed(text)) }
         var values: [UInt64] = []
         for word in words[2...] { values.append(try Self.value(word)) }
         self.argument = argument
         isLong = words[0].hasPrefix("long")
-        guard words[1] == "in" || values.count == 1 else { throw .badCheck(String(text)) }
+        guard words[1] == "in" || values.count == 1 else { throw .badCheck(SeccompRule.trimmed(text)) }
         let first = values[0]
         switch words[1] {
         case "==", "in": test = .isAny(values)
         case "only": test = .hasBits(mask: ~first, value: 0)
         case "has": test = .hasBits(mask: first, value: first)
         case "never": test = .hasBits(mask: first, value: 0)
-        default: throw .badCheck(String(text))
+        default: throw .badCheck(SeccompRule.trimmed(text))
         }
     }
 

@@ -177,7 +177,7 @@ import Testing
     ]
 
     @Test func `A good host has nothing to be mended`() throws {
-        let diagnosis = try FakeHost().survey().diagnosis
+        let diagnosis = try FakeHost().diagnosis()
         let poor = diagnosis.findings.filter { $0.level != .good }
         #expect(poor.isEmpty, "\(poor)")
         #expect(diagnosis.kvm == .hardware)
@@ -188,7 +188,7 @@ import Testing
     func `A pitfall is the one thing that is named, with what mends it`(
         _ pitfall: Pitfall
     ) throws {
-        let diagnosis = try FakeHost(pitfall.changes).survey(pitfall.features).diagnosis
+        let diagnosis = try FakeHost(pitfall.changes).diagnosis(pitfall.features)
         let poor = diagnosis.findings.filter { $0.level != .good }
         #expect(poor.map(\.name) == [pitfall.name])
         let finding = try #require(poor.first)
@@ -200,7 +200,7 @@ import Testing
     }
 
     @Test func `Each finding has a name of its own, and no other host has other names`() throws {
-        let names = try FakeHost().survey().diagnosis.findings.map(\.name)
+        let names = try FakeHost().diagnosis().findings.map(\.name)
         #expect(Set(names).count == names.count)
         let here = HostSurvey.here(kvm: KVMState(HostFiles())).diagnosis.findings.map(\.name)
         #expect(Set(here).subtracting(["nested-amd"]) == Set(names))
@@ -216,7 +216,7 @@ import Testing
     func `The engine follows from the kind of KVM`(
         _ changes: [String: String?], _ kvm: String, _ engine: String
     ) throws {
-        let json = try FakeHost(changes).survey().diagnosis.json
+        let json = try FakeHost(changes).diagnosis().json
         #expect(json["kvm"] == .string(kvm))
         #expect(json["engine"] == .string(engine))
         #expect(json["can_run"] == .bool(true))
@@ -229,7 +229,7 @@ import Testing
         try FileManager.default.removeItem(atPath: device)
         try FileManager.default.createDirectory(
             atPath: device, withIntermediateDirectories: false)
-        let kvm = host.survey().diagnosis.kvm
+        let kvm = host.diagnosis().kvm
         let reason = "/dev/kvm cannot be opened: Is a directory"
         #expect(kvm == .unavailable(reason: reason, remedy: []))
     }
@@ -247,7 +247,7 @@ import Testing
     }
 
     @Test func `What is missing makes the host unfit, by name`() throws {
-        let diagnosis = try FakeHost().survey(missing: ["no guest kernel found"]).diagnosis
+        let diagnosis = try FakeHost().diagnosis(missing: ["no guest kernel found"])
         #expect(!diagnosis.canRun)
         #expect(diagnosis.text.contains("fail files"))
         #expect(diagnosis.text.contains("no guest kernel found"))
@@ -255,7 +255,7 @@ import Testing
     }
 
     @Test func `The text has a line for each finding and each command`() throws {
-        let diagnosis = try FakeHost(["/sys/kernel/mm/ksm/run": "1"]).survey().diagnosis
+        let diagnosis = try FakeHost(["/sys/kernel/mm/ksm/run": "1"]).diagnosis()
         let lines = diagnosis.text.split(separator: "\n")
         let commands = diagnosis.findings.flatMap(\.remedy)
         let groups = Set(diagnosis.findings.map(\.group))

@@ -63,11 +63,15 @@ final class FakeHost {
     deinit { try? FileManager.default.removeItem(at: root) }
 
     /// What the doctor says of it.
-    func survey(
+    func diagnosis(
         _ features: KernelFeatures = KernelFeatures(), missing: [String] = []
-    ) -> HostSurvey {
-        let files = HostFiles(root: root.path)
-        return HostSurvey(
-            files: files, features: features, kvm: KVMState(files), missing: missing)
+    ) -> HostDiagnosis {
+        // The files go with this value.
+        withExtendedLifetime(self) {
+            let files = HostFiles(root: root.path)
+            return HostSurvey(
+                files: files, features: features, kvm: KVMState(files), missing: missing
+            ).diagnosis
+        }
     }
 }
