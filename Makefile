@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build policy guest kernel initramfs run test lint bench fuzz clean
+.PHONY: help build policy guest kernel initramfs run test test-tools lint bench fuzz sanitize clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -47,8 +47,12 @@ initramfs: ## The guest's initramfs: the agent and busybox
 run: build guest ## Boot a Linux kernel in a microVM and run a command in it
 	bin/swiftlet run -v -- sh -c 'uname -a; nproc; grep MemTotal /proc/meminfo'
 
-test: build guest ## All tests, then a line that counts them
+test: build guest test-tools ## All tests, then a line that counts them
 	@.ci/test $(TEST)
+
+test-tools:
+	@.ci/prepare test
+	@[ $$(id -u) -ne 0 ] || .ci/prepare images
 
 lint: ## The style of all Swift files
 	@.ci/prepare build
@@ -67,6 +71,10 @@ bench: build guest ## Speed and memory, beside QEMU's
 fuzz: ## Each parser of hostile bytes, for FUZZ_SECONDS (60) each
 	@.ci/prepare build
 	@.ci/fuzz $(or $(FUZZ_SECONDS),60)
+
+sanitize: ## The suites that play a guest, under the thread and address sanitizers
+	@.ci/prepare build
+	@.ci/sanitize
 
 clean: ## Remove what was built here; the caches in ~/.cache/swiftlet stay
 	rm -rf .build Benchmarks/results.json Fuzz/.build bin

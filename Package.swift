@@ -100,22 +100,29 @@ let package = Package(
             ]),
         // Compiles the seccomp policies into a source file of the monitor; `make policy` runs it.
         .executableTarget(name: "policyc", dependencies: ["Linux"], swiftSettings: strict),
+        .executableTarget(
+            name: "swiftlet-bench-block",
+            dependencies: ["Support", "Devices", "Virtio", "Memory", "Linux"],
+            path: "Benchmarks/block", swiftSettings: hot),
+        .target(name: "CAllocations", path: "Tests/Allocations"),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor"],
+            name: "Support",
+            dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor", "CAllocations"],
             path: "Tests/Support", swiftSettings: tested),
         tests("Linux", []),
         tests("Memory", ["Linux"]),
         tests("Bus", []),
         tests("Emulator", ["Hypervisor", "Memory", "Linux"]),
+        tests("KVM", ["Hypervisor", "Emulator", "Memory", "Linux", "CLinux"]),
         tests("Boot", ["Memory", "Hypervisor"]),
         tests("Virtio", ["Memory", "Linux", "Bus"]),
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
         tests("Client", ["Agent", "Control", "Linux"]),
-        tests("Machine", ["Memory", "Hypervisor", "Linux", "Devices"]),
+        tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Support", "Linux"],
+            name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],
             path: "Tests/Integration", swiftSettings: tested),
     ]
 )

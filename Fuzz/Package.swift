@@ -41,10 +41,16 @@ let package = Package(
         shelf("Bus", []),
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
+        .target(name: "CAllocations", path: "Allocations"),
         .target(
-            name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus"], path: "Support",
+            name: "Support",
+            dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"], path: "Support",
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
+        fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
 )

@@ -39,19 +39,21 @@ if [ ! -x "$cache/$hash/swiftlet-agent" ]; then
             -enable-upcoming-feature MemberImportVisibility \
             -enable-experimental-feature Embedded \
             -enable-experimental-feature SafeInteropWrappers \
-            -target x86_64-unknown-linux-gnu -wmo -Osize -Xfrontend -function-sections -package-name swiftlet \
+            -target x86_64-unknown-linux-gnu -wmo -O -Xfrontend -function-sections -package-name swiftlet \
             -file-prefix-map "$root=." -I "$work" -module-name "$name" "$@"
     }
     module Agent -c -emit-module -emit-module-path "$work/Agent.swiftmodule" \
         -o "$work/Agent.o" "$root"/Sources/Agent/*.swift
     module swiftlet_agent -c -I "$root/Sources/agent/CGuest" \
         -o "$work/agent.o" "$root"/Sources/agent/*.swift
-    clang --target=x86_64-linux-musl -Os -Wall -Wextra -Werror -nostdlibinc \
-        -isystem /usr/include/x86_64-linux-musl \
-        -c "$root/Sources/agent/CGuest/guest.c" -o "$work/guest.o"
+    for file in guest network; do
+        clang --target=x86_64-linux-musl -Os -Wall -Wextra -Werror -nostdlibinc \
+            -isystem /usr/include/x86_64-linux-musl -ffunction-sections \
+            -c "$root/Sources/agent/CGuest/$file.c" -o "$work/$file.o"
+    done
     ld.lld -static -s -O2 --gc-sections --build-id=none -z norelro -z noseparate-code \
         -o "$work/swiftlet-agent" "$musl/crt1.o" "$musl/crti.o" \
-        "$work/agent.o" "$work/Agent.o" "$work/guest.o" "$musl/libc.a" "$musl/crtn.o"
+        "$work/agent.o" "$work/Agent.o" "$work/guest.o" "$work/network.o" "$musl/libc.a" "$musl/crtn.o"
 
     mkdir -p "$cache/$hash"
     mv "$work/swiftlet-agent" "$cache/$hash/swiftlet-agent"

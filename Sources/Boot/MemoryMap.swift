@@ -20,7 +20,7 @@ struct MemoryMap: Sendable {
     let lowEnd: UInt64
 
     init(_ memory: GuestMemory) {
-        self.init(regions: memory.regions.map { $0.base.rawValue..<$0.end })
+        self.init(regions: memory.bootRegions.map { $0.base.rawValue..<$0.end })
     }
 
     /// - Parameter regions: RAM, ascending; the first begins at 0 and has more than 1 MiB.

@@ -49,6 +49,18 @@ final class CommandSession {
             throw error
         }
         timeline.commandEnded = Clock.monotonic
+        // Another signal, and the machine ends without more ado.
+        if configuration.keepsData {
+            raw = nil
+            output.flush()
+            errorOutput.flush()
+            _ = machine.shutDown(
+                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
+            ) {
+                while let signal = signals.next() { if signal != .windowChange { return true } }
+                return false
+            }
+        }
         finish(machine, &timeline)
         return status ?? ExitStatus.ownFailure
     }
@@ -172,6 +184,9 @@ final class CommandSession {
         }
         return nil
     }
+
+    /// Seconds that the guest has to bring its disks to rest.
+    private static var shutDownLimit: Double { 30 }
 
     /// What a terminal without a size is taken for.
     private static var plainSize: TerminalSize { TerminalSize(rows: 24, columns: 80) }

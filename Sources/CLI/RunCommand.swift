@@ -33,14 +33,47 @@ struct RunCommand: ParsableCommand {
         transform: { try MemorySize($0) })
     var memory: MemorySize?
 
+    @Option(
+        help: ArgumentHelp(
+            "Memory that the guest lends to the host: SIZE[:oom][:report][:hint][:stats=SECONDS].",
+            valueName: "size[:...]"),
+        transform: { try BalloonConfig(option: $0) })
+    var balloon: BalloonConfig?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory that the guest can be given while it runs: SIZE[:plug=SIZE].",
+            valueName: "size[:plug=size]"),
+        transform: { try HotplugOption($0) })
+    var hotplug: HotplugOption?
+
     @Option(help: "Kernel to boot, in place of Swiftlet's own.")
     var kernel: String?
 
     @Option(help: "Initramfs, in place of Swiftlet's own.")
     var initrd: String?
 
+    @Option(
+        help: "Image with the root file system, ext4 or erofs: PATH[:ro].",
+        transform: { try DiskArgument($0) })
+    var rootfs: DiskArgument?
+
+    @Option(
+        name: .customLong("disk"),
+        help:
+            "File or block device as a disk: PATH[:ro][:id=NAME][:engine=async]. Repeat for more.",
+        transform: { try DiskArgument($0) })
+    var disks: [DiskArgument] = []
+
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Network: none, tap (made for this machine; needs root), or tap=NAME (there already).",
+            valueName: "link"),
+        transform: { try NetworkOption($0) })
+    var net = NetworkOption.none
 
     @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
@@ -132,10 +165,17 @@ struct RunCommand: ParsableCommand {
         } else if kernel == nil {
             configuration.commandLine = MicroVM.Configuration.ownCommandLine
         }
-        configuration.commandLine = ([configuration.commandLine] + append).joined(separator: " ")
+        // What is plugged can be unplugged only if nothing of the kernel's own lies in it.
+        let words = hotplug == nil ? append : ["memhp_default_state=online_movable"] + append
+        configuration.commandLine = ([configuration.commandLine] + words).joined(separator: " ")
         configuration.cpus = cpus
         if let memory { configuration.memory = memory.mebibytes }
+        configuration.balloon = balloon
+        configuration.hotplug = hotplug
         configuration.engine = engine
+        configuration.network = net.network
+        configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
+        configuration.disks = disks.map(MicroVM.Disk.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration
@@ -166,3 +206,12 @@ struct RunCommand: ParsableCommand {
 }
 
 extension MicroVM.Engine: ExpressibleByArgument {}
+
+extension MicroVM.Disk {
+    fileprivate init(_ argument: DiskArgument) {
+        self.init(path: argument.path)
+        isReadOnly = argument.isReadOnly
+        id = argument.id
+        isAsync = argument.engine == .async
+    }
+}

@@ -12,11 +12,14 @@ package final class ConsoleMachine {
     ) throws(ClientError) {
         let program = try configuration.program
         let console = MonitorProcess.Console.descriptors(input: input, output: output)
-        let config = try configuration.monitorConfig(
+        var config = try configuration.monitorConfig(
             socket: nil, console: MonitorProcess.consoleConfig(console),
             report: MonitorProcess.reportDescriptor)
+        let link = try HostLink(configuration.network)
+        link.join(&config, as: MonitorProcess.linkDescriptor)
         do throws(Errno) {
-            monitor = try MonitorProcess(path: program, config: config, console: console)
+            monitor = try MonitorProcess(
+                path: program, config: config, console: console, link: link.descriptor)
         } catch {
             throw ClientError(.system, "cannot start the monitor \(program): \(error)")
         }

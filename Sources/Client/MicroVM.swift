@@ -10,7 +10,7 @@ import Linux
 public final class MicroVM {
     private let monitor: MonitorProcess
     private let listener: FileDescriptor
-    private var channel: AgentChannel?
+    private(set) var channel: AgentChannel?
     private let setsClock: Bool
 
     /// Starts a machine; it boots while this returns.
@@ -18,14 +18,17 @@ public final class MicroVM {
         let program = try configuration.program
         // An abstract name: no file, gone with its sockets, and nobody guesses it.
         let name = "@swiftlet/" + String(UInt128.random(in: 0 ... .max), radix: 16)
-        let config = try configuration.monitorConfig(
+        var config = try configuration.monitorConfig(
             socket: name, console: MonitorProcess.consoleConfig(.kept),
             report: MonitorProcess.reportDescriptor)
+        let link = try HostLink(configuration.network)
+        link.join(&config, as: MonitorProcess.linkDescriptor)
         do throws(Errno) {
             // Before the guest can come and look for it.
             listener = try UnixSocket.listen(
                 at: "\(name)_\(AgentProtocol.readyPort)")
-            monitor = try MonitorProcess(path: program, config: config, console: .kept)
+            monitor = try MonitorProcess(
+                path: program, config: config, console: .kept, link: link.descriptor)
         } catch {
             throw ClientError(.system, "cannot start the monitor \(program): \(error)")
         }

@@ -12,6 +12,15 @@ extension MicroVM {
         case soft
     }
 
+    /// How a guest reaches its host.
+    public enum Network: Hashable, Sendable {
+        /// By a TAP device of the host that exists, which the guest finds without addresses.
+        case tap(String)
+        /// By a TAP device made for this machine, with IPv4 and IPv6 addresses at both ends, which
+        /// goes with it. Needs the right to make interfaces (CAP_NET_ADMIN).
+        case own
+    }
+
     /// What a machine is made from.
     public struct Configuration: Hashable, Sendable {
         /// Path of the guest kernel on the host.
@@ -25,10 +34,20 @@ extension MicroVM {
         /// Guest memory in MiB, 32 to 65536.
         public var memory: UInt64 = 128
         public var engine = Engine.auto
+        /// The disk with the root file system (ext4 or erofs); nil: the initramfs is the root.
+        public var rootDisk: Disk?
+        /// Further disks: `/dev/vda` and so on, behind the root file system's.
+        public var disks: [Disk] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
         public var hasDebugExit = false
+        /// The guest's network interface; nil: none.
+        public var network: Network?
+        /// Memory that the guest lends to the host.
+        package var balloon: BalloonConfig?
+        /// Memory that the guest can be given while it runs.
+        package var hotplug: HotplugOption?
         /// The monitor's program; nil: the one that ``Installation/monitor()`` finds.
         public var monitor: String?
 
@@ -83,12 +102,26 @@ extension MicroVM.Configuration {
                 "a machine has from \(MachineConfig.memoryRange.lowerBound) to"
                     + " \(MachineConfig.memoryRange.upperBound) MiB of memory, not \(memory)")
         }
+        if let balloon, UInt64(balloon.amount) > memory {
+            throw ClientError(
+                .badConfiguration,
+                "the balloon is to have \(balloon.amount) MiB, more than the machine's \(memory)")
+        }
         var config = VMConfig(
             bootSource: BootSource(
                 kernelPath: kernel, initrdPath: initrd, arguments: commandLine),
             machine: MachineConfig(vcpuCount: cpus, memorySize: memory))
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
         config.entropy = EntropyConfig()
+        config.balloon = balloon
+        config.memoryHotplug = hotplug?.config
+        config.swiftlet.pluggedMemory = hotplug?.plugged ?? 0
+        config.drives = driveConfigs
+        var names: Set<String> = []
+        for name in config.drives.map(\.id)
+        where !names.insert(name).inserted {
+            throw ClientError(.badConfiguration, "two disks have the name \(name)")
+        }
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic
         config.swiftlet.hasDebugExit = hasDebugExit

@@ -27,6 +27,8 @@ final class MonitorProcess {
 
     /// The monitor's number for the descriptor that its report goes to.
     static var reportDescriptor: CInt { 4 }
+    /// The monitor's number for a network link that it is given open.
+    static var linkDescriptor: CInt { 5 }
 
     /// What the configuration says of the console that the monitor is started with.
     static func consoleConfig(_ console: Console) -> SwiftletConfig.Console {
@@ -36,7 +38,8 @@ final class MonitorProcess {
         }
     }
 
-    init(path: String, config: VMConfig, console: Console) throws(Errno) {
+    /// - Parameter link: A descriptor for the monitor, see ``linkDescriptor``.
+    init(path: String, config: VMConfig, console: Console, link: CInt? = nil) throws(Errno) {
         let nothing = try FileDescriptor.open("/dev/null")
         let file = try MemoryFile.make(named: "swiftlet-config", holding: config.json.bytes)
         let complaintPipe = try Pipe()
@@ -59,7 +62,7 @@ final class MonitorProcess {
             descriptors: [
                 ends.input, ends.output, complaintPipe.writer.rawValue, file.rawValue,
                 reportPipe.writer.rawValue,
-            ])
+            ] + (link.map { [$0] } ?? []))
         identifier = child.identifier
         process = consume child
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the machine boots: Firecracker's `boot-source`.
-package struct BootSource: Hashable, Sendable {
+package struct BootSource: APIObject {
+    package static var fields: [String] { ["kernel_image_path", "initrd_path", "boot_args"] }
+
     package var kernelPath: String
     package var initrdPath: String?
     /// The kernel's command line; nil: the monitor's own.
@@ -14,7 +16,7 @@ package struct BootSource: Hashable, Sendable {
     }
 
     package init(json: JSON) throws(JSONError) {
-        let fields = try JSONFields(json, ["kernel_image_path", "initrd_path", "boot_args"])
+        let fields = try JSONFields(json, Self.fields)
         kernelPath = try fields.require("kernel_image_path") { json throws(JSONError) in
             try json.asPath()
         }
@@ -29,8 +31,8 @@ package struct BootSource: Hashable, Sendable {
     package var json: JSON {
         .object([
             ("kernel_image_path", .string(kernelPath)),
-            ("initrd_path", initrdPath.map(JSON.string)),
-            ("boot_args", arguments.map(JSON.string)),
+            ("initrd_path", .text(initrdPath)),
+            ("boot_args", .text(arguments)),
         ])
     }
 }

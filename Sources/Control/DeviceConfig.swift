@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A socket between host and guest: Firecracker's `vsock`.
-package struct VsockConfig: Hashable, Sendable {
+package struct VsockConfig: APIObject {
+    // `vsock_id` has no meaning any more; old clients still send it.
+    package static var fields: [String] { ["guest_cid", "uds_path", "vsock_id"] }
+
     /// The guest's context identifier; 0, 1, 2 and the highest are taken. VIRTIO 1.2, 5.10.4.
     package static var contextRange: ClosedRange<UInt32> { 3...0xffff_fffe }
     /// Longest name of a socket, in bytes, so that `_` and a port number still fit behind it.
@@ -17,8 +20,7 @@ package struct VsockConfig: Hashable, Sendable {
     }
 
     package init(json: JSON) throws(JSONError) {
-        // `vsock_id` has no meaning any more; old clients still send it.
-        let fields = try JSONFields(json, ["guest_cid", "uds_path", "vsock_id"])
+        let fields = try JSONFields(json, Self.fields)
         guestCID = try fields.require("guest_cid") { json throws(JSONError) in
             try json.asInteger(in: Self.contextRange)
         }
@@ -40,40 +42,41 @@ package struct VsockConfig: Hashable, Sendable {
 }
 
 /// Random bytes for the guest: Firecracker's `entropy`.
-package struct EntropyConfig: Hashable, Sendable {
+package struct EntropyConfig: APIObject {
+    package static var fields: [String] { ["rate_limiter"] }
+
+    package var rateLimiter: RateLimiterConfig?
+
     package init() {}
 
     package init(json: JSON) throws(JSONError) {
-        let fields = try JSONFields(json, ["rate_limiter"])
-        try fields.refuseRateLimiter()
+        let fields = try JSONFields(json, Self.fields)
+        rateLimiter = try fields.object("rate_limiter")
     }
 
-    package var json: JSON { .object([]) }
+    package var json: JSON { .object([("rate_limiter", rateLimiter?.json ?? .null)]) }
 }
 
 /// The serial console: Firecracker's `serial`.
-package struct SerialConfig: Hashable, Sendable {
+package struct SerialConfig: APIObject {
+    package static var fields: [String] { ["serial_out_path", "rate_limiter"] }
+
     /// File or named pipe that the console's output goes to; nil: standard output.
     package var outputPath: String?
+    /// Limit of output, in bytes.
+    package var rateLimiter: TokenBucketConfig?
 
     package init(outputPath: String? = nil) { self.outputPath = outputPath }
 
     package init(json: JSON) throws(JSONError) {
-        let fields = try JSONFields(json, ["serial_out_path", "rate_limiter"])
-        outputPath = try fields.optional("serial_out_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        try fields.refuseRateLimiter()
+        let fields = try JSONFields(json, Self.fields)
+        outputPath = try fields.path("serial_out_path")
+        rateLimiter = try fields.object("rate_limiter")
     }
 
-    package var json: JSON { .object([("serial_out_path", outputPath.map(JSON.string))]) }
-}
-
-extension JSONFields {
-    /// A limit that is not kept is worse than none.
-    func refuseRateLimiter() throws(JSONError) {
-        _ = try optional("rate_limiter") { json throws(JSONError) in
-            throw json.invalid("rate limiters are not supported")
-        }
+    package var json: JSON {
+        .object([
+            ("serial_out_path", .text(outputPath)), ("rate_limiter", rateLimiter?.json ?? .null),
+        ])
     }
 }

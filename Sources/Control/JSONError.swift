@@ -52,7 +52,7 @@ extension JSONError: CustomStringConvertible {
         return place + text + (position.map { " at \($0)" } ?? "")
     }
 
-    private static func choice(of names: [String]) -> String {
+    static func choice(of names: [String]) -> String {
         let quoted = names.map { "`\($0)`" }
         return switch quoted.count {
         case 0: "no fields"

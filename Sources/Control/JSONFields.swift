@@ -80,8 +80,8 @@ extension JSON {
     ) throws(JSONError) -> Value where Value.RawValue == String {
         let text = try asString()
         if let choice = Value(rawValue: text) { return choice }
-        let names = Value.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")
-        throw invalid("unknown variant `\(JSONError.printable(text))`, expected one of \(names)")
+        let names = JSONError.choice(of: Value.allCases.map(\.rawValue))
+        throw invalid("unknown variant `\(JSONError.printable(text))`, expected \(names)")
     }
 
     /// An error about this value's meaning.

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Processors and memory: Firecracker's `machine-config`.
-package struct MachineConfig: Hashable, Sendable {
+package struct MachineConfig: APIObject {
+    package static var fields: [String] {
+        [
+            "vcpu_count", "mem_size_mib", "smt", "cpu_template", "track_dirty_pages",
+            "huge_pages",
+        ]
+    }
+
     /// How guest memory is backed.
     package enum HugePages: String, CaseIterable, Sendable {
         case none = "None"
@@ -26,12 +33,8 @@ package struct MachineConfig: Hashable, Sendable {
     }
 
     package init(json: JSON) throws(JSONError) {
-        let fields = try JSONFields(
-            json,
-            [
-                "vcpu_count", "mem_size_mib", "smt", "cpu_template", "track_dirty_pages",
-                "huge_pages",
-            ])
+        self.init()
+        let fields = try JSONFields(json, Self.fields)
         vcpuCount = try fields.require("vcpu_count") { json throws(JSONError) in
             try json.asInteger(in: 1...Self.vcpuLimit)
         }
@@ -39,37 +42,37 @@ package struct MachineConfig: Hashable, Sendable {
             try fields.optional("huge_pages") { json throws(JSONError) in
                 try json.asChoice(of: HugePages.self)
             } ?? .none
-        let pageSize: UInt64 = hugePages == .twoMiB ? 2 : 1
         memorySize = try fields.require("mem_size_mib") { json throws(JSONError) in
             let size: UInt64 = try json.asInteger()
-            guard size > 0, size.isMultiple(of: pageSize) else {
-                throw json.invalid(
-                    "The memory size (MiB) is either 0, or not a multiple of the configured page"
-                        + " size.")
-            }
-            guard Self.memoryRange.contains(size) else {
-                throw json.invalid(
-                    "The memory size (MiB) is \(size); it must be from"
-                        + " \(Self.memoryRange.lowerBound) to \(Self.memoryRange.upperBound).")
-            }
+            if let fault = Self.fault(ofMemory: size, hugePages) { throw json.invalid(fault) }
             return size
         }
-        tracksDirtyPages =
-            try fields.optional("track_dirty_pages") { json throws(JSONError) in
-                try json.asBool()
-            } ?? false
+        tracksDirtyPages = try fields.flag("track_dirty_pages")
         try Self.refuse(fields)
     }
 
+    /// What is wrong with `size` MiB of memory; nil: nothing.
+    static func fault(ofMemory size: UInt64, _ hugePages: HugePages) -> String? {
+        guard size > 0, hugePages == .none || size.isMultiple(of: 2) else {
+            return "The memory size (MiB) is either 0, or not a multiple of the configured page"
+                + " size."
+        }
+        guard memoryRange.contains(size) else {
+            return "The memory size (MiB) is \(size); it must be from \(memoryRange.lowerBound) to"
+                + " \(memoryRange.upperBound)."
+        }
+        return nil
+    }
+
     /// Throws for a wish that only Firecracker on KVM could grant.
-    private static func refuse(_ fields: JSONFields) throws(JSONError) {
+    static func refuse(_ fields: JSONFields) throws(JSONError) {
         _ = try fields.optional("smt") { json throws(JSONError) in
             guard try !json.asBool() else {
                 throw json.invalid("simultaneous multithreading is not supported")
             }
         }
         _ = try fields.optional("cpu_template") { json throws(JSONError) in
-            guard try json.asString() == "None" else {
+            guard try json.asChoice(of: CPUTemplate.self) == .none else {
                 throw json.invalid("CPU templates are not supported")
             }
         }
@@ -77,10 +80,62 @@ package struct MachineConfig: Hashable, Sendable {
 
     package var json: JSON {
         .object([
-            ("vcpu_count", .integer(vcpuCount)),
-            ("mem_size_mib", .integer(memorySize)),
-            ("track_dirty_pages", tracksDirtyPages ? .bool(true) : nil),
-            ("huge_pages", hugePages == .none ? nil : .string(hugePages.rawValue)),
+            ("vcpu_count", .integer(vcpuCount)), ("mem_size_mib", .integer(memorySize)),
+            ("smt", .bool(false)), ("track_dirty_pages", .bool(tracksDirtyPages)),
+            ("huge_pages", .string(hugePages.rawValue)),
         ])
+    }
+}
+
+/// Names of Firecracker's static CPU templates, which it has deprecated.
+package enum CPUTemplate: String, CaseIterable, Sendable {
+    case c3 = "C3"
+    case t2 = "T2"
+    case t2s = "T2S"
+    case t2cl = "T2CL"
+    case t2a = "T2A"
+    case v1n1 = "V1N1"
+    case none = "None"
+}
+
+/// Changes to some of the machine's properties.
+package struct MachineUpdate: APIObject {
+    package static var fields: [String] { MachineConfig.fields }
+
+    package var vcpuCount: UInt8?
+    /// In MiB.
+    package var memorySize: UInt64?
+    package var tracksDirtyPages: Bool?
+    package var hugePages: MachineConfig.HugePages?
+    /// Nothing was named at all.
+    package let isEmpty: Bool
+
+    package init(json: JSON) throws(JSONError) {
+        let fields = try JSONFields(json, Self.fields)
+        isEmpty = Self.fields.allSatisfy { fields[$0] == nil }
+        vcpuCount = try fields.integer("vcpu_count", in: 1...MachineConfig.vcpuLimit)
+        memorySize = try fields.integer("mem_size_mib")
+        tracksDirtyPages = try fields.optional("track_dirty_pages") { json throws(JSONError) in
+            try json.asBool()
+        }
+        hugePages = try fields.optional("huge_pages") { json throws(JSONError) in
+            try json.asChoice(of: MachineConfig.HugePages.self)
+        }
+        try MachineConfig.refuse(fields)
+    }
+}
+
+extension MachineConfig {
+    /// This with the changes of `update`.
+    package func updated(by update: MachineUpdate) throws(ConfigFault) -> MachineConfig {
+        var copy = self
+        copy.vcpuCount = update.vcpuCount ?? vcpuCount
+        copy.memorySize = update.memorySize ?? memorySize
+        copy.tracksDirtyPages = update.tracksDirtyPages ?? tracksDirtyPages
+        copy.hugePages = update.hugePages ?? hugePages
+        if let fault = Self.fault(ofMemory: copy.memorySize, copy.hugePages) {
+            throw ConfigFault("Machine config error", fault)
+        }
+        return copy
     }
 }

@@ -26,6 +26,10 @@ package struct MachineReport: Hashable, Sendable {
 
     package var created: UInt64?
     package var firstInstruction: UInt64?
+    /// When the kernel handed over to the guest's first program.
+    package var userEntry: UInt64?
+    /// Guest instructions from kernel entry to that.
+    package var userEntryInstructions: UInt64?
     /// When the guest's first program wrote to the boot timer.
     package var bootTimer: UInt64?
     /// Guest instructions from kernel entry to the boot timer.
@@ -45,8 +49,8 @@ package struct MachineReport: Hashable, Sendable {
             json,
             [
                 "end", "value", "message", "vm_created_ns", "first_instruction_ns",
-                "boot_timer_ns", "boot_timer_instructions", "instructions", "exits", "engine",
-                "completed",
+                "user_entry_ns", "user_entry_instructions", "boot_timer_ns",
+                "boot_timer_instructions", "instructions", "exits", "engine", "completed",
             ])
         end = try fields.require("end") { json throws(JSONError) in
             try json.asChoice(of: End.self)
@@ -57,6 +61,8 @@ package struct MachineReport: Hashable, Sendable {
         }
         created = try fields.count("vm_created_ns")
         firstInstruction = try fields.count("first_instruction_ns")
+        userEntry = try fields.count("user_entry_ns")
+        userEntryInstructions = try fields.count("user_entry_instructions")
         bootTimer = try fields.count("boot_timer_ns")
         bootTimerInstructions = try fields.count("boot_timer_instructions")
         instructions = try fields.count("instructions")
@@ -76,6 +82,8 @@ package struct MachineReport: Hashable, Sendable {
             ("message", message.map(JSON.string)),
             ("vm_created_ns", created.map { .integer($0) }),
             ("first_instruction_ns", firstInstruction.map { .integer($0) }),
+            ("user_entry_ns", userEntry.map { .integer($0) }),
+            ("user_entry_instructions", userEntryInstructions.map { .integer($0) }),
             ("boot_timer_ns", bootTimer.map { .integer($0) }),
             ("boot_timer_instructions", bootTimerInstructions.map { .integer($0) }),
             ("instructions", instructions.map { .integer($0) }),

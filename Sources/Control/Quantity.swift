@@ -10,7 +10,14 @@ package struct MemorySize: Hashable, Sendable {
     package let mebibytes: UInt64
 
     /// Reads a whole number followed by `M`, `G`, `MiB`, `GiB`, or nothing, in either case.
-    package init(_ text: String) throws(QuantityError) {
+    ///
+    /// - Parameters:
+    ///   - range: What is allowed, in MiB.
+    ///   - owner: Who has so much, for the error's text.
+    package init(
+        _ text: String, in range: ClosedRange<UInt64> = MachineConfig.memoryRange,
+        of owner: String = "a machine"
+    ) throws(QuantityError) {
         let digits = text.utf8.prefix { (0x30...0x39).contains($0) }
         let unit = text.utf8.dropFirst(digits.count)
         let factor: UInt64
@@ -20,13 +27,12 @@ package struct MemorySize: Hashable, Sendable {
         default: throw Self.malformed(text)
         }
         guard !digits.isEmpty else { throw Self.malformed(text) }
-        let range = MachineConfig.memoryRange
         // A number too big for 64 bits is out of range like any other.
         let number = UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
         let (size, overflow) = number.multipliedReportingOverflow(by: factor)
         guard !overflow, range.contains(size) else {
             throw QuantityError(
-                description: "a machine has from \(range.lowerBound)M to"
+                description: "\(owner) has from \(range.lowerBound)M to"
                     + " \(range.upperBound / 1024)G of memory, not \(JSONError.printable(text))")
         }
         mebibytes = size

@@ -12,10 +12,14 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var engine = Engine.auto
     /// Time goes by retired instructions, so that two runs are the same.
     package var isDeterministic = false
+    /// The host's CPU that each processor's thread stays on, by index; those left out go anywhere.
+    package var affinity: [Int] = []
     /// The guest may end the machine with a value of its choice.
     package var hasDebugExit = false
     /// All guest memory is made present before the start.
     package var prefaults = false
+    /// What the guest is to plug of its `memory-hotplug` as soon as it runs, in MiB.
+    package var pluggedMemory: UInt32 = 0
     /// Inherited descriptors of the serial console; nil: standard input and output.
     package var console: Console?
     /// An inherited descriptor to which the monitor writes its report, one JSON object a line.
@@ -36,14 +40,23 @@ package struct SwiftletConfig: Hashable, Sendable {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(
-            json, ["engine", "deterministic", "debug_exit", "prefault", "console", "report"])
+            json,
+            [
+                "engine", "affinity", "deterministic", "debug_exit", "prefault",
+                "plugged_memory_mib", "console", "report",
+            ])
         engine =
             try fields.optional("engine") { json throws(JSONError) in
                 try json.asChoice(of: Engine.self)
             } ?? .auto
+        affinity =
+            try fields.optional("affinity") { json throws(JSONError) in
+                try Self.affinity(json)
+            } ?? []
         isDeterministic = try fields.flag("deterministic")
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
+        pluggedMemory = try fields.integer("plugged_memory_mib") ?? 0
         console = try fields.optional("console") { json throws(JSONError) in
             let fields = try JSONFields(json, ["input", "output"])
             return Console(
@@ -55,9 +68,14 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var json: JSON {
         .object([
             ("engine", .string(engine.rawValue)),
+            (
+                "affinity",
+                affinity.isEmpty ? nil : JSON(.array(affinity.map { .integer($0) }))
+            ),
             ("deterministic", isDeterministic ? .bool(true) : nil),
             ("debug_exit", hasDebugExit ? .bool(true) : nil),
             ("prefault", prefaults ? .bool(true) : nil),
+            ("plugged_memory_mib", pluggedMemory == 0 ? nil : .integer(pluggedMemory)),
             (
                 "console",
                 console.map { console in
@@ -72,11 +90,25 @@ package struct SwiftletConfig: Hashable, Sendable {
     }
 }
 
-extension JSONFields {
-    fileprivate func flag(_ name: String) throws(JSONError) -> Bool {
-        try optional(name) { json throws(JSONError) in try json.asBool() } ?? false
-    }
+extension SwiftletConfig {
+    /// Highest number of a host's CPU, and most processors that are placed.
+    private static var cpuLimit: Int { 1023 }
+    private static var placeLimit: Int { 32 }
 
+    private static func affinity(_ json: JSON) throws(JSONError) -> [Int] {
+        guard case .array(let places) = json.value else {
+            throw json.wrongType(expected: "a sequence of CPU numbers")
+        }
+        guard places.count <= placeLimit else {
+            throw json.invalid("\(places.count) CPU numbers; at most \(placeLimit) can be given")
+        }
+        var numbers: [Int] = []
+        for place in places { numbers.append(try place.asInteger(in: 0...cpuLimit)) }
+        return numbers
+    }
+}
+
+extension JSONFields {
     fileprivate func descriptor(_ name: String) throws(JSONError) -> CInt? {
         try optional(name) { json throws(JSONError) in
             try json.asInteger(in: 0...SwiftletConfig.descriptorLimit)

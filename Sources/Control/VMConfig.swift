@@ -4,18 +4,45 @@
 ///
 /// The keys are Firecracker's, with `swiftlet` beside them.
 package struct VMConfig: Hashable, Sendable {
+    /// Most devices of one kind.
+    package static var deviceLimit: Int { 64 }
+
     package var bootSource: BootSource
     package var machine: MachineConfig
+    package var drives: [DriveConfig] = []
+    package var networks: [NetworkConfig] = []
+    package var pmems: [PmemConfig] = []
     package var vsock: VsockConfig?
     package var entropy: EntropyConfig?
     package var serial: SerialConfig?
+    package var balloon: BalloonConfig?
+    package var memoryHotplug: MemoryHotplugConfig?
+    package var mmds: MMDSConfig?
+    package var cpu: CPUSource?
+    package var logger: LoggerConfig?
+    package var metrics: MetricsConfig?
     package var swiftlet: SwiftletConfig
 
-    /// Firecracker's keys for devices that this monitor does not have.
-    static var absentDevices: [String] {
+    /// Where the processors' configuration stands.
+    package enum CPUSource: Hashable, Sendable {
+        case here(CPUConfig)
+        /// In a file of its own.
+        case file(String)
+
+        var json: JSON {
+            switch self {
+            case .here(let config): config.json
+            case .file(let path): .string(path)
+            }
+        }
+    }
+
+    /// Keys of a configuration file.
+    package static var fields: [String] {
         [
-            "drives", "network-interfaces", "pmem", "balloon", "memory-hotplug", "mmds-config",
-            "cpu-config", "logger", "metrics",
+            "boot-source", "machine-config", "drives", "network-interfaces", "pmem", "vsock",
+            "entropy", "serial", "balloon", "memory-hotplug", "mmds-config", "cpu-config",
+            "logger", "metrics", "swiftlet",
         ]
     }
 
@@ -33,47 +60,90 @@ package struct VMConfig: Hashable, Sendable {
     }
 
     package init(json: JSON) throws(JSONError) {
-        let fields = try JSONFields(
-            json,
-            ["boot-source", "machine-config", "vsock", "entropy", "serial", "swiftlet"]
-                + Self.absentDevices)
-        bootSource = try fields.require("boot-source") { json throws(JSONError) in
-            try BootSource(json: json)
-        }
+        let fields = try JSONFields(json, Self.fields)
         // Firecracker's own defaults when a file says nothing about the machine.
-        machine =
-            try fields.optional("machine-config") { json throws(JSONError) in
-                try MachineConfig(json: json)
-            } ?? MachineConfig()
-        vsock = try fields.optional("vsock") { json throws(JSONError) in
-            try VsockConfig(json: json)
-        }
-        entropy = try fields.optional("entropy") { json throws(JSONError) in
-            try EntropyConfig(json: json)
-        }
-        serial = try fields.optional("serial") { json throws(JSONError) in
-            try SerialConfig(json: json)
+        self.init(
+            bootSource: try fields.require("boot-source") { json throws(JSONError) in
+                try BootSource(json: json)
+            },
+            machine: try fields.object("machine-config") ?? MachineConfig())
+        vsock = try fields.object("vsock")
+        entropy = try fields.object("entropy")
+        serial = try fields.object("serial")
+        memoryHotplug = try fields.object("memory-hotplug")
+        logger = try fields.object("logger")
+        metrics = try fields.object("metrics")
+        cpu = try fields.optional("cpu-config") { json throws(JSONError) in
+            if case .string = json.value { return .file(try json.asPath()) }
+            return .here(try CPUConfig(json: json))
         }
         swiftlet =
             try fields.optional("swiftlet") { json throws(JSONError) in
                 try SwiftletConfig(json: json)
             } ?? SwiftletConfig()
-        for name in Self.absentDevices {
-            _ = try fields.optional(name) { json throws(JSONError) in
-                if json.value == .array([]) { return }
-                throw json.invalid("not supported by this version of swiftlet-vmm")
-            }
-        }
+        try readDevices(fields)
     }
 
+    /// Reads what must fit to what else there is.
+    private mutating func readDevices(_ fields: JSONFields) throws(JSONError) {
+        var copy = self
+        try fields.each("drives") { json throws(JSONError) in
+            let drive = try DriveConfig(json: json)
+            try json.check { () throws(ConfigFault) in try copy.insert(drive) }
+        }
+        try fields.each("network-interfaces") { json throws(JSONError) in
+            let network = try NetworkConfig(json: json)
+            try json.check { () throws(ConfigFault) in try copy.insert(network) }
+        }
+        try fields.each("pmem") { json throws(JSONError) in
+            let pmem = try PmemConfig(json: json)
+            try json.check { () throws(ConfigFault) in try copy.insert(pmem) }
+        }
+        _ = try fields.optional("balloon") { json throws(JSONError) in
+            let balloon = try BalloonConfig(json: json)
+            try json.check { () throws(ConfigFault) in try copy.set(balloon) }
+        }
+        _ = try fields.optional("mmds-config") { json throws(JSONError) in
+            let mmds = try MMDSConfig(json: json)
+            try json.check { () throws(ConfigFault) in try copy.set(mmds) }
+        }
+        self = copy
+    }
+
+    /// The configuration as `GET /vm/config` shows it; what is not there is null.
     package var json: JSON {
         .object([
-            ("boot-source", bootSource.json),
-            ("machine-config", machine.json),
-            ("vsock", vsock?.json),
-            ("entropy", entropy?.json),
-            ("serial", serial?.json),
-            ("swiftlet", swiftlet.json),
+            ("balloon", balloon?.json ?? .null), ("drives", .array(drives.map(\.json))),
+            ("boot-source", bootSource.json), ("cpu-config", cpu?.json ?? .null),
+            ("logger", logger?.json ?? .null), ("machine-config", machine.json),
+            ("metrics", metrics?.json ?? .null),
+            ("mmds-config", mmds?.json ?? .null),
+            ("network-interfaces", .array(networks.map(\.json))),
+            ("vsock", vsock?.json ?? .null), ("entropy", entropy?.json ?? .null),
+            ("pmem", .array(pmems.map(\.json))), ("serial", serial?.json ?? .null),
+            ("memory-hotplug", memoryHotplug?.json ?? .null), ("swiftlet", swiftlet.json),
         ])
+    }
+}
+
+extension JSONFields {
+    /// Reads each element of a list that may be there.
+    fileprivate func each(
+        _ name: String, _ read: (JSON) throws(JSONError) -> Void
+    ) throws(JSONError) {
+        _ = try optional(name) { json throws(JSONError) in
+            try json.asArray(limit: VMConfig.deviceLimit, read)
+        }
+    }
+}
+
+extension JSON {
+    /// Says where in the text an object stands that does not fit.
+    fileprivate func check(_ body: () throws(ConfigFault) -> Void) throws(JSONError) {
+        do throws(ConfigFault) {
+            try body()
+        } catch {
+            throw invalid(error.text)
+        }
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 import Memory
 import Virtio
 
 /// Random bytes of the host for the guest. VIRTIO 1.2, 5.4.
 ///
-/// Served on the thread of the vCPU that asks.
+/// Without limits it is served on the thread of the vCPU that asks, with limits by the event loop,
+/// which knows when to go on.
 package struct Entropy: ~Copyable, VirtioDevice {
     package static let id = DeviceID.entropy
     package static let queueSizes: [UInt16] = [64]
@@ -15,30 +17,66 @@ package struct Entropy: ~Copyable, VirtioDevice {
 
     /// Bytes given since the device was made.
     package private(set) var byteCount: UInt64 = 0
+    private let limits: Limits?
 
-    package init() {}
+    /// What may be there or not: an optional of its own kind could not be looked at in place.
+    private final class Limits {
+        var limiter: RateLimiter
+        init(_ limits: RateLimits) throws(Errno) { limiter = try RateLimiter(limits) }
+    }
+
+    /// Without limits, for ever.
+    package init() { limits = nil }
+
+    /// With limits, which may change while the guest runs.
+    package init(_ limits: RateLimits) throws(Errno) { self.limits = try Limits(limits) }
+
+    /// Changes the limits; false if the device was made without any.
+    package mutating func setLimits(_ limits: RateLimits) -> Bool {
+        guard let own = self.limits else { return false }
+        own.limiter.setLimits(limits)
+        return true
+    }
+
+    package var hostEvents: CInt? { limits?.limiter.descriptor }
 
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
         while let chain = try queues[index].next() {
-            let written = chain.writable.fillRandom(limit: Self.chainLimit)
+            let size = min(chain.writable.byteCount, Self.chainLimit)
+            guard limits?.limiter.admit(bytes: size) ?? true else {
+                return queues[index].putBack(chain)
+            }
+            let written = chain.writable.fillRandom(limit: size)
             byteCount &+= UInt64(written)
             queues[index].complete(chain, written: written)
         }
     }
 
-    package mutating func reset() {}
+    package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
+        limits?.limiter.wake()
+        try serve(&queues, index: 0)
+    }
+
+    package mutating func reset() { limits?.limiter.reset() }
 
     package struct State: Hashable, Sendable {
-        package static let version: UInt32 = 1
+        package static let version: UInt32 = 2
         package var version = Self.version
+        package var limiter: RateLimiter.State?
         package init() {}
     }
 
-    package func save() -> State { State() }
+    package func save() -> State {
+        var state = State()
+        state.limiter = limits?.limiter.save()
+        return state
+    }
 
     package mutating func restore(_ state: State) throws(RestoreError) {
         guard state.version == State.version else { throw .version(state.version) }
+        guard (state.limiter == nil) == (limits == nil) else { throw .value("limiter") }
+        if let saved = state.limiter { limits?.limiter.restore(saved) }
     }
 }

@@ -31,20 +31,23 @@ enum AddressStep {
     private static let checked32: Handler = { check($0, $1, mask: 0xffff_ffff) }
     private static let checked16: Handler = { check($0, $1, mask: 0xffff) }
 
-    /// Segment limits. The size of the access is not known here: the operand's first byte is checked
-    /// against the limit, its last byte by the page tables.
+    /// Segment limits, of the operand's first byte and its last. `extra`: the segment's number in
+    /// bits 0 to 3, the operand's bytes above; none: it is not accessed.
     private static func check(_ processor: UInt, _ operation: UInt, mask: UInt64) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
         let offset = cpu.offset(op) & mask
-        let number = Int(op.extra)
+        let number = Int(op.extra & 15)
+        let byteCount = UInt64(op.extra >> 4)
         let segment = cpu.state.segments[number]
         let expandsDown = segment.attributes & 0x1c == 0x14
         let top: UInt64 = segment.attributes & 0x4000 != 0 ? 0xffff_ffff : 0xffff
         let limit = UInt64(segment.limit)
-        let inside = expandsDown ? offset > limit && offset <= top : offset <= limit
+        // An operand that wraps at 4 GiB is inside a segment of 4 GiB.
+        let last = limit == 0xffff_ffff ? offset : offset &+ max(byteCount, 1) &- 1
+        let inside = expandsDown ? offset > limit && last <= top : last <= limit
         let usable = segment.attributes & 0x80 != 0 || !cpu.state.mode.has(CodeMode.protected)
-        guard inside, usable else {
+        guard byteCount == 0 || inside && usable else {
             return cpu.raise(op, number == 2 ? .stack : .generalProtection)
         }
         cpu.set64(Register.address, (offset &+ cpu.get64(op.segment)) & 0xffff_ffff)

@@ -223,7 +223,7 @@ enum BranchHandlers {
     static let ret: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
-        guard let target = cpu.load(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
+        guard let target = cpu.loadStack(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
         guard cpu.isCanonical(target) else { return cpu.raise(op, .generalProtection) }
         cpu.rsp = cpu.rsp &+ 8 &+ UInt64(bitPattern: op.immediate)
         return cpu.jump(op, to: target)

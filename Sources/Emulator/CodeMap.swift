@@ -14,8 +14,8 @@ final class CodeMap: @unchecked Sendable {
 
     init(_ memory: GuestMemory) throws(Errno) {
         ram = memory.regions[0].hostAddress
-        byteCount = UInt(memory.byteCount)
-        masks = try Mapping.anonymous(byteCount: Int(memory.byteCount >> 12) * 8)
+        byteCount = UInt(memory.mappedByteCount)
+        masks = try Mapping.anonymous(byteCount: Int(memory.mappedByteCount >> 12) * 8)
     }
 
     /// Number of the page at a host address of RAM.

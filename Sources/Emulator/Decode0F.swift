@@ -3,6 +3,8 @@
 /// The two-byte opcodes that are neither vector nor system instructions. Intel SDM 2, table A-3.
 extension Decoder {
     mutating func decode0F(_ opcode: UInt8) throws(DecodeError) {
+        self.opcode = opcode
+        opcodeMap = .x0F
         switch opcode {
         case 0x38:
             guard try decodeVector(byte(), map: .x0F38) else { throw .invalidOpcode }

@@ -40,6 +40,7 @@ extension Decoder {
     }
 
     private mutating func decode(_ opcode: UInt8) throws(DecodeError) {
+        self.opcode = opcode
         if opcode == 0x0f { return try decode0F(byte()) }
         switch opcode {
         case 0x00...0x3f where opcode & 7 < 6: try decodeALU(opcode)
@@ -258,11 +259,15 @@ extension Decoder {
                 case 2: UInt64(UInt32(truncatingIfNeeded: try immediate32()))
                 default: UInt64(UInt16(truncatingIfNeeded: try immediate16()))
                 }
-            emit(AddressStep.absolute, immediate: Int64(bitPattern: address))
-            operand.base = Register.address
-            let segment = segmentOverride ?? 3
-            operand.segment =
-                is64 && segment < 4 ? Register.zero : Register.base(of: segment)
+            if is64 {
+                emit(AddressStep.absolute, immediate: Int64(bitPattern: address))
+                operand.base = Register.address
+                let segment = segmentOverride ?? 3
+                operand.segment = segment < 4 ? Register.zero : Register.base(of: segment)
+            } else {
+                operand.displacement = Int32(truncatingIfNeeded: address)
+                finishOperand(defaultSegment: 3)
+            }
             let table =
                 opcode < 0xa2 ? MoveHandlers.registerFromMemory : MoveHandlers.memoryFromRegister
             emit(table[size], reg: Register.rax)

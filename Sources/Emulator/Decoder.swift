@@ -39,6 +39,12 @@ struct Decoder {
     /// Segment override, 0 to 5, or nil.
     var segmentOverride: Int?
 
+    /// The opcode itself, and its table; nil: the one-byte opcodes.
+    var opcode: UInt8 = 0
+    var opcodeMap: OpcodeMap?
+    /// The instruction has a VEX prefix.
+    var isVEX = false
+
     // MARK: ModRM
 
     /// ModRM.mod, reg (with REX.R) and rm (with REX.B).
@@ -227,11 +233,17 @@ struct Decoder {
     /// Relative to the page, where the block knows it is; the instruction's end is added.
     private mutating func placeRelative() {
         guard ripRelative else { return }
-        operand.base = Register.page
-        operand.displacement =
-            operand.displacement
-            &+ Int32(truncatingIfNeeded: output.offset &+ position)
         ripRelative = false
+        operand.base = Register.page
+        let end = Int32(truncatingIfNeeded: output.offset &+ position)
+        let (sum, overflow) = operand.displacement.addingReportingOverflow(end)
+        if overflow {
+            // The sum needs 33 bits: its second part goes by way of the index.
+            emit(AddressStep.absolute, immediate: Int64(end))
+            operand.index = Register.address
+        } else {
+            operand.displacement = sum
+        }
     }
 
     /// As ``finishOperand()`` for operands without ModRM, whose fields the caller has set.
@@ -254,7 +266,7 @@ struct Decoder {
     private mutating func emitAddressStep(base: UInt8, number: Int, checked: Bool) {
         var step = operand
         step.segment = base
-        step.extra = UInt16(number)
+        step.extra = UInt16(number) | UInt16(checked ? operandBytes : 0) << 4
         step.handler = AddressStep.handler(size: addressSize, checked: checked)
         output.append(step)
         operand.base = Register.address

@@ -10,7 +10,8 @@ import Synchronization
 /// which host thread is quicker.
 final class MachineTime: Sendable {
     let isDeterministic: Bool
-    private let origin: UInt64
+    /// The host's clock at guest time 0; wraps.
+    private let origin: Atomic<UInt64>
     private let turns: Mutex<Turns>
     /// One for each processor: its turn may have come.
     private let bells: [Signalbox]
@@ -29,7 +30,7 @@ final class MachineTime: Sendable {
 
     init(deterministic: Bool, cpuCount: Int) throws(Errno) {
         isDeterministic = deterministic
-        origin = Clock.monotonic
+        origin = Atomic(Clock.monotonic)
         turns = Mutex(Turns(idleUntil: Array(repeating: nil, count: cpuCount)))
         guard deterministic else {
             bells = []
@@ -43,14 +44,35 @@ final class MachineTime: Sendable {
 
     /// Guest time in nanoseconds, for a processor that has retired so many instructions.
     @inline(__always) func now(retired: UInt64) -> UInt64 {
-        guard isDeterministic else { return Clock.monotonic &- origin }
+        guard isDeterministic else {
+            return Clock.monotonic &- origin.load(ordering: .relaxed)
+        }
         return turns.withLock { $0.base &+ (retired &- $0.retired) }
+    }
+
+    /// Guest time in nanoseconds while no processor runs.
+    var now: UInt64 {
+        guard isDeterministic else {
+            return Clock.monotonic &- origin.load(ordering: .relaxed)
+        }
+        return turns.withLock { $0.base }
     }
 
     /// The host's clock at a guest time; `.max` stays `.max`.
     func hostTime(of guest: UInt64) -> UInt64 {
-        let (sum, overflow) = guest.addingReportingOverflow(origin)
+        guard guest != .max else { return .max }
+        let origin = Int64(bitPattern: origin.load(ordering: .relaxed))
+        // The origin of a machine that has been restored may lie before the host's own.
+        if origin < 0 { return guest > origin.magnitude ? guest &- origin.magnitude : 0 }
+        let (sum, overflow) = guest.addingReportingOverflow(UInt64(bitPattern: origin))
         return overflow ? .max : sum
+    }
+
+    /// Makes guest time `now`. While no processor runs, and before those have retired anything
+    /// whose time is to be deterministic.
+    func set(now: UInt64) {
+        origin.store(Clock.monotonic &- now, ordering: .relaxed)
+        turns.withLock { $0.base = now }
     }
 
     /// Gives up the turn that processor `index` may have, and waits until it is its turn again.

@@ -5,6 +5,7 @@ import Hypervisor
 extension SoftVCPU: ProcessorHost {
     func readPort(_ port: UInt16, size: Int) -> UInt32 {
         countExit()
+        if let completion { return completion.bus.readPort(port, size: size) }
         if let value = machine.chipset.readPort(port, size: size, now: machine.now(self)) {
             return value
         }
@@ -13,6 +14,7 @@ extension SoftVCPU: ProcessorHost {
 
     func writePort(_ port: UInt16, size: Int, value: UInt32) {
         countExit()
+        if let completion { return completion.bus.writePort(port, size: size, value: value) }
         if machine.chipset.writePort(port, size: size, value: value, now: machine.now(self)) {
             lookAround()
             return
@@ -20,9 +22,18 @@ extension SoftVCPU: ProcessorHost {
         machine.bus.writePort(port, size: size, value: value)
     }
 
+    /// The first instruction at CPL 3 is next; of a completed instruction nobody counts it.
+    func userCodeBegins() {
+        if completion == nil { machine.noteUserEntry() }
+    }
+
     func time(retired: UInt64) -> UInt64 { machine.time.now(retired: retired) }
 
     func readMSR(_ number: UInt32) -> UInt64? {
+        if let completion {
+            completion.refuse("model-specific register 0x\(String(number, radix: 16))")
+            return nil
+        }
         if Chipset.owns(msr: number) {
             return machine.chipset.readMSR(cpu: index, number: number, now: machine.now(self))
         }
@@ -31,6 +42,10 @@ extension SoftVCPU: ProcessorHost {
     }
 
     func writeMSR(_ number: UInt32, _ value: UInt64) -> Bool {
+        if let completion {
+            completion.refuse("model-specific register 0x\(String(number, radix: 16))")
+            return false
+        }
         let now = machine.now(self)
         if Chipset.owns(msr: number) {
             defer { lookAround() }
@@ -38,7 +53,8 @@ extension SoftVCPU: ProcessorHost {
         }
         guard KVMClock.owns(msr: number) else { return false }
         machine.clock.writeMSR(
-            cpu: index, number: number, value: value, now: now, tsc: now &+ cpu.state.tscOffset)
+            cpu: index, number: number, value: value, now: now,
+            tsc: machine.timeStampScale.ticks(in: now) &+ cpu.state.tscOffset)
         return true
     }
 
@@ -48,8 +64,12 @@ extension SoftVCPU: ProcessorHost {
     }
 
     var taskPriority: UInt8 {
-        get { machine.chipset.taskPriority(cpu: index) }
+        get { completion?.taskPriority ?? machine.chipset.taskPriority(cpu: index) }
         set {
+            if let completion {
+                completion.taskPriority = newValue
+                return
+            }
             machine.chipset.setTaskPriority(cpu: index, newValue)
             lookAround()
         }

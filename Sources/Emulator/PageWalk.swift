@@ -44,6 +44,13 @@ extension Processor {
         guard state.cr0 & 1 << 31 != 0 else {
             return Translation(page: linear & 0xffff_f000, writable: true, fault: nil)
         }
+        while true {
+            if let translation = walkOnce(linear, access) { return translation }
+        }
+    }
+
+    /// Nil: another processor has changed an entry between reading it and setting its bits.
+    private func walkOnce(_ linear: UInt64, _ access: PageAccess) -> Translation? {
         if state.msrs.efer & 1 << 10 != 0 {
             return walkWide(linear, access, level: 4, table: state.cr3 & Self.addressMask)
         }
@@ -53,7 +60,7 @@ extension Processor {
         return walkNarrow(linear & 0xffff_ffff, access)
     }
 
-    private func walkPAE(_ linear: UInt64, _ access: PageAccess) -> Translation {
+    private func walkPAE(_ linear: UInt64, _ access: PageAccess) -> Translation? {
         let pointer = (state.cr3 & 0xffff_ffe0) &+ (linear >> 30) &* 8
         guard let entry = loadEntry(pointer), entry & Self.present != 0 else {
             return faulting(access, present: false)
@@ -64,7 +71,7 @@ extension Processor {
     /// Levels of 512 entries of 8 bytes.
     private func walkWide(
         _ linear: UInt64, _ access: PageAccess, level top: Int, table: UInt64
-    ) -> Translation {
+    ) -> Translation? {
         var table = table
         var rights = Self.writable | Self.user
         var forbidden: UInt64 = 0
@@ -88,7 +95,7 @@ extension Processor {
                 if entry & Self.accessed == 0,
                     !replaceEntry(place, entry, entry | Self.accessed, wide: true)
                 {
-                    return walk(linear, access)
+                    return nil
                 }
                 table = entry & Self.addressMask
                 level &-= 1
@@ -105,7 +112,7 @@ extension Processor {
     }
 
     /// Two levels of 1,024 entries of 4 bytes.
-    private func walkNarrow(_ linear: UInt64, _ access: PageAccess) -> Translation {
+    private func walkNarrow(_ linear: UInt64, _ access: PageAccess) -> Translation? {
         let upper = (state.cr3 & 0xffff_f000) &+ (linear >> 22) &* 4
         guard let first = loadEntry32(upper), first & Self.present != 0 else {
             return faulting(access, present: false)
@@ -125,7 +132,7 @@ extension Processor {
         if first & Self.accessed == 0,
             !replaceEntry(upper, first, first | Self.accessed, wide: false)
         {
-            return walk(linear, access)
+            return nil
         }
         return finish(
             linear, access,
@@ -145,7 +152,7 @@ extension Processor {
     }
 
     /// Judges the access by the rights collected and sets the leaf's accessed and dirty bits.
-    private func finish(_ linear: UInt64, _ access: PageAccess, _ leaf: Leaf) -> Translation {
+    private func finish(_ linear: UInt64, _ access: PageAccess, _ leaf: Leaf) -> Translation? {
         let isUser = leaf.rights & Self.user != 0
         let mayWrite =
             leaf.rights & Self.writable != 0 || !access.user && state.cr0 & 1 << 16 == 0
@@ -163,7 +170,7 @@ extension Processor {
         var entry = leaf.entry | Self.accessed
         if access.write { entry |= Self.dirty }
         if entry != leaf.entry, !replaceEntry(leaf.place, leaf.entry, entry, wide: leaf.wide) {
-            return walk(linear, access)
+            return nil
         }
         return Translation(
             page: leaf.page, writable: mayWrite && entry & Self.dirty != 0,
@@ -205,6 +212,7 @@ extension Processor {
         guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: wide ? 8 : 4)
         else { return true }
         let address = HostAddress(host)
+        defer { vcpu.completion?.wrote(host, wide ? 8 : 4) }
         if wide { return address.compareExchange(old, new) == old }
         let narrow = UInt32(truncatingIfNeeded: old)
         return address.compareExchange(narrow, UInt32(truncatingIfNeeded: new)) == narrow

@@ -132,6 +132,7 @@
     @inline(never) func fault(_ op: Op) -> UInt {
         state.retired &+= UInt64(op.ordinal &- 1)
         state.rip = linearAddress(op)
+        if state.pending.isAddress { blameOperand(op) }
         return 0
     }
 

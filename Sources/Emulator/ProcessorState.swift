@@ -76,6 +76,8 @@ struct ProcessorState {
     var owner: UInt = 0
     var generation: UInt64 = 0
     var index: Int = 0
+    /// IRET has entered CPL 3 at least once.
+    var sawUserCode = false
 }
 
 /// How code is decoded. Part of a block's identity.
@@ -104,6 +106,8 @@ struct PendingException: BitwiseCopyable {
     var errorCode: UInt32 = 0
     /// A software interrupt (INT n, INT3, INTO): no error code, DPL of the gate is checked.
     var isSoftware = false
+    /// #GP for an address that is not canonical: #SS if it was the stack's.
+    var isAddress = false
 }
 
 /// Why the block loop was left, beyond an exception.

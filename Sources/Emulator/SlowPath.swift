@@ -99,6 +99,7 @@ extension Processor {
             let last = address &+ UInt64(byteCount &- 1)
             guard isCanonical(address), isCanonical(last) else {
                 pend(.generalProtection)
+                state.pending.isAddress = true
                 return false
             }
         }
@@ -118,6 +119,20 @@ extension Processor {
                 at: address, byteCount: UInt64(byteCount), isWrite: write)
         }
         return true
+    }
+
+    /// The access that has just failed was the stack's own: an address that is not canonical is
+    /// #SS there. Intel SDM 3, 6.15, interrupt 12.
+    @inline(never) func blameStack() {
+        guard state.pending.isAddress else { return }
+        pend(.stack)
+    }
+
+    /// As ``blameStack()`` for a memory operand whose segment is SS, by its base register.
+    @inline(never) func blameOperand(_ op: Op) {
+        let byStack = op.base == Register.rsp || op.base == Register.rbp
+        if byStack && op.segment == Register.zero { blameStack() }
+        state.pending.isAddress = false
     }
 
     /// Bits 63 to 47 are all alike: a linear address of four-level paging.
@@ -161,7 +176,7 @@ extension Processor {
         guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
             return Target(host: 0, physical: physical)
         }
-        if table != state.noTLB {
+        if table != state.noTLB, vcpu.completion == nil {
             fill(entry, tag: tag, host: page, found)
         }
         return Target(host: page &+ UInt(linear & 0xfff), physical: physical)

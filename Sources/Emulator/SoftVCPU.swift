@@ -14,12 +14,18 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     let code: CodeCache
     /// The handlers' view of this processor.
     let cpu: Processor
+    /// Set if this processor only completes instructions for another engine.
+    let completion: CompletionHost?
     /// What others want of this processor.
     private let signals: Signalbox
     private let storage: Mapping
     private let tables: Mapping
     private let mail = Mutex(Mail())
     var activity = ActivityState.runnable
+    /// An interrupt that another engine had taken from the controllers and not delivered.
+    var heldInterrupt: UInt8?
+    /// A third fault has been met.
+    var isShutDown = false
     package private(set) var exitCount: UInt64 = 0
 
     private static var kicked: UInt32 { 1 }
@@ -41,9 +47,12 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let pieces: UInt64
     }
 
-    init(index: Int, machine: SoftVirtualMachine) throws(Errno) {
+    init(
+        index: Int, machine: SoftVirtualMachine, completion: CompletionHost? = nil
+    ) throws(Errno) {
         self.index = index
         self.machine = machine
+        self.completion = completion
         memory = machine.memory
         codeMap = machine.codeMap
         code = try CodeCache(memory: machine.memory, codeMap: machine.codeMap)
@@ -56,13 +65,14 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         cpu.initialize()
         cpu.state.index = index
         cpu.state.owner = unsafe UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())
-        let step = UInt(tableBytes)
+        // Tables that always stay empty can share their entries; each still has its own address.
+        let step = completion == nil ? UInt(tableBytes) : TranslationEntry.stride
         cpu.state.userTLB = tables.address
         cpu.state.supervisorTLB = tables.address + step
         cpu.state.supervisorUserTLB = tables.address + 2 * step
         cpu.state.noTLB = tables.address + 3 * step
         cpu.state.codeTLB = tables.address + 4 * step
-        cpu.state.jumpCache = tables.address + 5 * step
+        cpu.state.jumpCache = tables.address + 5 * UInt(tableBytes)
         TranslationEntry.clear(table: cpu.state.noTLB)
         cpu.flushTLB(global: true)
         cpu.reset(isBootProcessor: index == 0)
@@ -147,6 +157,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         let pieces = CodeMap.pieces(offset: Int(host & 0xfff), count: byteCount)
         let hit = codeMap.take(frame: frame, pieces: pieces)
         if hit != 0 { machine.codeWritten(frame: frame, pieces: hit, by: self) }
+        if let completion { completion.wrote(host, byteCount) }
     }
 
     // MARK: Devices
@@ -158,6 +169,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     func readDevice(_ address: GuestAddress, size: Int) -> UInt64 {
         countExit()
+        if let completion { return completion.bus.readMemory(address, size: size) }
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
             lookAround()
@@ -173,6 +185,9 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
 
     func writeDevice(_ address: GuestAddress, size: Int, value: UInt64) {
         countExit()
+        if let completion {
+            return completion.bus.writeMemory(address, size: size, value: value)
+        }
         switch address.rawValue & ~0xfff {
         case SoftVirtualMachine.localAPICBase:
             machine.chipset.writeAPIC(
@@ -191,8 +206,16 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     // MARK: Running
 
     package func run() -> VCPUExit {
+        machine.resume()
         cpu.enterFloatEnvironment()
-        defer { machine.leave(self) }
+        defer {
+            cpu.leaveFloatEnvironment()
+            machine.leave(self)
+        }
+        if isShutDown || !deliverHeld() {
+            isShutDown = true
+            return .shutdown
+        }
         while true {
             machine.takeTurn(self)
             let wanted = signals.take()
@@ -215,6 +238,15 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
             }
             if let exit = serve(pending) { return exit }
         }
+    }
+
+    /// Delivers what a restored state had met and not delivered. False: shutdown.
+    private func deliverHeld() -> Bool {
+        if cpu.state.pending.vector != 0xff, cpu.deliver() == .shutdown { return false }
+        guard let vector = heldInterrupt else { return true }
+        heldInterrupt = nil
+        activity = .runnable
+        return cpu.deliver(interrupt: vector) != .shutdown
     }
 
     /// Delivers what is pending, then sleeps or executes for a while.

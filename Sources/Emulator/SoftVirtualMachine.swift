@@ -19,8 +19,22 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     /// Changes to what CPUID answers.
     let template: CPUTemplate?
     private(set) var processors: [SoftVCPU] = []
+    /// How fast time stamp counters run. Changed only while no processor runs.
+    private(set) var timeStampScale = TimeStampScale.natural
+    /// What CPUID answers, if not the engine's own processor. Changed only while no processor runs.
+    private(set) var cpuid: CPUIDTable?
+    private let halt = Mutex(Halt())
     private let busLock = Mutex(())
     private let doorbell: Doorbell
+    private let entry = Mutex<UserEntry?>(nil)
+
+    /// What all parts of a state have in common, between two runs.
+    private struct Halt {
+        /// Guest time at which the machine's state was saved or restored.
+        var instant: UInt64?
+        /// Offset of all time stamp counters but for what the guest has added itself.
+        var offset: UInt64?
+    }
 
     /// Lets the chipset reach processors that are made after it.
     private final class Doorbell: @unchecked Sendable {
@@ -50,6 +64,21 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         }
         doorbell.processors = processors
         memory.writeObserver = self
+        cpuid = configuration.cpuid
+        if let rate = configuration.tscKilohertz { setTimeStampRate(rate) }
+    }
+
+    /// A machine without processors, around those that complete single instructions of another.
+    init(completing memory: GuestMemory, bus: any MachineBus, cpuCount: Int) throws(Errno) {
+        self.memory = memory
+        self.bus = bus
+        self.cpuCount = cpuCount
+        template = nil
+        codeMap = try CodeMap(memory)
+        doorbell = Doorbell()
+        chipset = Chipset(cpuCount: 1) { _ in }
+        clock = KVMClock(memory: memory, cpuCount: 1, epoch: 0)
+        time = try MachineTime(deterministic: false, cpuCount: 1)
     }
 
     package var vcpus: [any VirtualCPU] { processors }
@@ -58,6 +87,60 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         SoftInterruptLine(chipset: chipset, gsi: gsi)
     }
+
+    package var userEntry: UserEntry? { entry.withLock { $0 } }
+
+    /// A processor enters CPL 3 for its first time; the machine's first counts.
+    func noteUserEntry() {
+        entry.withLock { entry in
+            if entry == nil {
+                let retired = processors.reduce(UInt64(0)) { $0 &+ $1.cpu.state.retired }
+                entry = UserEntry(time: Clock.monotonic, instructions: retired)
+            }
+        }
+    }
+
+    // MARK: Stops
+
+    /// Guest time of the stop that the machine is in, for a part of its state.
+    func instant(_ vcpu: SoftVCPU) -> UInt64 { halt.withLock { $0.instant } ?? now(vcpu) }
+
+    /// The moment at which the machine is saved.
+    func stopInstant() -> UInt64 {
+        let now = time.now
+        halt.withLock { $0.instant = now }
+        return now
+    }
+
+    /// The moment that a restored machine is at.
+    func startInstant(_ now: UInt64) { halt.withLock { $0 = Halt(instant: now, offset: nil) } }
+
+    /// A processor runs: time goes on.
+    func resume() {
+        halt.withLock { if $0.instant != nil { $0.instant = nil } }
+    }
+
+    /// The offset that a processor's time stamp counter gets: that of the first one restored if it
+    /// is less than a second away, since counters that were read one after the other are one.
+    func commonOffset(_ offset: UInt64) -> UInt64 {
+        halt.withLock { halt in
+            guard let known = halt.offset else {
+                halt.offset = offset
+                return offset
+            }
+            let distance = Int64(bitPattern: offset &- known).magnitude
+            return distance < UInt64(timeStampScale.kilohertz) * 1000 ? known : offset
+        }
+    }
+
+    func setTimeStampRate(_ kilohertz: UInt32) {
+        timeStampScale = TimeStampScale(kilohertz: kilohertz)
+        chipset.setTimeStampScale(timeStampScale)
+        clock.setTimeStampScale(timeStampScale)
+    }
+
+    /// Makes CPUID answer what `table` says; nil: the engine's own.
+    func adopt(_ table: CPUIDTable?) { cpuid = table }
 
     // MARK: Code
 

@@ -61,6 +61,8 @@ package protocol VirtualMachine: AnyObject, Sendable {
     var vcpus: [any VirtualCPU] { get }
     /// The wire of global system interrupt `gsi`, 0 to 23.
     func interruptLine(gsi: UInt32) -> any InterruptLine
+    /// When the guest first ran user code, if the engine can tell.
+    var userEntry: UserEntry? { get }
     /// Who executes the guest's instructions.
     var kind: EngineKind { get }
     /// The state of interrupt controllers, timers and clock. Only while no processor runs: kick
@@ -74,7 +76,21 @@ package protocol VirtualMachine: AnyObject, Sendable {
     func signalOnWrite(to address: GuestAddress, descriptor: CInt) -> Bool
 }
 
+/// The moment at which a guest's kernel handed over to its first program.
+package struct UserEntry: Hashable, Sendable {
+    /// On the host's monotonic clock, in nanoseconds.
+    package let time: UInt64
+    /// Guest instructions retired until then by all processors.
+    package let instructions: UInt64
+
+    package init(time: UInt64, instructions: UInt64) {
+        self.time = time
+        self.instructions = instructions
+    }
+}
+
 extension VirtualMachine {
+    package var userEntry: UserEntry? { nil }
     package func save() throws(EngineError) -> MachineState {
         throw .unsupported("save its state")
     }
@@ -96,6 +112,9 @@ package struct VirtualMachineConfiguration: Sendable {
     /// What CPUID answers on the boot processor of a machine that is to be restored; nil: what
     /// the engine offers, with the template's changes.
     package var cpuid: CPUIDTable?
+    /// Thousands of ticks of the time stamp counter a second, for engines that can choose; nil:
+    /// what the engine finds natural.
+    package var tscKilohertz: UInt32?
 
     package init(cpuCount: Int, deterministic: Bool = false) {
         self.cpuCount = cpuCount

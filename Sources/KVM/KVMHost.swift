@@ -8,7 +8,7 @@ import Memory
 ///
 /// Some hosts offer KVM without a processor's virtualization (PVM): guest user code runs natively
 /// there, and guest kernels are emulated, about a thousand times slower. Nothing says so, so it is
-/// tried: a scratch machine executes two thousand instructions of kernel code.
+/// tried: a scratch machine executes a thousand instructions of kernel code.
 package struct KVMHost: Hashable, Sendable {
     /// How it was found out that guest kernels are emulated, or not.
     package enum Evidence: Hashable, Sendable {
@@ -73,19 +73,16 @@ package struct KVMHost: Hashable, Sendable {
 
     /// The host's own processor says that there is a hypervisor below it.
     private static var isInsideMachine: Bool {
-        var registers: [UInt32] = [0, 0, 0, 0]
-        unsafe clinux_cpuid(1, 0, &registers)
-        return registers[2] >> 31 & 1 != 0
+        clinux_cpuid(1, 0).ecx >> 31 & 1 != 0
     }
 }
 
 extension KVMHost.Evidence {
-    /// Two thousand instructions take a processor a microsecond or two, and an emulator a
-    /// millisecond or more. Of the counted ones a few are emulated everywhere: the port access.
+    /// A thousand instructions take a processor a microsecond, and an emulator a millisecond or more. Of the counted ones a few are emulated everywhere: the port access.
     fileprivate var isEmulated: Bool {
         switch self {
         case .count(let count): count > KVMHost.Scratch.instructions / 2
-        case .time(let nanoseconds): nanoseconds > 300_000
+        case .time(let nanoseconds): nanoseconds > 200_000
         case .memory: false
         }
     }

@@ -3,7 +3,6 @@ import CLinux
 import Hypervisor
 import Linux
 import Memory
-import Synchronization
 
 /// A virtual machine of the hardware engine, with interrupt controllers and timers in the kernel.
 ///
@@ -17,18 +16,18 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     private let processors: [KVMVCPU]
     /// Keeps the guest's RAM mapped as long as the kernel may use it.
     private let memory: GuestMemory
-    private let knownKind: EngineKind?
     private let hasIODescriptors: Bool
-    private let detectedKind = Mutex<EngineKind?>(nil)
+    /// What ``KVMHost`` has found out.
+    package let kind: EngineKind
 
     /// Makes a machine with all its processors, the first of them ready to run.
     ///
     /// - Parameters:
-    ///   - kind: What ``KVMHost`` has found out; nil: found out when somebody asks.
+    ///   - kind: What ``KVMHost`` has found out.
     ///   - fallback: Completes what the kernel's emulator gives up on; nil: that ends the machine.
     package init(
         device: consuming KVMDevice, memory: GuestMemory, bus: any MachineBus,
-        configuration: VirtualMachineConfiguration, kind: EngineKind? = nil,
+        configuration: VirtualMachineConfiguration, kind: EngineKind,
         fallback: (any EmulationFallback)? = nil
     ) throws(KVMError) {
         guard !configuration.deterministic else {
@@ -41,15 +40,17 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         }
         clinux_kvm_install_kick()
         let vm = try device.makeVM()
-        try vm.setIdentityMapAddress(Self.identityMapAddress)
-        try vm.setTSSAddress(Self.tssAddress)
-        try vm.makeIRQChip()
-        try vm.makePIT()
+        // Memory comes first: changes of it wait until the kernel has put away what was there before,
+        // and after the interrupt controllers that takes a tick of its clock or more.
         for (slot, region) in memory.regions.enumerated() {
             try vm.map(
                 slot: UInt32(truncatingIfNeeded: slot), base: region.base,
                 byteCount: region.byteCount, host: region.hostAddress)
         }
+        try vm.setIdentityMapAddress(Self.identityMapAddress)
+        try vm.setTSSAddress(Self.tssAddress)
+        try vm.makeIRQChip()
+        try vm.makePIT()
         let maker = try ProcessorMaker(device, vm, configuration)
         var processors: [KVMVCPU] = []
         for index in 0..<configuration.cpuCount {
@@ -58,7 +59,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         hasIODescriptors = device.check(.ioDescriptor) != 0
         self.processors = processors
         self.memory = memory
-        knownKind = kind
+        self.kind = kind
         descriptor = vm
     }
 
@@ -71,14 +72,6 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     }
 
     package var vcpus: [any VirtualCPU] { processors }
-
-    package var kind: EngineKind {
-        if let knownKind { return knownKind }
-        return detectedKind.withLock { kind in
-            if kind == nil { kind = KVMHost.detect().kind ?? .hardware }
-            return kind ?? .hardware
-        }
-    }
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         KVMInterruptLine(machine: self, gsi: gsi)
@@ -135,8 +128,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
 /// A wire into the kernel's interrupt controllers.
 ///
 /// It is driven by request, not by an irqfd: the request returns when the controllers have the
-/// edge, so that a saved state holds every interrupt raised before; and it is quicker, as an irqfd
-/// hands the edge of an I/O APIC's pin to a kernel thread.
+/// edge, so that a saved state holds every interrupt raised before. An irqfd hands the edge of an
+/// I/O APIC's pin to a thread of the kernel, which delivers it some time later.
 private final class KVMInterruptLine: InterruptLine {
     private let machine: KVMVirtualMachine
     private let gsi: UInt32

@@ -40,7 +40,6 @@ extension Request {
     static var setPIT: Self { Self(rawValue: CKVM_SET_PIT2) }
     static var getClock: Self { Self(rawValue: CKVM_GET_CLOCK) }
     static var setClock: Self { Self(rawValue: CKVM_SET_CLOCK) }
-    static var getDirtyLog: Self { Self(rawValue: CKVM_GET_DIRTY_LOG) }
 }
 
 /// Requests to a vCPU.
@@ -92,7 +91,7 @@ extension Request: CustomStringConvertible {
             (.ioDescriptor, "KVM_IOEVENTFD"), (.getIRQChip, "KVM_GET_IRQCHIP"),
             (.setIRQChip, "KVM_SET_IRQCHIP"), (.getPIT, "KVM_GET_PIT2"),
             (.setPIT, "KVM_SET_PIT2"), (.getClock, "KVM_GET_CLOCK"), (.setClock, "KVM_SET_CLOCK"),
-            (.getDirtyLog, "KVM_GET_DIRTY_LOG"), (.run, "KVM_RUN"),
+            (.run, "KVM_RUN"),
             (.getRegisters, "KVM_GET_REGS"), (.setRegisters, "KVM_SET_REGS"),
             (.getSystemRegisters, "KVM_GET_SREGS"), (.setSystemRegisters, "KVM_SET_SREGS"),
             (.getXSAVE, "KVM_GET_XSAVE"), (.getXSAVE2, "KVM_GET_XSAVE2"),

@@ -7,7 +7,7 @@ import Memory
 extension KVMHost {
     /// A machine of one page and one processor, for the trial.
     package enum Scratch {
-        private static var iterations: UInt32 { 1000 }
+        private static var iterations: UInt32 { 500 }
         /// Instructions of the loop.
         package static var instructions: UInt64 { UInt64(iterations) * 2 }
 

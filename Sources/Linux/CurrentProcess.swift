@@ -27,6 +27,10 @@ package enum CurrentProcess {
         return text.isEmpty ? nil : text
     }
 
+    /// Forgets which pages of its own code the program has executed so far. Those that it goes on
+    /// executing are mapped again, from the page cache, one by one; those of its start are not.
+    package static func forgetCode() { clinux_unmap_code() }
+
     /// Ends the program at once, with `status`.
     package static func exit(_ status: CInt) -> Never { CLinux.exit(status) }
 

@@ -11,11 +11,13 @@ package final class EventLoop: Sendable {
     package struct Events: OptionSet, Sendable {
         package let rawValue: UInt32
         package init(rawValue: UInt32) { self.rawValue = rawValue }
-        package static let readable = Events(rawValue: 0x1)
-        package static let writable = Events(rawValue: 0x4)
-        package static let error = Events(rawValue: 0x8)
-        package static let hangUp = Events(rawValue: 0x10)
-        package static let peerClosed = Events(rawValue: 0x2000)
+        package static var readable: Events { Events(rawValue: 0x1) }
+        package static var writable: Events { Events(rawValue: 0x4) }
+        package static var error: Events { Events(rawValue: 0x8) }
+        package static var hangUp: Events { Events(rawValue: 0x10) }
+        package static var peerClosed: Events { Events(rawValue: 0x2000) }
+        /// A read answers at once, be it with bytes, the end or an error.
+        package static var input: Events { Events(rawValue: 0x2019) }
     }
 
     package typealias Handler = @Sendable (Events) -> Void

@@ -64,5 +64,13 @@ package struct Mapping: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// Makes the first `count` bytes present now rather than when they are touched.
+    package func populate(count: Int) throws(Errno) {
+        // MADV_POPULATE_WRITE
+        let result = unsafe madvise(
+            UnsafeMutableRawPointer(bitPattern: address), min(count, byteCount), 23)
+        guard result == 0 else { throw Errno(rawValue: errno) }
+    }
+
     deinit { unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount) }
 }

@@ -50,5 +50,5 @@ package struct Poller: ~Copyable, Sendable {
 }
 
 extension EventLoop.Events: Hashable {
-    fileprivate static let edge = EventLoop.Events(rawValue: 1 << 31)
+    fileprivate static var edge: EventLoop.Events { EventLoop.Events(rawValue: 1 << 31) }
 }

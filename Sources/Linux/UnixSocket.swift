@@ -63,9 +63,13 @@ package enum UnixSocket {
         package let near: FileDescriptor
         package let far: FileDescriptor
 
-        package init() throws(Errno) {
+        /// - Parameter keepsMessages: What is written at once is read at once, or cut short.
+        package init(keepsMessages: Bool = false) throws(Errno) {
             var ends: [CInt] = [-1, -1]
-            try Errno.check(unsafe clinux_socketpair(&ends))
+            let result =
+                keepsMessages
+                ? unsafe clinux_message_pair(&ends) : unsafe clinux_socketpair(&ends)
+            try Errno.check(result)
             near = FileDescriptor(adopting: ends[0])
             far = FileDescriptor(adopting: ends[1])
         }

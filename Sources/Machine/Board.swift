@@ -13,14 +13,19 @@ final class Board: Sendable {
     /// When and after how many instructions the guest said that it had come up.
     struct BootMark: Sendable {
         let time: UInt64
-        let instructions: UInt64
+        let instructions: UInt64?
     }
 
     let ports: AddressSpace
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// The devices for memory, if the machine has them.
+    let balloon: MMIOTransport<Balloon>?
+    let hotplug: MMIOTransport<MemoryDevice>?
     private let serial: Serial
+    private let attachments: [Attachment]
+    private let drives: [String: MMIOTransport<Block>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -52,7 +57,8 @@ final class Board: Sendable {
         }
         let mark = mark
         let timer = BootTimer { time in
-            let retired = machine.vcpus.reduce(UInt64(0)) { $0 &+ ($1.retiredInstructions ?? 0) }
+            let counts = machine.vcpus.compactMap(\.retiredInstructions)
+            let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
             mark.value.withLock { value in
                 if value == nil { value = BootMark(time: time, instructions: retired) }
             }
@@ -60,14 +66,23 @@ final class Board: Sendable {
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
         if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Entropy())
+            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
         }
         if let vsock = configuration.vsock {
             try layout.addVirtio(Self.makeVsock(vsock))
         }
+        balloon = try layout.addBalloon(configuration.balloon)
+        hotplug = try layout.addHotplug(configuration.hotplug)
+        var drives: [String: MMIOTransport<Block>] = [:]
+        for drive in configuration.drives {
+            drives[drive.id] = try layout.addDrive(drive, cpuCount: configuration.cpuCount)
+        }
+        self.drives = drives
+        for network in configuration.networks { try layout.addNetwork(network) }
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
+        attachments = layout.attachments
     }
 
     private static func makeSerial(
@@ -77,6 +92,17 @@ final class Board: Sendable {
         let output = try duplicate(configuration.serialOutput)
         let input = try duplicate(configuration.serialInput)
         return try Serial(output: output, input: input) { line.pulse() }
+    }
+
+    private static func makeEntropy(
+        _ limits: MachineConfiguration.Limits?
+    ) throws(MachineError) -> sending Entropy {
+        guard let limits else { return Entropy() }
+        do throws(Errno) {
+            return try Entropy(limits.rates)
+        } catch {
+            throw .device("entropy: \(error)")
+        }
     }
 
     private static func makeVsock(
@@ -95,8 +121,40 @@ final class Board: Sendable {
         return try FileDescriptor.duplicating(descriptor)
     }
 
-    /// Writes out what devices still hold.
-    func finish() { serial.detach(from: loop) }
+    /// Writes out what devices still hold, and ends their threads.
+    func finish() {
+        serial.detach(from: loop)
+        for attachment in attachments where attachment.thread != nil { attachment.pause() }
+        for attachment in attachments { attachment.thread?.stop() }
+    }
+
+    /// Once this returns no virtio device touches guest memory, and none has a request under way.
+    func pauseDevices() {
+        for attachment in attachments { attachment.pause() }
+    }
+
+    /// Lets virtio devices go on, with whatever came meanwhile.
+    func resumeDevices() throws(Errno) {
+        for attachment in attachments { try attachment.resume() }
+    }
+
+    /// Changes a running drive: another file, or the size of the present one anew.
+    func replaceDisk(of id: String, path: String) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        do throws(BlockError) {
+            try drive.updateConfiguration { device throws(BlockError) in
+                try device.replaceDisk(path: path)
+            }
+        } catch {
+            throw .device("drive \(id): \(error)")
+        }
+    }
+
+    /// Changes the limits of a running drive.
+    func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
+        drive.withDevice { $0.setLimits(limits) }
+    }
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
@@ -107,6 +165,7 @@ private struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
+    var attachments: [Attachment] = []
 
     init(memory: GuestMemory, machine: any VirtualMachine, loop: EventLoop) {
         self.memory = memory
@@ -149,17 +208,95 @@ private struct Layout: ~Copyable {
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
     }
 
+    mutating func addNetwork(
+        _ network: MachineConfiguration.Network
+    ) throws(MachineError) {
+        let device = try network.makeDevice()
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "net \(network.device)")
+        } catch {
+            throw .device("network: no thread for \(network.device): \(error)")
+        }
+        try addVirtio(device, on: thread)
+    }
+
+    mutating func addBalloon(
+        _ wish: MachineConfiguration.Balloon?
+    ) throws(MachineError) -> MMIOTransport<Balloon>? {
+        guard let wish else { return nil }
+        guard UInt64(wish.mebibytes) << 20 <= memory.byteCount else {
+            throw .device("balloon: \(wish.mebibytes) MiB are more than the guest has")
+        }
+        var options = BalloonOptions()
+        options.deflatesOnOOM = wish.deflatesOnOOM
+        options.statisticsInterval = wish.statisticsInterval
+        options.hints = wish.hints
+        options.reports = wish.reports
+        return try addVirtio(try Self.makeBalloon(options, target: wish.mebibytes << 8))
+    }
+
+    private static func makeBalloon(
+        _ options: BalloonOptions, target: UInt32
+    ) throws(MachineError) -> sending Balloon {
+        do throws(Errno) {
+            return try Balloon(options, target: target)
+        } catch {
+            throw .device("balloon: \(error)")
+        }
+    }
+
+    mutating func addHotplug(
+        _ wish: MachineConfiguration.Hotplug?
+    ) throws(MachineError) -> MMIOTransport<MemoryDevice>? {
+        guard let wish, var device = MemoryDevice(memory) else { return nil }
+        guard device.setRequested(wish.requested) else {
+            throw .device("memory hotplug: \(wish.requested) bytes are no whole blocks of it")
+        }
+        return try addVirtio(device)
+    }
+
+    /// Adds a disk, which is served on a thread of its own.
+    mutating func addDrive(
+        _ drive: MachineConfiguration.Drive, cpuCount: Int
+    ) throws(MachineError) -> MMIOTransport<Block> {
+        let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
+        let thread: DeviceThread
+        do throws(Errno) {
+            thread = try DeviceThread(name: "block \(drive.id)")
+        } catch {
+            throw .device("drive \(drive.id) has no thread: \(error)")
+        }
+        return try addVirtio(try Self.makeBlock(configuration), on: thread)
+    }
+
+    private static func makeBlock(
+        _ configuration: BlockConfiguration
+    ) throws(MachineError) -> sending Block {
+        do throws(BlockError) {
+            return try Block(configuration)
+        } catch {
+            throw .device("drive \(configuration.id): \(error)")
+        }
+    }
+
+    /// Adds a device that is served on `thread`, or on the machine's loop.
+    @discardableResult
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming sending Device
-    ) throws(MachineError) where Device.State: Sendable {
+        _ device: consuming sending Device, on thread: DeviceThread? = nil
+    ) throws(MachineError) -> MMIOTransport<Device> where Device.State: Sendable {
         let index = UInt64(descriptions.count)
         let base = BootTimer.base + BootTimer.windowSize + index * 0x1000
         let gsi = BootLayout.deviceGSIs.lowerBound + UInt32(index)
+        guard BootLayout.deviceGSIs.contains(gsi) else {
+            throw .device("a machine has room for \(BootLayout.deviceGSIs.count) virtio devices")
+        }
         let line = machine.interruptLine(gsi: gsi)
+        let loop = thread?.loop ?? loop
         let transport: MMIOTransport<Device>
         do throws(Errno) {
             transport = try MMIOTransport(device, memory: memory) { line.pulse() }
-            try transport.attach(to: loop)
+            try transport.attach(to: thread?.loop ?? loop)
         } catch {
             throw .device("a virtio device cannot be made: \(error)")
         }
@@ -170,5 +307,10 @@ private struct Layout: ~Copyable {
         }
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
+        attachments.append(
+            Attachment(
+                pause: { transport.pause() },
+                resume: { () throws(Errno) in try transport.resume(on: loop) }, thread: thread))
+        return transport
     }
 }

@@ -15,14 +15,12 @@ struct BootFiles {
         let kernel = try open(configuration.kernelPath, "kernel")
         var initrd: MappedFile?
         if let path = configuration.initrdPath { initrd = try open(path, "initrd") }
-        var words = [configuration.commandLine]
         // A kernel without ACPI finds the devices by these; one that has them from its tables
         // already refuses the second mention of a window that is taken.
-        if !configuration.commandLine.contains("virtio_mmio.device=") {
-            words += devices.map(\.kernelWord)
-        }
+        let line = configuration.commandLine
+        let words = line.contains("virtio_mmio.device=") ? [] : devices.map(\.kernelWord)
         let boot = BootConfiguration(
-            commandLine: words.filter { !$0.isEmpty }.joined(separator: " "), devices: devices,
+            commandLine: MachineConfiguration.commandLine(line, adding: words), devices: devices,
             cpuCount: configuration.cpuCount, randomSeed: seed())
         do throws(BootError) {
             return try BootImage.load(

@@ -39,7 +39,11 @@ struct EngineMaker {
         }
         switch configuration.engine {
         case .soft: return Engine(machine: try soft(), reason: nil)
-        case .kvm: return Engine(machine: try kvm(kind: nil), reason: nil)
+        case .kvm:
+            // Now, and not when somebody asks: by then the process may be confined.
+            let host = KVMHost.detect(path: configuration.kvmPath)
+            if let error = host.error { throw .kvm(error) }
+            return Engine(machine: try kvm(kind: host.kind ?? .hardware), reason: nil)
         case .auto: return try automatic()
         }
     }
@@ -50,11 +54,11 @@ struct EngineMaker {
             return Engine(machine: try soft(), reason: "only it runs the same way twice")
         }
         let host = KVMHost.detect(path: configuration.kvmPath)
-        guard host.runsKernelsNatively else {
+        guard host.runsKernelsNatively, let kind = host.kind else {
             return Engine(machine: try soft(), reason: "\(host)")
         }
         do throws(MachineError) {
-            return Engine(machine: try kvm(kind: host.kind), reason: nil)
+            return Engine(machine: try kvm(kind: kind), reason: nil)
         } catch {
             guard case .kvm(let reason) = error else { throw error }
             return Engine(machine: try soft(), reason: "\(reason)")
@@ -68,11 +72,13 @@ struct EngineMaker {
         return request
     }
 
-    private func kvm(kind: EngineKind?) throws(MachineError) -> any VirtualMachine {
+    private func kvm(kind: EngineKind) throws(MachineError) -> any VirtualMachine {
         do throws(KVMError) {
             return try KVMVirtualMachine(
                 device: try KVMDevice(path: configuration.kvmPath), memory: memory, bus: bus,
-                configuration: request, kind: kind)
+                configuration: request, kind: kind,
+                fallback: InstructionCompletion(
+                    memory: memory, bus: bus, cpuCount: configuration.cpuCount))
         } catch {
             throw .kvm(error)
         }

@@ -11,10 +11,10 @@ import Virtio
 /// One microVM: memory, processors and devices, from its configuration to its end.
 package final class Machine: Sendable {
     private let configuration: MachineConfiguration
-    private let memory: GuestMemory
+    let memory: GuestMemory
     private let virtualMachine: any VirtualMachine
     private let engineReason: String?
-    private let board: Board
+    let board: Board
     private let outcome: Outcome
     private let loop: EventLoop
     private let created: UInt64
@@ -54,6 +54,9 @@ package final class Machine: Sendable {
         do throws(MemoryError) {
             return try GuestMemory(
                 byteCount: configuration.memoryBytes,
+                pluggable: configuration.hotplug.map {
+                    PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
+                },
                 hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
         } catch {
             throw .memory(error)
@@ -130,9 +133,31 @@ package final class Machine: Sendable {
                     outcome.end(.failed("no thread for a processor: \(error)"))
                 }
             }
+            // What the start needed is a few megabytes, and what the guest needs is another part.
+            CurrentProcess.forgetCode()
             confine(.loop)
             return count
         }
+    }
+
+    /// Once this returns no virtio device touches guest memory, and none has a request under way.
+    /// Processors go on; what they ask of devices waits.
+    package func pauseDevices() { board.pauseDevices() }
+
+    /// Lets virtio devices go on.
+    package func resumeDevices() throws(Errno) { try board.resumeDevices() }
+
+    /// Gives a running drive another file, or looks again how large its present one is. The guest
+    /// is told.
+    package func replaceDisk(ofDrive id: String, path: String) throws(MachineError) {
+        try board.replaceDisk(of: id, path: path)
+    }
+
+    /// Changes the limits of a running drive.
+    package func setLimits(
+        ofDrive id: String, _ limits: MachineConfiguration.Limits
+    ) throws(MachineError) {
+        try board.setLimits(of: id, limits.rates)
     }
 
     /// What happened when, and how much of it.
@@ -141,12 +166,18 @@ package final class Machine: Sendable {
         timeline.created = created
         let first = started.load(ordering: .relaxed)
         timeline.firstInstruction = first == 0 ? nil : first
+        if let entry = virtualMachine.userEntry {
+            timeline.userEntry = entry.time
+            timeline.userEntryInstructions = entry.instructions
+        }
         if let mark = board.bootMark {
             timeline.bootTimer = mark.time
             timeline.bootTimerInstructions = mark.instructions
         }
         for vcpu in virtualMachine.vcpus {
-            timeline.instructions &+= vcpu.retiredInstructions ?? 0
+            if let retired = vcpu.retiredInstructions {
+                timeline.instructions = (timeline.instructions ?? 0) &+ retired
+            }
             timeline.exits &+= vcpu.exitCount
             timeline.completed.merge(vcpu.completedInstructions, uniquingKeysWith: &+)
         }

@@ -26,6 +26,33 @@ package struct MachineConfiguration: Sendable {
         }
     }
 
+    /// Memory that the guest lends to the host.
+    package struct Balloon: Hashable, Sendable {
+        /// What it is to have.
+        package var mebibytes: UInt32
+        package var deflatesOnOOM = false
+        /// Seconds between statistics; 0: none.
+        package var statisticsInterval: UInt16 = 0
+        package var hints = false
+        package var reports = false
+
+        package init(mebibytes: UInt32) { self.mebibytes = mebibytes }
+    }
+
+    /// Memory that the guest can be given while it runs; all in bytes.
+    package struct Hotplug: Hashable, Sendable {
+        package var byteCount: UInt64
+        package var blockSize: UInt64
+        /// What it is to plug from the start.
+        package var requested: UInt64
+
+        package init(byteCount: UInt64, blockSize: UInt64, requested: UInt64 = 0) {
+            self.byteCount = byteCount
+            self.blockSize = blockSize
+            self.requested = requested
+        }
+    }
+
     package var kernelPath: String
     package var initrdPath: String?
     package var commandLine: String
@@ -42,7 +69,14 @@ package struct MachineConfiguration: Sendable {
     package var affinity: [Int] = []
     package var deterministic = false
     package var vsock: Vsock?
+    package var networks: [Network] = []
     package var entropy = false
+    /// Limits of ``entropy``; nil: none, for ever.
+    package var entropyLimits: Limits?
+    package var balloon: Balloon?
+    package var hotplug: Hotplug?
+    /// In the guest's order: the first is `/dev/vda`.
+    package var drives: [Drive] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
@@ -72,12 +106,16 @@ package enum MachineEnd: Hashable, Sendable {
 package struct MachineTimeline: Hashable, Sendable {
     package var created: UInt64?
     package var firstInstruction: UInt64?
+    /// When the kernel handed over to the first program, and after how many instructions, if the
+    /// engine can tell.
+    package var userEntry: UInt64?
+    package var userEntryInstructions: UInt64?
     /// When the guest wrote to the boot timer.
     package var bootTimer: UInt64?
     /// Instructions retired from kernel entry to that moment.
     package var bootTimerInstructions: UInt64?
-    /// Instructions retired so far by all processors.
-    package var instructions: UInt64 = 0
+    /// Instructions retired so far by all processors, if the engine counts them.
+    package var instructions: UInt64?
     /// Accesses to devices and other exits from guest code so far.
     package var exits: UInt64 = 0
     /// Instructions that the software processor has completed for KVM, by opcode.

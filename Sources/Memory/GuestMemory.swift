@@ -17,7 +17,7 @@ package struct GuestRegion: Hashable, Sendable {
 }
 
 /// The guest's RAM: one memfd, mapped once, seen by the guest as one or two regions around the
-/// hole below 4 GiB.
+/// hole below 4 GiB, and if asked for as a third in which it plugs and unplugs blocks.
 ///
 /// The guest changes it at any time. So bytes are copied in and copied out, once; ring indices are
 /// read and written atomically; and no pointer or span to them leaves this module, except for the
@@ -30,10 +30,16 @@ package final class GuestMemory: @unchecked Sendable {
     package static let minimum: UInt64 = 32 << 20
     package static let maximum: UInt64 = 64 << 30
 
-    /// Ascending, one or two.
+    /// Ascending, all that an engine maps: ``bootRegions``, then the one for hot-plugged memory.
     package let regions: [GuestRegion]
-    /// Bytes of RAM in all.
+    /// RAM that is there from the start; ascending, one or two.
+    package let bootRegions: [GuestRegion]
+    /// Bytes of RAM that are there from the start.
     package let byteCount: UInt64
+    /// Bytes of the mapping that holds all regions.
+    package let mappedByteCount: UInt64
+    /// The blocks that the guest may plug and unplug.
+    package let pluggable: PluggableMemory?
     /// The memory itself, to be shared with another process or saved.
     package let file: FileDescriptor
 
@@ -41,28 +47,40 @@ package final class GuestMemory: @unchecked Sendable {
     let host: UInt
     let lowCount: UInt64
     let highCount: UInt64
+    let usesHugePages: Bool
     /// Told after the host has written to guest memory (device input). Set once by an engine that
     /// caches decoded guest code, before any device or vCPU runs.
     package var writeObserver: (any GuestWriteObserver)?
 
     /// - Parameters:
     ///   - byteCount: Whole MiB, from 32 MiB to 64 GiB.
+    ///   - pluggable: Blocks for hot-plugged memory, all unplugged.
     ///   - hugePages: Back it with 2 MiB pages of hugetlbfs; the host must have reserved them.
-    ///   - prefault: Touch every page now rather than when the guest does.
+    ///   - prefault: Touch every page now rather than when the guest does; not the pluggable ones.
     package init(
-        byteCount: UInt64, hugePages: Bool = false, prefault: Bool = false
+        byteCount: UInt64, pluggable: PluggableSize? = nil, hugePages: Bool = false,
+        prefault: Bool = false
     ) throws(MemoryError) {
         guard byteCount >= Self.minimum, byteCount <= Self.maximum, byteCount % (1 << 20) == 0
         else { throw .size(byteCount) }
+        if let pluggable { try pluggable.validate() }
+        // Blocks begin where a large page of the host can.
+        let pluggableOffset =
+            (byteCount + PluggableSize.leastBlock - 1)
+            / PluggableSize.leastBlock * PluggableSize.leastBlock
+        mappedByteCount =
+            pluggable.map { pluggableOffset + $0.byteCount } ?? byteCount
         do throws(Errno) {
-            // The size of huge pages is the binary logarithm of 2 MiB, from bit 26 on.
-            let huge: UInt32 = hugePages ? 21 << 26 | UInt32(MFD_HUGETLB) : 0
-            let flags: UInt32 = huge | UInt32(MFD_CLOEXEC)
-            let raw = unsafe clinux_memfd_create("guest-memory", flags)
-            let file = FileDescriptor(adopting: try Errno.check(raw))
-            try Errno.check(clinux_ftruncate(file.rawValue, Int64(byteCount)))
-            mapping = try Mapping.shared(file, byteCount: Int(byteCount), prefault: prefault)
-            self.file = file
+            file = try Self.makeFile(byteCount: mappedByteCount, hugePages: hugePages)
+            mapping = try Mapping.shared(
+                file, byteCount: Int(mappedByteCount), prefault: prefault && pluggable == nil)
+            if prefault, pluggable != nil { try mapping.populate(count: Int(byteCount)) }
+            if let pluggable {
+                self.pluggable = try PluggableMemory(
+                    pluggable, host: mapping.address, offset: pluggableOffset)
+            } else {
+                self.pluggable = nil
+            }
         } catch {
             throw .host(error)
         }
@@ -71,13 +89,26 @@ package final class GuestMemory: @unchecked Sendable {
         host = mapping.address
         lowCount = min(byteCount, Self.lowLimit)
         highCount = byteCount - lowCount
+        usesHugePages = hugePages
         self.byteCount = byteCount
         let low = GuestRegion(
             base: GuestAddress(0), byteCount: lowCount, hostAddress: host, fileOffset: 0)
         let high = GuestRegion(
             base: GuestAddress(Self.highBase), byteCount: highCount,
             hostAddress: host + UInt(lowCount), fileOffset: Int64(lowCount))
-        regions = highCount == 0 ? [low] : [low, high]
+        bootRegions = highCount == 0 ? [low] : [low, high]
+        regions = bootRegions + (self.pluggable.map { [$0.region] } ?? [])
+    }
+
+    private static func makeFile(
+        byteCount: UInt64, hugePages: Bool
+    ) throws(Errno) -> FileDescriptor {
+        // The size of huge pages is the binary logarithm of 2 MiB, from bit 26 on.
+        let huge: UInt32 = hugePages ? 21 << 26 | UInt32(MFD_HUGETLB) : 0
+        let raw = unsafe clinux_memfd_create("guest-memory", huge | UInt32(MFD_CLOEXEC))
+        let file = FileDescriptor(adopting: try Errno.check(raw))
+        try Errno.check(clinux_ftruncate(file.rawValue, Int64(byteCount)))
+        return file
     }
 
     /// Host address of `count` bytes at `address`, if they are all RAM of one region.
@@ -91,7 +122,7 @@ package final class GuestMemory: @unchecked Sendable {
         }
         let offset = start &- Self.highBase
         guard start >= Self.highBase, offset < highCount, count <= highCount &- offset
-        else { return nil }
+        else { return pluggable?.hostAddress(of: start, count: count) }
         return host &+ UInt(lowCount &+ offset)
     }
 

@@ -5,29 +5,44 @@ import Linux
 
 /// Stretches of guest RAM that a chain names, checked once, for I/O without a copy.
 ///
-/// Holds at most `limit` slices; no byte of it is ever lent out as a pointer.
-package struct GuestSlices: ~Copyable {
-    private struct Slice {
-        let host: UInt
-        let count: Int
-        let guest: GuestAddress
-    }
-
-    private let memory: GuestMemory
-    private var slices: [Slice] = []
+/// They are kept as the kernel takes them, in room of their own that is used again and again. No
+/// byte of it is ever lent out as a pointer.
+@safe package struct GuestSlices: ~Copyable {
+    package let memory: GuestMemory
+    /// Where each slice lies in this process; those before `first` have been removed.
+    private var vectors: UnsafeMutablePointer<iovec>
+    private var guests: UnsafeMutablePointer<GuestAddress>
+    private var room: Int
+    private var first = 0
+    private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
 
-    package init(_ memory: GuestMemory, capacity: Int = 64) {
+    /// - Parameter capacity: Slices to have room for from the beginning.
+    package init(_ memory: GuestMemory, capacity: Int = 8) {
         self.memory = memory
-        slices.reserveCapacity(capacity)
+        room = max(capacity, 1)
+        unsafe vectors = .allocate(capacity: room)
+        unsafe guests = .allocate(capacity: room)
     }
 
-    package var count: Int { slices.count }
+    deinit {
+        unsafe vectors.deallocate()
+        unsafe guests.deallocate()
+    }
+
+    package var count: Int { end - first }
+
+    /// Where slice `index`, below ``count``, lies and how many bytes it has.
+    package func range(_ index: Int) -> (address: GuestAddress, byteCount: UInt64) {
+        precondition(index >= 0 && index < count)
+        return unsafe (guests[first + index], UInt64(vectors[first + index].iov_len))
+    }
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {
-        slices.removeAll(keepingCapacity: true)
+        first = 0
+        end = 0
         byteCount = 0
     }
 
@@ -36,8 +51,84 @@ package struct GuestSlices: ~Copyable {
         guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
             throw .outOfRange(address, count: UInt64(count))
         }
-        slices.append(Slice(host: host, count: Int(count), guest: address))
+        if end == room { makeRoom(for: 1) }
+        unsafe vectors[end] = iovec(
+            iov_base: UnsafeMutableRawPointer(bitPattern: host), iov_len: Int(count))
+        unsafe guests[end] = address
+        end += 1
         byteCount &+= Int(count)
+    }
+
+    /// Adds all of `other`.
+    package mutating func append(contentsOf other: borrowing GuestSlices) {
+        if end + other.count > room { makeRoom(for: other.count) }
+        unsafe (vectors + end).initialize(from: other.vectors + other.first, count: other.count)
+        unsafe (guests + end).initialize(from: other.guests + other.first, count: other.count)
+        end += other.count
+        byteCount &+= other.byteCount
+    }
+
+    /// Moves the slices to the front, to larger memory if that alone does not help.
+    private mutating func makeRoom(for more: Int) {
+        let kept = count
+        // Half of it free is enough to make moving rare.
+        guard kept + more > room / 2 else { return moveDown() }
+        let larger = max(room * 4, kept + more)
+        let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
+        let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
+        unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
+        unsafe newGuests.moveInitialize(from: guests + first, count: kept)
+        unsafe vectors.deallocate()
+        unsafe guests.deallocate()
+        unsafe vectors = newVectors
+        unsafe guests = newGuests
+        room = larger
+        first = 0
+        end = kept
+    }
+
+    private mutating func moveDown() {
+        let kept = count
+        unsafe vectors.update(from: vectors + first, count: kept)
+        unsafe guests.update(from: guests + first, count: kept)
+        first = 0
+        end = kept
+    }
+
+    /// Forgets the first `count` bytes, or all if there are fewer.
+    package mutating func removeFirst(_ count: Int) {
+        guard count < byteCount else { return removeAll() }
+        var left = count
+        byteCount &-= left
+        while left > 0 {
+            let length = unsafe vectors[first].iov_len
+            guard left < length else {
+                left &-= length
+                first += 1
+                continue
+            }
+            unsafe vectors[first].iov_base += left
+            unsafe vectors[first].iov_len = length &- left
+            unsafe guests[first] = guests[first] &+ UInt64(left)
+            return
+        }
+    }
+
+    /// Forgets the last byte and answers where it lies; nil if there is none.
+    package mutating func removeLast() -> GuestAddress? {
+        guard byteCount > 0 else { return nil }
+        byteCount &-= 1
+        // No slice is empty: a byte is left in the last one.
+        let length = unsafe vectors[end - 1].iov_len &- 1
+        let address = unsafe guests[end - 1] &+ UInt64(length)
+        unsafe vectors[end - 1].iov_len = length
+        if length == 0 { end -= 1 }
+        return address
+    }
+
+    /// Writes a byte where ``removeLast()`` took one away.
+    package func storeRemoved(_ byte: UInt8, at address: GuestAddress) {
+        try? memory.store(byte, at: address)
     }
 
     /// Copies bytes out, from `offset` on, as many as both sides have; answers how many.
@@ -95,33 +186,52 @@ package struct GuestSlices: ~Copyable {
 
     /// Calls `body` with each stretch between `offset` and `offset + limit`: host address, its
     /// length, bytes done before it, guest address. Answers the bytes in all.
-    private func forEach(
+    func forEach(
         from offset: Int, limit: Int,
         _ body: (UnsafeMutableRawPointer, Int, Int, GuestAddress) -> Void
     ) -> Int {
         var skip = offset
         var done = 0
-        for slice in slices where done < limit {
-            guard skip < slice.count,
-                let base = unsafe UnsafeMutableRawPointer(bitPattern: slice.host)
-            else {
-                skip -= slice.count
+        var index = first
+        while index < end, done < limit {
+            let length = unsafe vectors[index].iov_len
+            guard skip < length, let base = unsafe vectors[index].iov_base else {
+                skip -= length
+                index += 1
                 continue
             }
-            let count = min(slice.count - skip, limit - done)
-            unsafe body(base + skip, count, done, slice.guest &+ UInt64(skip))
+            let count = min(length - skip, limit - done)
+            unsafe body(base + skip, count, done, guests[index] &+ UInt64(skip))
+            index += 1
             done += count
             skip = 0
         }
         return done
     }
 
+    /// The first `count` bytes are new: somebody else has filled them.
+    package func noteFilled(_ count: Int) {
+        guard memory.writeObserver != nil else { return }
+        _ = unsafe forEach(from: 0, limit: count) { _, count, _, guest in
+            memory.didWrite(guest, UInt64(count))
+        }
+    }
+
+    /// Calls `body` with all slices, or with as many as the kernel takes at once.
+    func withVectors<Result>(_ body: (UnsafePointer<iovec>, CInt) -> Result) -> Result {
+        unsafe body(UnsafePointer(vectors + first), CInt(min(count, Self.vectorLimit)))
+    }
+
+    /// What the kernel takes at once: IOV_MAX.
+    private static var vectorLimit: Int { 1024 }
+
     private func withVectors(
         from offset: Int, limit: Int, _ body: (UnsafePointer<iovec>, CInt) -> Int
     ) -> Int {
-        // The kernel takes at most 1,024 at once (IOV_MAX); a shorter transfer is no error.
-        let most = min(slices.count, 1024)
+        // A transfer cut short by this is no error.
+        let most = min(count, Self.vectorLimit)
         guard most > 0, limit > 0 else { return 0 }
+        if offset == 0, limit >= byteCount { return unsafe body(vectors + first, CInt(most)) }
         return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most) { part in
             var used = 0
             _ = unsafe forEach(from: offset, limit: limit) { base, count, _, _ in

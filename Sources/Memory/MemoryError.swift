@@ -5,6 +5,8 @@ import Linux
 package enum MemoryError: Error, Hashable {
     /// Not a multiple of 1 MiB between 32 MiB and 64 GiB.
     case size(UInt64)
+    /// Blocks for hot-plugged memory that cannot be.
+    case pluggable(PluggableSize)
     /// The host refused the memory.
     case host(Errno)
     /// `count` bytes at `address` are not all RAM.
@@ -16,6 +18,9 @@ extension MemoryError: CustomStringConvertible {
         switch self {
         case .size(let bytes):
             "guest memory of \(bytes) bytes: it must be whole MiB, at least 32 MiB and at most 64 GiB"
+        case .pluggable(let size):
+            "\(size.byteCount) bytes for hot-plugged memory in blocks of \(size.blockSize): blocks have a"
+                + " power of two from 2 MiB on, and up to 64 GiB in whole blocks can be there"
         case .host(let errno):
             "the host gave no guest memory: \(errno)"
         case .outOfRange(let address, let count):

@@ -8,10 +8,10 @@ import Memory
 package struct DescriptorChain: ~Copyable {
     /// Index of its first descriptor, which names it in the used ring.
     package internal(set) var head: UInt16
-    /// What the device may read, in order; below 4 GiB.
-    package internal(set) var readable: GuestSlices
+    /// What the device may read, in order; below 4 GiB. It may forget parts that it is done with.
+    package var readable: GuestSlices
     /// What the device may write, in order; below 4 GiB.
-    package internal(set) var writable: GuestSlices
+    package var writable: GuestSlices
 
     init(_ memory: GuestMemory) {
         head = 0
@@ -49,6 +49,14 @@ package struct Descriptor: Hashable, Sendable, BitwiseCopyable {
         self.next = next
     }
 
+    /// From the sixteen bytes of memory.
+    init(_ words: SIMD2<UInt64>) {
+        address = words[0]
+        length = UInt32(truncatingIfNeeded: words[1])
+        flags = UInt16(truncatingIfNeeded: words[1] >> 32)
+        next = UInt16(truncatingIfNeeded: words[1] >> 48)
+    }
+
     func has(_ flag: UInt16) -> Bool { flags & flag != 0 }
 }
 
@@ -63,4 +71,7 @@ package struct UsedElement: Hashable, Sendable, BitwiseCopyable {
         self.id = id
         self.length = length
     }
+
+    /// The eight bytes of memory.
+    var word: UInt64 { UInt64(id) | UInt64(length) << 32 }
 }

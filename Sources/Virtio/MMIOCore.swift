@@ -40,13 +40,29 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         } catch {
             return breakRing()
         }
-        var used = false
-        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { used = true }
-        return used ? 1 : 0
+        return takeInterrupts()
+    }
+
+    private mutating func takeInterrupts() -> UInt32 {
+        var bits: UInt32 = 0
+        for index in 0..<queueSizes.count where queues[index].takeInterrupt() { bits = 1 }
+        if device.takeConfigurationChange() {
+            registers.configurationGeneration &+= 1
+            bits |= 2
+        }
+        return bits
+    }
+
+    /// Nothing of the device's touches guest memory once this returns, until it is served again.
+    /// Answers the bits of the interrupt status that become set.
+    mutating func drain() -> UInt32 {
+        device.drain(&queues)
+        return registers.status.isLive ? takeInterrupts() : 0
     }
 
     /// The driver broke a ring: nothing is served until it resets. VIRTIO 1.2, 2.1.1.
     private mutating func breakRing() -> UInt32 {
+        device.drain(&queues)
         queues = Self.idleQueues(memory)
         registers.status.insert(.needsReset)
         return registers.status.contains(.driverOK) ? 2 : 0
@@ -56,6 +72,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     mutating func reset() {
         let generation = registers.configurationGeneration
+        device.drain(&queues)
         queues = Self.idleQueues(memory)
         device.reset()
         registers = TransportState(queueSizes: queueSizes)
@@ -148,6 +165,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
                 }
             }
         }
+        device.drain(&queues)
         device.reset()
         if transport.status.isLive { device.activate(features: transport.driverFeatures) }
         do throws(RestoreError) {

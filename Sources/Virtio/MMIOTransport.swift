@@ -63,7 +63,11 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// Touches guest memory no more until ``resume(on:)``, once this returns.
     package func pause() {
         detach()
-        core.withLock { $0.isPaused = true }
+        core.withLock { core in
+            // What this completes is told to the driver after the pause.
+            interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
+            core.isPaused = true
+        }
     }
 
     /// Goes on after ``pause()`` or a restore: serves whatever came meanwhile.
@@ -130,12 +134,20 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         core.withLock { core in core.queues.indices.reduce(0) { $0 + core.queues[$1].inFlight } }
     }
 
-    /// Changes the device's configuration space and tells the driver.
-    package func updateConfiguration(_ change: (inout Device) -> Void) {
-        raise { core in
-            change(&core.device)
+    /// Changes the device's configuration space and tells the driver. Nothing is under way while
+    /// `change` runs; if it throws it has changed nothing.
+    package func updateConfiguration<Failure>(
+        _ change: (inout Device) throws(Failure) -> Void
+    ) throws(Failure) {
+        // Even a change that fails may have completed chains first.
+        defer { if interruptStatus.load(ordering: .acquiring) != 0 { interrupt() } }
+        try core.withLock { core throws(Failure) in
+            interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
+            try change(&core.device)
             core.registers.configurationGeneration &+= 1
-            return core.registers.status.isLive ? 2 : 0
+            if core.registers.status.isLive {
+                interruptStatus.bitwiseOr(2, ordering: .releasing)
+            }
         }
     }
 

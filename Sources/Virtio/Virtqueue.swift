@@ -15,8 +15,8 @@ package struct Virtqueue: ~Copyable {
     private var seenAvailable: UInt16
     /// Chains taken and not yet given back.
     package private(set) var inFlight = 0
-    /// The room of the last chain, to be used again.
-    private var spare: DescriptorChain?
+    /// The room of chains that were given back, to be used again.
+    private var spare: ChainPool
 
     /// A queue that the driver has not set up: nothing ever comes.
     package init(idleIn memory: GuestMemory) {
@@ -25,7 +25,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = false
         usesEventIndex = false
         seenAvailable = 0
-        spare = nil
+        spare = ChainPool(capacity: 0)
     }
 
     /// Begins, or after a restore goes on, to serve a queue that the driver has set up.
@@ -40,7 +40,7 @@ package struct Virtqueue: ~Copyable {
         allowsIndirect = features.contains(.indirectDescriptors)
         usesEventIndex = features.contains(.eventIndex)
         seenAvailable = state.nextAvailable
-        spare = DescriptorChain(memory)
+        spare = ChainPool(capacity: Int(state.size))
     }
 
     /// Where it stands; see ``QueueState``.
@@ -53,15 +53,8 @@ package struct Virtqueue: ~Copyable {
     /// notify as soon as there is one.
     package mutating func next() throws(VirtqueueError) -> DescriptorChain? {
         guard try hasNext() else { return nil }
-        let slot = state.nextAvailable & (state.size &- 1)
-        let head: UInt16 = try load(state.available &+ (4 &+ UInt64(slot) &* 2))
-        guard head < state.size else { throw .head(head) }
-        var chain: DescriptorChain
-        if let room = spare.take() {
-            chain = room
-        } else {
-            chain = DescriptorChain(memory)
-        }
+        let head = try nextHead()
+        var chain = spare.take(in: memory)
         chain.head = head
         try gather(&chain)
         state.nextAvailable &+= 1
@@ -77,7 +70,7 @@ package struct Virtqueue: ~Copyable {
         if usesEventIndex, seenAvailable == state.nextAvailable {
             // Ask first, then look again: a chain published in between is not missed.
             let event = state.used &+ (4 &+ UInt64(state.size) &* 8)
-            try? memory.store(state.nextAvailable, at: event)
+            memory.store16(state.nextAvailable, at: event)
             atomicMemoryFence(ordering: .sequentiallyConsistent)
             try readAvailableIndex()
         }
@@ -96,14 +89,21 @@ package struct Virtqueue: ~Copyable {
         }
     }
 
-    private func load<Value: BitwiseCopyable>(
-        _ address: GuestAddress
-    ) throws(VirtqueueError) -> Value {
-        do throws(MemoryError) {
-            return try memory.load(Value.self, at: address)
-        } catch {
-            throw .ring(address)
-        }
+    /// What the next entry of the available ring says.
+    private func nextHead() throws(VirtqueueError) -> UInt16 {
+        let slot = state.nextAvailable & (state.size &- 1)
+        let address = state.available &+ (4 &+ UInt64(slot) &* 2)
+        guard let head = memory.load16(at: address) else { throw .ring(address) }
+        guard head < state.size else { throw .head(head) }
+        return head
+    }
+
+    private func loadDescriptor(
+        _ index: UInt16, in table: GuestAddress
+    ) throws(VirtqueueError) -> Descriptor {
+        let address = table &+ UInt64(index) &* 16
+        guard let words = memory.load128(at: address) else { throw .ring(address) }
+        return Descriptor(words)
     }
 
     /// Walks the descriptors from `chain.head` on.
@@ -116,7 +116,7 @@ package struct Virtqueue: ~Copyable {
         // No chain may be longer than the queue; so a loop ends here as well.
         var left = state.size
         while left > 0 {
-            let descriptor: Descriptor = try load(table &+ UInt64(index) &* 16)
+            let descriptor = try loadDescriptor(index, in: table)
             if descriptor.has(Descriptor.isIndirect) {
                 guard allowsIndirect, !isNested, !descriptor.has(Descriptor.hasNext)
                 else { throw .indirect }
@@ -175,8 +175,8 @@ package struct Virtqueue: ~Copyable {
         let slot = state.nextUsed & (state.size &- 1)
         let element = UsedElement(
             id: UInt32(chain.head), length: UInt32(truncatingIfNeeded: written))
-        // The ring was checked to be RAM when it was set up, and RAM stays: neither can throw.
-        try? memory.store(element, at: state.used &+ (4 &+ UInt64(slot) &* 8))
+        // The ring was checked to be RAM when it was set up, and RAM stays.
+        memory.store64(element.word, at: state.used &+ (4 &+ UInt64(slot) &* 8))
         state.nextUsed &+= 1
         try? memory.storeRelease(state.nextUsed, at: state.used &+ 2)
         recycle(chain)
@@ -190,8 +190,78 @@ package struct Virtqueue: ~Copyable {
 
     private mutating func recycle(_ chain: consuming DescriptorChain) {
         inFlight -= 1
-        chain.clear()
-        spare = consume chain
+        spare.put(chain)
+    }
+
+    // MARK: Runs
+
+    /// An empty run for chains of this queue.
+    package func makeRun() -> WritableRun { WritableRun(memory) }
+
+    /// Takes the next chain's writable part into `run`, behind what is there; false if there is
+    /// none. Chains with less than `minimum` bytes to write are of no use and given back at once.
+    package mutating func take(
+        into run: inout WritableRun, minimum: Int
+    ) throws(VirtqueueError) -> Bool {
+        for _ in 0..<state.size {
+            if try takeSingle(into: &run, minimum: minimum) { return true }
+            guard let chain = try next() else { return false }
+            guard chain.writable.byteCount >= minimum else {
+                complete(chain, written: 0)
+                continue
+            }
+            run.append(chain)
+            inFlight += 1
+            recycle(chain)
+            return true
+        }
+        return false
+    }
+
+    /// As ``take(into:minimum:)``, for a chain of one buffer that is large enough, which almost all
+    /// are; false for any other, and nothing is done.
+    private mutating func takeSingle(
+        into run: inout WritableRun, minimum: Int
+    ) throws(VirtqueueError) -> Bool {
+        guard try hasNext() else { return false }
+        let head = try nextHead()
+        let descriptor = try loadDescriptor(head, in: state.descriptors)
+        guard descriptor.flags == Descriptor.isWritable, descriptor.length >= UInt32(minimum),
+            descriptor.length > 0
+        else { return false }
+        let address = GuestAddress(descriptor.address)
+        do throws(MemoryError) {
+            try run.append(head: head, address, count: descriptor.length)
+        } catch {
+            throw .buffer(address, count: descriptor.length)
+        }
+        state.nextAvailable &+= 1
+        inFlight += 1
+        return true
+    }
+
+    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one. The
+    /// driver sees all of them at once.
+    package mutating func complete(_ run: inout WritableRun, written: Int) {
+        var left = written
+        var index = state.nextUsed
+        repeat {
+            guard let element = run.takeFirst(written: left) else { break }
+            let slot = index & (state.size &- 1)
+            memory.store64(element.word, at: state.used &+ (4 &+ UInt64(slot) &* 8))
+            left -= Int(element.length)
+            index &+= 1
+            inFlight -= 1
+        } while left > 0
+        state.nextUsed = index
+        try? memory.storeRelease(index, at: state.used &+ 2)
+    }
+
+    /// Undoes the takes that are left in `run`: these chains come again.
+    package mutating func putBack(_ run: inout WritableRun) {
+        state.nextAvailable &-= UInt16(truncatingIfNeeded: run.count)
+        inFlight -= run.count
+        run.removeAll()
     }
 
     /// True if the driver wants to hear of what was completed since this was last asked.
@@ -204,12 +274,43 @@ package struct Virtqueue: ~Copyable {
         // The driver's wish must be read after the used index is seen by it.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard usesEventIndex else {
-            let flags = try? memory.load(UInt16.self, at: state.available)
-            return (flags ?? 0) & 1 == 0
+            return (memory.load16(at: state.available) ?? 0) & 1 == 0
         }
         let address = state.available &+ (4 &+ UInt64(state.size) &* 2)
-        let event = (try? memory.load(UInt16.self, at: address)) ?? 0
+        let event = memory.load16(at: address) ?? 0
         return new &- event &- 1 < new &- old
+    }
+}
+
+/// Chains that are not in use, with the room they have grown: none is made twice.
+@safe private struct ChainPool: ~Copyable {
+    private let storage: UnsafeMutablePointer<DescriptorChain>?
+    private let capacity: Int
+    private var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe storage = capacity > 0 ? .allocate(capacity: capacity) : nil
+    }
+
+    deinit {
+        guard let storage = unsafe storage else { return }
+        unsafe storage.deinitialize(count: count)
+        unsafe storage.deallocate()
+    }
+
+    /// An empty chain, a used one if there is one.
+    mutating func take(in memory: GuestMemory) -> DescriptorChain {
+        guard count > 0, let storage = unsafe storage else { return DescriptorChain(memory) }
+        count -= 1
+        return unsafe (storage + count).move()
+    }
+
+    mutating func put(_ chain: consuming DescriptorChain) {
+        guard count < capacity, let storage = unsafe storage else { return }
+        chain.clear()
+        unsafe (storage + count).initialize(to: chain)
+        count += 1
     }
 }
 

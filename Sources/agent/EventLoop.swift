@@ -157,6 +157,7 @@ final class EventLoop {
     /// or not the kernel knows how to switch this machine off.
     private func endMachine() {
         guard isFirstProcess else { guest_exit(0) }
+        setup.leaveRoot()
         guest_sync()
         _ = guest_restart()
     }
@@ -164,5 +165,6 @@ final class EventLoop {
 
 enum Signal {
     static var hangUp: Int32 { 1 }
+    static var terminate: Int32 { 15 }
     static var kill: Int32 { 9 }
 }

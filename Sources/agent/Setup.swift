@@ -17,7 +17,8 @@ final class Setup {
     private static var bootTimerValue: UInt8 { 123 }
 
     private var step: Int
-    private let end = 12
+    private let end = 13
+    private let root = Root()
 
     /// - Parameter isFirstProcess: Without it all is as it should be already.
     init(isFirstProcess: Bool) {
@@ -35,21 +36,25 @@ final class Setup {
         switch step {
         case 0: mount("proc", "/proc", Self.pure)
         case 1: obeyCommandLine()
-        case 2: makeDevices()
-        case 3: mount("sysfs", "/sys", Self.pure)
-        case 4:
+        case 2: enterRoot()
+        case 3: makeDevices()
+        case 4: mount("sysfs", "/sys", Self.pure)
+        case 5:
             mount(
                 "devpts", "/dev/pts", Self.noSetUserID | Self.noExecution,
                 "gid=5,mode=620,ptmxmode=666")
-        case 5: mount("tmpfs", "/dev/shm", Self.data, "mode=1777")
-        case 6: mount("tmpfs", "/tmp", Self.data, "mode=1777")
-        case 7: mount("tmpfs", "/run", Self.data, "mode=755")
-        case 8: mount("cgroup2", "/sys/fs/cgroup", Self.pure)
-        case 9: linkApplets()
-        case 10:
+        case 6: mount("tmpfs", "/dev/shm", Self.data, "mode=1777")
+        case 7:
+            // What a program keeps in /tmp of its own disk stays there.
+            if !root.isWritable { mount("tmpfs", "/tmp", Self.data, "mode=1777") }
+        case 8: mount("tmpfs", "/run", Self.data, "mode=755")
+        case 9: mount("cgroup2", "/sys/fs/cgroup", Self.pure)
+        case 10: if !root.isEntered { linkApplets() }
+        case 11:
             let name = Array("swiftlet".utf8)
             _ = guest_set_host_name(name.span)
-            _ = guest_bring_up_loopback()
+            _ = guest_bring_up_interface(Strings("lo").bytes.span)
+            Network.configure()
         default: _ = guest_raise_file_limit(1024, 524_288)
         }
         step += 1
@@ -89,8 +94,30 @@ final class Setup {
         for word in line.split(whereSeparator: { $0 <= UInt8(ascii: " ") }) {
             if word.elementsEqual(powersOff) { _ = guest_restart() }
             if word.elementsEqual(timesBoot) { reportBootTime() }
+            root.obey(word)
         }
     }
+
+    /// Goes over to the file system that the command line names, if it names one. Without it the
+    /// machine is not what was asked for, and ends.
+    private func enterRoot() {
+        guard root.isWanted else { return }
+        mount("devtmpfs", "/dev", Self.noSetUserID, "mode=755")
+        let result = root.enter()
+        guard result >= 0 else {
+            Self.report(
+                "swiftlet-agent: the root file system cannot be mounted from \(root.name) "
+                    + "(error \(-result)): it must hold ext4, erofs, squashfs, xfs or btrfs, and "
+                    + "the kernel must know that; restarting")
+            guest_sync()
+            _ = guest_restart()
+            guest_exit(1)
+        }
+        mount("proc", "/proc", Self.pure)
+    }
+
+    /// Brings the root file system to rest, if it is a disk's: nobody writes to it any more.
+    func leaveRoot() { root.leave() }
 
     private func reportBootTime() {
         mount("devtmpfs", "/dev", Self.noSetUserID, "mode=755")

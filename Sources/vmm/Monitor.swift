@@ -47,6 +47,9 @@ enum Monitor {
     ) throws(Refusal) -> CInt {
         var config = try configuration(at: arguments.configPath ?? "")
         if let engine = arguments.engine { config.swiftlet.engine = engine }
+        guard config.pmems.isEmpty else {
+            throw Refusal(message: "pmem devices are not part of this version; use a drive")
+        }
         Signal.pipe.ignore()
         let walls: Walls
         do throws(Walls.Failure) {

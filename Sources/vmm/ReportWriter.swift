@@ -59,6 +59,8 @@ final class ReportWriter: Sendable {
         var report = end
         report.created = timeline.created
         report.firstInstruction = timeline.firstInstruction
+        report.userEntry = timeline.userEntry
+        report.userEntryInstructions = timeline.userEntryInstructions
         report.bootTimer = timeline.bootTimer
         report.bootTimerInstructions = timeline.bootTimerInstructions
         report.instructions = timeline.instructions

@@ -55,8 +55,19 @@ final class AgentProcess {
     }
 
     /// A connection on which nothing has been said.
+    ///
+    /// An agent that gets no processor time lets connections wait, and the kernel turns away those
+    /// that are too many (`EAGAIN`), so that a busy host is asked again.
     func connect() throws -> TestChannel {
-        TestChannel(try UnixSocket.connect(to: socketPath), of: self)
+        let deadline = Clock.monotonic + 30_000_000_000
+        while true {
+            do throws(Errno) {
+                return TestChannel(try UnixSocket.connect(to: socketPath), of: self)
+            } catch {
+                guard error == .again, Clock.monotonic < deadline else { throw error }
+                Thread.yield()
+            }
+        }
     }
 
     /// A connection on which both sides have said hello.

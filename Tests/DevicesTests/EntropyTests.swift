@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 import Memory
 import Support
 import Testing
@@ -45,5 +46,64 @@ import Virtio
         driver.notify(0)
 
         #expect(driver.rings[0].takeUsed() == [UsedElement(id: 0, length: 0)])
+    }
+
+    // MARK: Limits
+
+    /// An hour until a bucket of so many tokens is full again.
+    static func bucket(_ size: UInt64) -> TokenBucketLimit {
+        TokenBucketLimit(size: size, refillTime: 3_600_000)
+    }
+
+    @Test(arguments: [
+        RateLimits(bandwidth: bucket(150)), RateLimits(operations: bucket(2)),
+        RateLimits(bandwidth: bucket(1 << 40), operations: bucket(2)),
+    ])
+    func `A limited device gives what its limit lets through, and then waits`(
+        limits: RateLimits
+    ) throws {
+        let driver = try TestDriver(Entropy(limits))
+        driver.start()
+        for _ in 0..<5 { driver.rings[0].publish([.writable(Self.buffer, 64)]) }
+        for _ in 0..<100 { driver.notify(0) }
+        #expect(driver.rings[0].takeUsed().count == 2)
+        #expect(driver.transport.chainsInFlight == 0)
+        // It waits for a timer that is far away.
+        #expect(driver.isQuiet)
+
+        #expect(driver.transport.withDevice { $0.setLimits(.none) })
+        driver.settle()
+        #expect(driver.rings[0].takeUsed().count == 3)
+    }
+
+    @Test func `A reset refills no bucket`() throws {
+        let driver = try TestDriver(Entropy(RateLimits(operations: Self.bucket(1))))
+        for expected in [1, 0, 0] {
+            driver.start()
+            driver.rings[0].publish([.writable(Self.buffer, 64)])
+            driver.notify(0)
+            #expect(driver.rings[0].takeUsed().count == expected)
+        }
+    }
+
+    @Test func `Limits go with the state, and only to a device that has some`() throws {
+        let limits = RateLimits(operations: Self.bucket(1))
+        let driver = try TestDriver(Entropy(limits))
+        driver.start()
+        driver.rings[0].publish([.writable(Self.buffer, 64)])
+        driver.notify(0)
+        driver.rings[0].publish([.writable(Self.buffer, 64)])
+        driver.notify(0)
+        driver.transport.pause()
+        let state = driver.transport.save()
+        let other = try TestDriver(Entropy(.none), memory: driver.memory)
+        try other.transport.restore(state)
+        try other.transport.resume(on: EventLoop())
+        other.drain()
+        other.transport.detach()
+        #expect(driver.rings[0].deviceUsedIndex == 1)
+        let open = try TestDriver(Entropy())
+        #expect(throws: RestoreError.value("limiter")) { try open.transport.restore(state) }
+        #expect(!open.transport.withDevice { $0.setLimits(.none) })
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 import Memory
 import Virtio
 
@@ -61,11 +62,14 @@ package struct DeviceScript {
     /// Runs the script; answers what is wrong afterwards, or nil.
     ///
     /// - Parameters:
+    ///   - answerSize: Bytes behind each request that the device may write.
     ///   - packet: Makes a request at the address given; answers its readable bytes.
+    ///   - chain: Makes a request of many buffers, in place of `packet`.
     ///   - host: Does something on the host side.
     package mutating func run<Device: VirtioDevice & ~Copyable>(
-        _ driver: TestDriver<Device>,
+        _ driver: TestDriver<Device>, answerSize: UInt32 = 0,
         packet: (inout DeviceScript, GuestAddress) -> UInt32 = { script, _ in script.length() },
+        chain: ((inout DeviceScript) -> [DriverRing.Buffer])? = nil,
         host: (inout DeviceScript) -> Void = { _ in }
     ) -> String? {
         driver.start(byte() & 1 == 0 ? nil : .version1)
@@ -93,13 +97,28 @@ package struct DeviceScript {
                 }
                 driver.notify(ring)
             case 9, 10:
-                let address = GuestAddress(0x60_0000)
-                driver.rings[ring].publish([.readable(address.rawValue, packet(&self, address))])
+                if let chain {
+                    let buffers = chain(&self)
+                    if !buffers.isEmpty { driver.rings[ring].publish(buffers) }
+                } else {
+                    let address = GuestAddress(0x60_0000)
+                    var buffers: [DriverRing.Buffer] = [
+                        .readable(address.rawValue, packet(&self, address))
+                    ]
+                    if answerSize > 0 { buffers.append(.writable(0x70_0000, answerSize)) }
+                    driver.rings[ring].publish(buffers)
+                }
                 driver.notify(ring)
             default: driver.notify(Int(byte()))
             }
         }
+        // What the host works on comes back by and by.
         driver.settle()
+        let deadline = Clock.monotonic + 5_000_000_000
+        while driver.transport.chainsInFlight != 0, Clock.monotonic < deadline {
+            Thread.yield()
+            driver.settle()
+        }
         guard driver.transport.chainsInFlight == 0 else { return "chains in flight" }
         driver.start()
         let status = driver.status

@@ -42,6 +42,7 @@ package struct EchoDevice: ~Copyable, VirtioDevice {
     }
 
     package struct State: Hashable, Sendable {
+        package var version: UInt32 = 1
         package var configuration: [UInt8]
     }
 

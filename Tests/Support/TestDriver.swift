@@ -36,6 +36,12 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         transport = try MMIOTransport(device, memory: memory, interrupt: interrupts.wire)
     }
 
+    /// Drives a device that somebody else has put behind `transport`.
+    package init(_ transport: MMIOTransport<Device>, memory: GuestMemory) {
+        self.memory = memory
+        self.transport = transport
+    }
+
     // MARK: Registers
 
     package func read(_ register: UInt64) -> UInt32 {
@@ -125,6 +131,26 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         guard transport.isServedByLoop else { return }
         transport.serveNotified()
         transport.serveHost()
+    }
+
+    /// Lets the device serve until it holds no chain, for at most two seconds.
+    package func drain() {
+        let deadline = Clock.monotonic + 2_000_000_000
+        settle()
+        while transport.chainsInFlight > 0, Clock.monotonic < deadline {
+            Thread.yield()
+            settle()
+        }
+    }
+
+    /// Whether the device has nothing more to do by itself: an event loop would sleep.
+    package var isQuiet: Bool {
+        guard let descriptor = transport.withDevice({ $0.hostEvents }) else { return true }
+        var set = PollSet()
+        set.add(descriptor, .readable)
+        set.add(transport.notification, .readable)
+        set.wait(milliseconds: 0)
+        return !set.isReadable(descriptor) && !set.isReadable(transport.notification)
     }
 
     /// Acknowledges and answers the interrupt status.

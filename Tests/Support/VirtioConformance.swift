@@ -50,19 +50,35 @@ package enum VirtioConformance<Device: VirtioDevice & ~Copyable> {
 
     /// How far a driver has come; each point includes those before it.
     enum Point: Int, CaseIterable, Sendable {
-        case fresh, acknowledged, driver, featuresChosen, featuresOK, queuesSet, live, failed,
-            broken
+        case fresh, acknowledged, driver, featuresChosen, featuresOK, queueHalfSet, queuesSet, live,
+            failed, broken
     }
 
-    static func bring(_ driver: Driver, to point: Point) {
-        if point.rawValue >= Point.acknowledged.rawValue { driver.step(.acknowledge) }
-        if point.rawValue >= Point.driver.rawValue { driver.step(.driver) }
-        if point.rawValue >= Point.featuresChosen.rawValue { driver.accept(driver.offered) }
-        if point.rawValue >= Point.featuresOK.rawValue { driver.step(.featuresOK) }
-        if point.rawValue >= Point.queuesSet.rawValue { driver.setUpQueues() }
-        if point.rawValue >= Point.live.rawValue { driver.step(.driverOK) }
-        if point == .failed { driver.step(.failed) }
-        if point == .broken { breakRing(driver) }
+    static func bring(_ driver: Driver, from start: Point = .fresh, to point: Point) {
+        // After either of the last two comes nothing.
+        let last = min(point.rawValue, Point.live.rawValue)
+        for step in Point.allCases
+        where step.rawValue > start.rawValue && (step.rawValue <= last || step == point) {
+            take(step, driver)
+        }
+    }
+
+    private static func take(_ step: Point, _ driver: Driver) {
+        switch step {
+        case .fresh: break
+        case .acknowledged: driver.step(.acknowledge)
+        case .driver: driver.step(.driver)
+        case .featuresChosen: driver.accept(driver.offered)
+        case .featuresOK: driver.step(.featuresOK)
+        case .queueHalfSet:
+            driver.write(MMIORegister.queueSelector, UInt32(Device.queueSizes.count - 1))
+            driver.write(MMIORegister.queueSize, 2)
+            driver.write(MMIORegister.queueDescriptorsLow, 0x1_0000)
+        case .queuesSet: driver.setUpQueues()
+        case .live: driver.step(.driverOK)
+        case .failed: driver.step(.failed)
+        case .broken: breakRing(driver)
+        }
     }
 
     /// Makes the device meet a ring that no driver may make.
@@ -76,5 +92,8 @@ package enum VirtioConformance<Device: VirtioDevice & ~Copyable> {
     static var started: DeviceStatus { [.acknowledge, .driver, .featuresOK, .driverOK] }
 
     /// All rules.
-    package static var cases: [Case] { registerCases + statusCases + queueCases + stateCases }
+    package static var cases: [Case] {
+        registerCases + statusCases + queueCases + stateCases + requestCases
+            + hostileCases
+    }
 }

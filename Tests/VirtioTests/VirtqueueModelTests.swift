@@ -65,7 +65,7 @@ import Testing
 
     private func fail(_ step: Int, _ text: String) { Issue.record("step \(step): \(text)") }
 
-    /// A chain of one descriptor, or of an indirect table, at a free head.
+    /// A chain of one descriptor at a free head.
     private func publish(
         _ bench: QueueBench, _ model: inout Model, _ free: inout [UInt16], _ dice: inout Dice
     ) {

@@ -51,7 +51,6 @@ CKVM_REQUEST(KVM_GET_PIT2);
 CKVM_REQUEST(KVM_SET_PIT2);
 CKVM_REQUEST(KVM_GET_CLOCK);
 CKVM_REQUEST(KVM_SET_CLOCK);
-CKVM_REQUEST(KVM_GET_DIRTY_LOG);
 
 // To a vCPU.
 CKVM_REQUEST(KVM_RUN);
@@ -84,7 +83,6 @@ CKVM_NUMBER(KVM_CAP_IRQCHIP);
 CKVM_NUMBER(KVM_CAP_USER_MEMORY);
 CKVM_NUMBER(KVM_CAP_SET_TSS_ADDR);
 CKVM_NUMBER(KVM_CAP_EXT_CPUID);
-CKVM_NUMBER(KVM_CAP_NR_VCPUS);
 CKVM_NUMBER(KVM_CAP_MAX_VCPUS);
 CKVM_NUMBER(KVM_CAP_MP_STATE);
 CKVM_NUMBER(KVM_CAP_PIT2);
@@ -103,7 +101,6 @@ CKVM_NUMBER(KVM_CAP_TSC_DEADLINE_TIMER);
 CKVM_NUMBER(KVM_CAP_IMMEDIATE_EXIT);
 CKVM_NUMBER(KVM_CAP_BINARY_STATS_FD);
 
-CKVM_NUMBER(KVM_EXIT_UNKNOWN);
 CKVM_NUMBER(KVM_EXIT_IO);
 CKVM_NUMBER(KVM_EXIT_MMIO);
 CKVM_NUMBER(KVM_EXIT_HLT);
@@ -112,13 +109,8 @@ CKVM_NUMBER(KVM_EXIT_SHUTDOWN);
 CKVM_NUMBER(KVM_EXIT_FAIL_ENTRY);
 CKVM_NUMBER(KVM_EXIT_INTERNAL_ERROR);
 CKVM_NUMBER(KVM_EXIT_SYSTEM_EVENT);
-CKVM_NUMBER(KVM_SYSTEM_EVENT_SHUTDOWN);
-CKVM_NUMBER(KVM_SYSTEM_EVENT_RESET);
-CKVM_NUMBER(KVM_SYSTEM_EVENT_CRASH);
 CKVM_NUMBER(KVM_INTERNAL_ERROR_EMULATION);
-CKVM_NUMBER(KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);
 
-CKVM_NUMBER(KVM_MEM_LOG_DIRTY_PAGES);
 CKVM_NUMBER(KVM_PIT_SPEAKER_DUMMY);
 CKVM_NUMBER(KVM_IRQCHIP_PIC_MASTER);
 CKVM_NUMBER(KVM_IRQCHIP_PIC_SLAVE);
@@ -128,7 +120,6 @@ CKVM_NUMBER(KVM_IOEVENTFD_FLAG_DEASSIGN);
 CKVM_NUMBER(KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
 CKVM_NUMBER(KVM_PIT_FLAGS_SPEAKER_DATA_ON);
 CKVM_NUMBER(KVM_CLOCK_REALTIME);
-CKVM_NUMBER(KVM_CLOCK_TSC_STABLE);
 CKVM_NUMBER(KVM_VCPUEVENT_VALID_NMI_PENDING);
 CKVM_NUMBER(KVM_VCPUEVENT_VALID_SIPI_VECTOR);
 CKVM_NUMBER(KVM_VCPUEVENT_VALID_SHADOW);
@@ -184,9 +175,6 @@ static inline uint8_t *clinux_kvm_access_data(struct kvm_run *page) { return pag
 static inline uint64_t clinux_kvm_entry_failure(const struct kvm_run *page) {
     return page->fail_entry.hardware_entry_failure_reason;
 }
-static inline uint64_t clinux_kvm_unknown_reason(const struct kvm_run *page) {
-    return page->hw.hardware_exit_reason;
-}
 static inline uint32_t clinux_kvm_system_event(const struct kvm_run *page) {
     return page->system_event.type;
 }
@@ -220,9 +208,3 @@ static inline int clinux_kvm_own_thread(void) {
     return (int)syscall(SYS_gettid);
 }
 static inline void clinux_kvm_kick(int thread) { syscall(SYS_tgkill, getpid(), thread, SIGRTMIN); }
-
-static inline void clinux_cpuid(uint32_t leaf, uint32_t index, uint32_t registers[4]) {
-    __asm__ volatile("cpuid"
-                     : "=a"(registers[0]), "=b"(registers[1]), "=c"(registers[2]), "=d"(registers[3])
-                     : "a"(leaf), "c"(index));
-}

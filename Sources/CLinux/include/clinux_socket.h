@@ -69,6 +69,11 @@ static inline int clinux_socketpair(int ends[2]) {
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0 ? -errno
                                                                                        : 0;
 }
+/// As `clinux_socketpair`, for sockets that keep the bounds of messages.
+static inline int clinux_message_pair(int ends[2]) {
+    int type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    return socketpair(AF_UNIX, type, 0, ends) < 0 ? -errno : 0;
+}
 static inline long clinux_peek(int fd, void *buffer, size_t count) {
     long result = recv(fd, buffer, count, MSG_PEEK | MSG_DONTWAIT);
     return result < 0 ? -errno : result;

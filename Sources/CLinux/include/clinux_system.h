@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -36,6 +37,15 @@ static inline int clinux_open(const char *path, int flags, unsigned mode) {
 static inline int clinux_openat(int directory, const char *name, int flags, unsigned mode) {
     return (int)clinux_result(openat(directory, name, flags, mode));
 }
+extern const char __executable_start, etext;
+/// Takes the program's own code out of this process's page tables. It stays in the page cache, and
+/// each page comes back when it is executed.
+static inline void clinux_unmap_code(void) {
+    uintptr_t first = ((uintptr_t)&__executable_start + 4095) & ~(uintptr_t)4095;
+    uintptr_t end = (uintptr_t)&etext & ~(uintptr_t)4095;
+    if (end > first) madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 /// Keeps the calling thread on `cpu`, below 1024.
 static inline int clinux_pin(int cpu) {
     unsigned long mask[1024 / (8 * sizeof(long))] = {0};
@@ -72,6 +82,16 @@ static inline int clinux_memfd_create(const char *name, unsigned flags) {
 }
 static inline int clinux_ftruncate(int fd, int64_t size) {
     return (int)clinux_result(ftruncate(fd, size));
+}
+/// Gives `size` bytes of a file at `offset` back; they read as zeroes. fallocate(2).
+static inline int clinux_punch_hole(int fd, int64_t offset, int64_t size) {
+    return (int)clinux_result(syscall(
+        SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size));
+}
+/// Bytes of memory or disk that a file takes, holes not counted.
+static inline int64_t clinux_allocated_bytes(int fd) {
+    struct stat status;
+    return fstat(fd, &status) < 0 ? -errno : (int64_t)status.st_blocks * 512;
 }
 /// The address, or the negated errno (never a valid address) cast to one.
 static inline uintptr_t clinux_mmap(size_t size, int protection, int flags, int fd, int64_t offset) {

@@ -34,7 +34,7 @@ extension Vsock {
     }
 
     private mutating func note(_ events: EventLoop.Events, on connection: VsockConnection) {
-        if !events.isDisjoint(with: [.readable, .peerClosed, .hangUp, .error]) {
+        if !events.isDisjoint(with: .input) {
             connection.host.hasInput = true
         }
         if events.contains(.hangUp) || events.contains(.error) { hostLeft(connection) }

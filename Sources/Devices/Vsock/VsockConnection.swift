@@ -82,13 +82,13 @@ final class VsockConnection {
 
     init(
         _ socket: consuming FileDescriptor, token: UInt64, ports: VsockPorts, phase: Phase,
-        bufferSize: Int
+        bufferSize: Int, store: VsockStore
     ) {
         self.socket = socket
         self.token = token
         self.ports = ports
         self.phase = phase
-        guest = GuestHalf(backlog: VsockBacklog(capacity: bufferSize))
+        guest = GuestHalf(backlog: VsockBacklog(capacity: bufferSize, from: store))
     }
 
     /// The socket's bytes may be passed on.

@@ -6,11 +6,12 @@ struct VsockTable {
     /// Connections at most, those under way included.
     static let limit = 1024
     /// Connections with a large buffer at most; the others have a small one, which bounds the
-    /// memory of a guest to 64 × 256 KiB + 960 × 16 KiB, 31 MiB.
+    /// memory of a guest to 64 × 256 KiB + 960 × 16 KiB, 31 MiB, and the store's 2 MiB.
     static let largeLimit = 64
     static let largeBuffer = 256 << 10
     static let smallBuffer = 16 << 10
 
+    private let store = VsockStore()
     private var slots: [VsockConnection?]
     private var free: [Int]
     private var index: [VsockPorts: Int] = [:]
@@ -58,7 +59,7 @@ struct VsockTable {
         if isLarge { largeCount += 1 }
         let connection = VsockConnection(
             socket, token: token, ports: ports, phase: phase,
-            bufferSize: isLarge ? Self.largeBuffer : Self.smallBuffer)
+            bufferSize: isLarge ? Self.largeBuffer : Self.smallBuffer, store: store)
         slots[slot] = connection
         return connection
     }

@@ -122,6 +122,23 @@ package final class Chipset: Sendable {
         state.withLock { $0.localAPICs[cpu].timer.tscOffset = offset }
     }
 
+    /// Makes all processors' TSCs run at another rate.
+    package func setTimeStampScale(_ scale: TimeStampScale) {
+        state.withLock { state in
+            for cpu in state.localAPICs.indices { state.localAPICs[cpu].timer.scale = scale }
+        }
+    }
+
+    /// Reads or changes state as a whole, and wakes every processor if asked to.
+    func replace(waking: Bool, _ body: (inout ChipsetState) -> Void) {
+        state.withLock { state in
+            body(&state)
+            if waking { state.news = 0 }
+        }
+        guard waking else { return }
+        for cpu in 0..<cpuCount { wake(cpu) }
+    }
+
     /// IA32_APIC_BASE's enable; CPUID leaf 1 shows it in EDX bit 9.
     package func isAPICEnabled(cpu: Int) -> Bool {
         state.withLock { $0.localAPICs[cpu].isEnabled }

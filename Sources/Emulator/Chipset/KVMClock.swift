@@ -6,7 +6,7 @@ import Synchronization
 /// where it wants its clock structures, and CPUID leaves that offer them.
 /// Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst.
 ///
-/// The TSC counts guest nanoseconds, so each structure stays right for ever after it is written.
+/// The TSC keeps step with guest time, so each structure stays right for ever after it is written.
 package final class KVMClock: Sendable {
     /// The four registers of a CPUID leaf.
     package struct Leaf: Hashable, Sendable {
@@ -30,17 +30,33 @@ package final class KVMClock: Sendable {
     private static var guestWasStopped: UInt8 { 2 }
 
     private let memory: GuestMemory
-    /// Nanoseconds since 1970 at guest time 0.
-    private let epoch: UInt64
-    private let state: Mutex<State>
+    private let state: Mutex<Contents>
+
+    private struct Contents {
+        var msrs: State
+        /// Nanoseconds since 1970 at guest time 0.
+        var epoch: UInt64
+        var scale = TimeStampScale.natural
+    }
 
     /// - Parameters:
     ///   - cpuCount: At least 1.
     ///   - epoch: Nanoseconds since 1970-01-01 00:00 UTC at guest time 0.
     package init(memory: GuestMemory, cpuCount: Int, epoch: UInt64) {
         self.memory = memory
-        self.epoch = epoch
-        state = Mutex(State(systemTimes: [UInt64](repeating: 0, count: cpuCount)))
+        let msrs = State(systemTimes: [UInt64](repeating: 0, count: cpuCount))
+        state = Mutex(Contents(msrs: msrs, epoch: epoch))
+    }
+
+    /// Nanoseconds since 1970 at guest time 0.
+    package var epoch: UInt64 {
+        get { state.withLock { $0.epoch } }
+        set { state.withLock { $0.epoch = newValue } }
+    }
+
+    /// How fast the TSC runs.
+    package func setTimeStampScale(_ scale: TimeStampScale) {
+        state.withLock { $0.scale = scale }
     }
 
     /// True for the clock's MSRs, old numbers and new.
@@ -74,7 +90,7 @@ package final class KVMClock: Sendable {
     /// Reads an MSR that the clock owns.
     package func readMSR(cpu: Int, number: UInt32) -> UInt64 {
         state.withLock { state in
-            isWallClock(number) ? state.wallClock : state.systemTimes[cpu]
+            isWallClock(number) ? state.msrs.wallClock : state.msrs.systemTimes[cpu]
         }
     }
 
@@ -83,11 +99,12 @@ package final class KVMClock: Sendable {
     package func writeMSR(cpu: Int, number: UInt32, value: UInt64, now: UInt64, tsc: UInt64) {
         state.withLock { state in
             if isWallClock(number) {
-                state.wallClock = value
-                writeWallClock(at: value)
+                state.msrs.wallClock = value
+                writeWallClock(at: value, epoch: state.epoch)
             } else {
-                state.systemTimes[cpu] = value
-                writeSystemTime(value, now: now, tsc: tsc, flags: Self.tscIsStable)
+                state.msrs.systemTimes[cpu] = value
+                writeSystemTime(
+                    value, Moment(now: now, tsc: tsc, scale: state.scale), flags: Self.tscIsStable)
             }
         }
     }
@@ -99,18 +116,31 @@ package final class KVMClock: Sendable {
     package func refresh(cpu: Int, now: UInt64, tsc: UInt64, wasStopped: Bool) {
         state.withLock { state in
             let flags = Self.tscIsStable | (wasStopped ? Self.guestWasStopped : 0)
-            writeSystemTime(state.systemTimes[cpu], now: now, tsc: tsc, flags: flags)
+            writeSystemTime(
+                state.msrs.systemTimes[cpu], Moment(now: now, tsc: tsc, scale: state.scale),
+                flags: flags)
         }
     }
 
-    package func save() -> State { state.withLock { $0 } }
+    /// Sets an MSR without writing any structure: the guest's memory has them already.
+    package func setMSR(cpu: Int, number: UInt32, value: UInt64) {
+        state.withLock { state in
+            if isWallClock(number) {
+                state.msrs.wallClock = value
+            } else {
+                state.msrs.systemTimes[cpu] = value
+            }
+        }
+    }
+
+    package func save() -> State { state.withLock { $0.msrs } }
 
     /// Takes back what was saved; ``refresh(cpu:now:tsc:wasStopped:)`` each processor after it.
     /// False, and nothing changes, for another number of processors.
     package func restore(_ saved: State) -> Bool {
         state.withLock { state in
-            guard saved.systemTimes.count == state.systemTimes.count else { return false }
-            state = saved
+            guard saved.systemTimes.count == state.msrs.systemTimes.count else { return false }
+            state.msrs = saved
             return true
         }
     }
@@ -118,7 +148,7 @@ package final class KVMClock: Sendable {
     // MARK: Structures
 
     /// Version, seconds, nanoseconds: 4 bytes each, the time of day at guest time 0.
-    private func writeWallClock(at address: UInt64) {
+    private func writeWallClock(at address: UInt64, epoch: UInt64) {
         guard address != 0 else { return }
         let seconds = UInt32(truncatingIfNeeded: epoch / 1_000_000_000)
         let nanoseconds = UInt32(truncatingIfNeeded: epoch % 1_000_000_000)
@@ -126,14 +156,20 @@ package final class KVMClock: Sendable {
         publish(at: GuestAddress(address), body: words)
     }
 
+    private struct Moment {
+        let now: UInt64
+        let tsc: UInt64
+        let scale: TimeStampScale
+    }
+
     /// Version, 4 bytes of nothing, TSC, system time (8 each), multiplier, shift, flags.
-    private func writeSystemTime(_ value: UInt64, now: UInt64, tsc: UInt64, flags: UInt8) {
+    private func writeSystemTime(_ value: UInt64, _ moment: Moment, flags: UInt8) {
         guard value & 1 != 0 else { return }
         let low: (UInt64) -> UInt32 = { UInt32(truncatingIfNeeded: $0) }
-        // Time is (TSC << 1) * 0x8000_0000 >> 32: one nanosecond a tick.
+        let factors = moment.scale.clockFactors
         let words: [UInt32] = [
-            0, low(tsc), low(tsc >> 32), low(now), low(now >> 32), 0x8000_0000,
-            1 | UInt32(flags) << 8,
+            0, low(moment.tsc), low(moment.tsc >> 32), low(moment.now), low(moment.now >> 32),
+            factors.multiplier, UInt32(UInt8(bitPattern: factors.shift)) | UInt32(flags) << 8,
         ]
         publish(at: GuestAddress(value & ~1), body: words)
     }

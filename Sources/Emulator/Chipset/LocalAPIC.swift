@@ -113,6 +113,7 @@ package struct LocalAPIC: Hashable, Sendable {
         new.base = base
         new.signals = signals
         new.timer.tscOffset = timer.tscOffset
+        new.timer.scale = timer.scale
         self = new
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The timer of a local APIC. It counts at 1 GHz over the programmed divider, and the TSC runs at
-/// 1 GHz too, so that both are guest nanoseconds. Intel SDM 3, 11.5.4.
+/// The timer of a local APIC. It counts at 1 GHz over the programmed divider, which is guest
+/// nanoseconds. Intel SDM 3, 11.5.4.
 package struct LocalAPICTimer: Hashable, Sendable {
     /// Bits 17 and 18 of the timer's LVT entry.
     package enum Mode: UInt8, Hashable, Sendable {
@@ -18,8 +18,12 @@ package struct LocalAPICTimer: Hashable, Sendable {
     package var tscDeadline: UInt64 = 0
     /// What the processor's TSC shows beyond guest time; wraps.
     package var tscOffset: UInt64 = 0
+    /// How fast the TSC runs.
+    package var scale = TimeStampScale.natural
 
     package init() {}
+
+    private func timeStamp(_ now: UInt64) -> UInt64 { scale.ticks(in: now) &+ tscOffset }
 
     /// 1, 2, 4 … 128.
     package var divisor: UInt64 {
@@ -73,7 +77,7 @@ package struct LocalAPICTimer: Hashable, Sendable {
     /// next one stays on the grid of the first.
     package mutating func fire(now: UInt64) -> Bool {
         if mode == .deadline {
-            guard tscDeadline != 0, now &+ tscOffset >= tscDeadline else { return false }
+            guard tscDeadline != 0, timeStamp(now) >= tscDeadline else { return false }
             tscDeadline = 0
             return true
         }
@@ -91,8 +95,13 @@ package struct LocalAPICTimer: Hashable, Sendable {
     package func nextExpiry(now: UInt64) -> UInt64 {
         guard mode == .deadline else { return expiry ?? .max }
         guard tscDeadline != 0 else { return .max }
-        let tsc = now &+ tscOffset
-        return tscDeadline > tsc ? later(now, by: tscDeadline &- tsc) : now
+        let tsc = timeStamp(now)
+        guard tscDeadline > tsc else { return now }
+        let delta = tscDeadline &- tsc
+        guard scale != .natural else { return later(now, by: delta) }
+        // Rounding may end a nanosecond short.
+        let nanoseconds = scale.nanoseconds(for: delta)
+        return later(now, by: nanoseconds == .max ? .max : nanoseconds &+ 1)
     }
 
     private func later(_ now: UInt64, by delta: UInt64) -> UInt64 {

@@ -158,6 +158,14 @@ package struct PITChannel: Hashable, Sendable {
         nextRise = tick &+ (mode == 2 || mode == 3 ? period : count)
     }
 
+    /// Goes on with a count that began at tick `first`, as of tick `now`: rises up to now are past.
+    mutating func begin(at first: UInt64, now: UInt64) {
+        begin(first)
+        guard let due = nextRise, due <= now else { return }
+        let repeats = mode == 2 || mode == 3
+        nextRise = repeats ? due &+ ((now &- due) / period &+ 1) &* period : nil
+    }
+
     private mutating func freeze(_ tick: UInt64) {
         frozen = elapsed(tick)
         nextRise = nil

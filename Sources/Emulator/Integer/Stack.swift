@@ -6,9 +6,21 @@ extension Processor {
     /// Pushes in 64-bit code.
     @inline(__always) func push<T: Word>(_ value: T, _: T.Type) -> Bool {
         let top = rsp &- UInt64(T.byteCount)
-        guard store(top, value) else { return false }
+        guard store(top, value) else {
+            blameStack()
+            return false
+        }
         rsp = top
         return true
+    }
+
+    /// Reads from the stack in 64-bit code, at RSP or RBP.
+    @inline(__always) func loadStack<T: Word>(_ address: UInt64, _: T.Type = T.self) -> T? {
+        guard let value = load(address, T.self) else {
+            blameStack()
+            return nil
+        }
+        return value
     }
 
     /// The stack pointer's bits that count outside 64-bit code.
@@ -20,7 +32,10 @@ extension Processor {
     func pushLegacy<T: Word>(_ value: T) -> Bool {
         let mask = stackMask
         let top = (rsp &- UInt64(T.byteCount)) & mask
-        guard checkStack(top, T.byteCount), store(top &+ stackBase, value) else { return false }
+        guard checkStack(top, T.byteCount), store(top &+ stackBase, value) else {
+            blameStack()
+            return false
+        }
         rsp = rsp & ~mask | top
         return true
     }
@@ -28,7 +43,7 @@ extension Processor {
     /// Pops through SS.
     func popLegacy<T: Word>(_: T.Type) -> T? {
         let top = rsp & stackMask
-        guard checkStack(top, T.byteCount), let value = load(top &+ stackBase, T.self) else {
+        guard checkStack(top, T.byteCount), let value = loadStack(top &+ stackBase, T.self) else {
             return nil
         }
         adjustStack(Int64(T.byteCount))
@@ -66,7 +81,7 @@ enum StackHandlers {
     static let pop64: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
-        guard let value = cpu.load(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
+        guard let value = cpu.loadStack(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
         cpu.rsp = cpu.rsp &+ 8
         cpu.set64(op.rm, value)
         return op.next
@@ -211,7 +226,8 @@ enum StackHandlers {
             for index in 1..<max(level, 1) {
                 let place =
                     (cpu.get64(Register.rbp) &- UInt64(index &* T.byteCount)) & cpu.stackMask
-                guard let value = cpu.load(place &+ cpu.stackBase, T.self), cpu.pushLegacy(value)
+                guard let value = cpu.loadStack(place &+ cpu.stackBase, T.self),
+                    cpu.pushLegacy(value)
                 else { return undo() }
             }
             guard cpu.pushLegacy(T(truncatingIfNeeded: newFrame)) else { return undo() }
@@ -219,6 +235,7 @@ enum StackHandlers {
         cpu.adjustStack(0 &- op.immediate)
         // The page that the new top lies in must be writable, as the next push will want.
         guard cpu.probeWrite((cpu.rsp & cpu.stackMask) &+ cpu.stackBase, byteCount: 1) else {
+            cpu.blameStack()
             return undo()
         }
         cpu.set(Register.rbp, T(truncatingIfNeeded: newFrame))
@@ -230,7 +247,7 @@ enum StackHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let frame = cpu.get64(Register.rbp)
-        guard let value = cpu.load(frame, UInt64.self) else { return cpu.fault(op) }
+        guard let value = cpu.loadStack(frame, UInt64.self) else { return cpu.fault(op) }
         cpu.rsp = frame &+ 8
         cpu.set64(Register.rbp, value)
         return op.next

@@ -20,6 +20,8 @@ struct CPUID: Hashable, Sendable {
     var apicID: UInt32
     /// CR4.OSXSAVE.
     var usesExtendedState = false
+    /// Thousands of time stamp counter ticks a second.
+    var tscKilohertz: UInt32 = 1_000_000
 
     /// Family 17h, model 31h.
     static var signature: UInt32 { 0x0083_0f10 }
@@ -28,8 +30,6 @@ struct CPUID: Hashable, Sendable {
     }
     /// 48 bytes, filled with zeros.
     private static var brand: StaticString { "Swiftlet software processor (x86-64-v2)" }
-    /// Time stamp counter ticks a second.
-    private static var frequency: UInt32 { 1_000_000_000 }
     /// Bytes of an XSAVE area with x87 and SSE.
     private static var extendedStateBytes: UInt32 { 576 }
 
@@ -49,7 +49,9 @@ struct CPUID: Hashable, Sendable {
 
     private func hypervisor(_ number: UInt32) -> Leaf {
         guard let leaf = KVMClock.leaf(number) else { return Leaf() }
-        return Leaf(eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx)
+        let isRates = number == 0x4000_0010
+        return Leaf(
+            eax: isRates ? tscKilohertz : leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx)
     }
 
     // MARK: Basic
@@ -66,8 +68,10 @@ struct CPUID: Hashable, Sendable {
         case 0x0d:
             let bytes = Self.extendedStateBytes
             return index == 0 ? Leaf(eax: 3, ebx: bytes, ecx: bytes) : Leaf()
-        case 0x15: return Leaf(eax: 1, ebx: 1, ecx: Self.frequency)
-        case 0x16: return Leaf(eax: 1000, ebx: 1000, ecx: 1000)
+        case 0x15: return Leaf(eax: 1, ebx: 1, ecx: tscKilohertz &* 1000)
+        case 0x16:
+            let megahertz = tscKilohertz / 1000
+            return Leaf(eax: megahertz, ebx: megahertz, ecx: megahertz)
         default: return Leaf()
         }
     }
@@ -188,13 +192,19 @@ extension CPUID.Leaf {
 extension Processor {
     /// CPUID.
     func identify(_ op: Op) -> UInt {
-        var leaf = CPUID(
-            processorCount: UInt32(truncatingIfNeeded: host.machine.cpuCount),
+        let machine = host.machine
+        let identity = CPUID(
+            processorCount: UInt32(truncatingIfNeeded: machine.cpuCount),
             apicID: UInt32(truncatingIfNeeded: state.index),
-            usesExtendedState: state.cr4 & ControlBits.osxsave != 0
-        ).leaf(get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))
-        if let template = host.machine.template {
-            leaf.apply(template, get(Register.rax, UInt32.self), get(Register.rcx, UInt32.self))
+            usesExtendedState: state.cr4 & ControlBits.osxsave != 0,
+            tscKilohertz: machine.timeStampScale.kilohertz)
+        let number = get(Register.rax, UInt32.self)
+        let index = get(Register.rcx, UInt32.self)
+        var leaf =
+            machine.cpuid.map { identity.leaf(number, index, of: $0) }
+            ?? identity.leaf(number, index)
+        if machine.cpuid == nil, let template = machine.template {
+            leaf.apply(template, number, index)
         }
         set(Register.rax, leaf.eax)
         set(Register.rbx, leaf.ebx)

@@ -55,10 +55,17 @@ extension Processor {
         let old = rflags
         let new = old & ~(mask | ControlBits.rf) | value & mask
         rflags = new
+        noteStep(before: old)
         if (old ^ new) & ControlBits.ac != 0 { updateMode() }
         let enabled = ~old & new & ControlBits.interrupt != 0
         if new & ControlBits.tf != 0 || enabled && state.interruptWaiting { return leave(op) }
         return op.next
+    }
+
+    /// The trap of a single step follows an instruction that itself clears TF. Intel SDM 3,
+    /// 18.3.1.4.
+    func noteStep(before: UInt64) {
+        if before & ControlBits.tf != 0 { state.watchHits |= Self.debugStep }
     }
 
     /// LAHF.

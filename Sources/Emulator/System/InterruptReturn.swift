@@ -63,6 +63,7 @@ extension Processor {
         let iopl = UInt8(truncatingIfNeeded: state.systemFlags >> 12) & 3
         if state.privilege > 0 { mask &= ~ControlBits.iopl }
         if state.privilege > iopl { mask &= ~ControlBits.interrupt }
+        noteStep(before: rflags)
         let kept = rflags & ~(mask | ControlBits.rf | ControlBits.vm)
         rflags = kept | value & mask
     }
@@ -70,6 +71,14 @@ extension Processor {
     private func finishReturn(_ op: Op) -> UInt {
         state.system.nmiBlocked = false
         updateMode()
-        return leaveEntered(op)
+        let next = leaveEntered(op)
+        if state.privilege == 3, !state.sawUserCode { noteUserEntry() }
+        return next
+    }
+
+    /// The guest's first program begins: IRET is how a kernel starts one, SYSRET only goes back.
+    @inline(never) private func noteUserEntry() {
+        state.sawUserCode = true
+        vcpu.userCodeBegins()
     }
 }

@@ -197,7 +197,7 @@ extension Processor {
     }
 
     /// False: not a register of the platform, or not a value for it.
-    private func setPlatformMSR(_ number: UInt32, _ value: UInt64) -> Bool {
+    func setPlatformMSR(_ number: UInt32, _ value: UInt64) -> Bool {
         switch number {
         case MSR.machineCheckStatus: state.msrs.machineCheckStatus = value & 7
         case MSR.miscEnable: state.msrs.miscEnable = value

@@ -9,15 +9,14 @@ protocol ProcessorHost: AnyObject {
     func readPort(_ port: UInt16, size: Int) -> UInt32
     /// OUT. `size` is 1, 2 or 4 bytes.
     func writePort(_ port: UInt16, size: Int, value: UInt32)
-    /// The machine's time in nanoseconds, which is also its time stamp counter's, when `retired`
-    /// instructions have been executed.
+    /// The machine's time in nanoseconds when `retired` instructions have been executed.
     func time(retired: UInt64) -> UInt64
     /// MSRs that are not the processor's: local APIC, TSC deadline, kvm-clock. Nil: #GP.
     func readMSR(_ number: UInt32) -> UInt64?
     /// False: #GP.
     func writeMSR(_ number: UInt32, _ value: UInt64) -> Bool
-    /// IA32_TSC or IA32_TSC_ADJUST was written: the time stamp counter is ``time(retired:)`` plus
-    /// `offset` from now on, which TSC deadlines go by.
+    /// IA32_TSC or IA32_TSC_ADJUST was written: the time stamp counter is that of ``time(retired:)``
+    /// plus `offset` from now on, which TSC deadlines go by.
     func timeStampMoved(offset: UInt64)
     /// CR8, 0 to 15.
     var taskPriority: UInt8 { get set }
@@ -38,6 +37,7 @@ extension Processor {
 
     /// The time stamp counter at `op`'s instruction.
     func timeStamp(_ op: Op) -> UInt64 {
-        host.time(retired: state.retired &+ UInt64(op.ordinal) &- 1) &+ state.tscOffset
+        let now = host.time(retired: state.retired &+ UInt64(op.ordinal) &- 1)
+        return host.machine.timeStampScale.ticks(in: now) &+ state.tscOffset
     }
 }

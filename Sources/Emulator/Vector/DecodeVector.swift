@@ -6,6 +6,8 @@ extension Decoder {
     /// instructions; nothing has been read.
     mutating func decodeVector(_ opcode: UInt8, map: OpcodeMap) throws(DecodeError) -> Bool {
         let known: Bool
+        self.opcode = opcode
+        opcodeMap = map
         switch map {
         case .x0F: known = try decodeVector0F(opcode)
         case .x0F38: known = try decodeVector0F38(opcode)

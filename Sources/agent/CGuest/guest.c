@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -317,6 +316,26 @@ int32_t guest_mount(const uint8_t *strings, int32_t size, uint32_t flags) {
     return outcome(mount(source, target, type, flags, after(type)));
 }
 
+int32_t guest_enter_root(const uint8_t *strings, int32_t size) {
+    (void)size;
+    // The initramfs is no mount that could be exchanged for another; it stays below.
+    if (chdir(text(strings)) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0) return -errno;
+    if (chroot(".") < 0) return -errno;
+    return outcome(chdir("/"));
+}
+
+int32_t guest_seal_root(void) {
+    return outcome(mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+}
+
+void guest_signal_all(int32_t signal) { kill(-1, signal); }
+
+void guest_await_all(int32_t milliseconds) {
+    uint64_t deadline = guest_now() + (uint64_t)milliseconds;
+    struct timespec moment = {.tv_nsec = 2000000};
+    while (waitpid(-1, NULL, WNOHANG) >= 0 && guest_now() < deadline) nanosleep(&moment, NULL);
+}
+
 int32_t guest_open(const uint8_t *strings, int32_t size, int32_t writing) {
     (void)size;
     return outcome(open(text(strings), (writing ? O_RDWR : O_RDONLY) | O_NOCTTY | O_CLOEXEC));
@@ -340,15 +359,6 @@ int32_t guest_load_module(int32_t fd) { return outcome(syscall(SYS_finit_module,
 
 int32_t guest_set_host_name(const uint8_t *name, int32_t size) {
     return outcome(sethostname((const char *)name, (size_t)size));
-}
-
-int32_t guest_bring_up_loopback(void) {
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    int32_t result = outcome(ioctl(fd, SIOCSIFFLAGS, &request));
-    close(fd);
-    return result;
 }
 
 int32_t guest_raise_file_limit(uint64_t soft, uint64_t hard) {

@@ -131,6 +131,19 @@ void guest_use_as_standard_files(int32_t fd);
 /// `strings`: source, target, type, options. Makes the target if it is not there.
 int32_t guest_mount(const uint8_t *GUEST_IN(size) strings, int32_t size, uint32_t flags);
 
+/// Makes the file system mounted at a path the root of this process and of all it starts.
+/// `strings`: the path.
+int32_t guest_enter_root(const uint8_t *GUEST_IN(size) strings, int32_t size);
+
+/// Makes the root file system read-only: all that was written is on its disk, in order.
+int32_t guest_seal_root(void);
+
+/// Sends `signal` to every other process.
+void guest_signal_all(int32_t signal);
+
+/// Waits until no child is left, at most so many milliseconds.
+void guest_await_all(int32_t milliseconds);
+
 /// `strings`: one path. `writing`: to read and write, else to read; never a controlling terminal.
 int32_t guest_open(const uint8_t *GUEST_IN(size) strings, int32_t size, int32_t writing);
 
@@ -143,7 +156,17 @@ void guest_link_all(int32_t directory, const uint8_t *GUEST_IN(size) strings, in
 
 int32_t guest_load_module(int32_t fd);
 int32_t guest_set_host_name(const uint8_t *GUEST_IN(size) name, int32_t size);
-int32_t guest_bring_up_loopback(void);
+
+// Network (network.c)
+
+int32_t guest_bring_up_interface(const uint8_t *GUEST_IN(size) name, int32_t size);
+
+/// Interface and address, IPv4 or IPv6, in a network of `prefix` bits.
+int32_t guest_add_address(const uint8_t *GUEST_IN(size) strings, int32_t size, int32_t prefix);
+
+/// Interface, and the router to everywhere behind it.
+int32_t guest_add_gateway(const uint8_t *GUEST_IN(size) strings, int32_t size);
+
 int32_t guest_raise_file_limit(uint64_t soft, uint64_t hard);
 int32_t guest_set_clock(uint64_t nanoseconds);
 

@@ -38,7 +38,7 @@ final class NativeRig {
         state.system.cr3 = 0x10_0000
         state.system.cr4 = 0x620
         state.system.efer = 0xd01
-        vcpu.restore(state)
+        try vcpu.restore(state)
         try memory.write(data, at: GuestAddress(Self.data))
     }
 

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A block device: Firecracker's `drives`.
+package struct DriveConfig: APIObject {
+    /// Whether the guest's flushes reach the host's disk.
+    package enum CacheType: String, CaseIterable, Sendable {
+        case unsafe = "Unsafe"
+        case writeback = "Writeback"
+    }
+
+    /// How the host reads and writes the file.
+    package enum IOEngine: String, CaseIterable, Sendable {
+        case sync = "Sync"
+        case async = "Async"
+    }
+
+    package static var fields: [String] {
+        [
+            "drive_id", "partuuid", "is_root_device", "cache_type", "is_read_only",
+            "path_on_host", "rate_limiter", "io_engine", "socket",
+        ]
+    }
+
+    package var id: String
+    /// The partition that holds the root file system.
+    package var partUUID: String?
+    package var isRootDevice: Bool
+    package var cacheType = CacheType.unsafe
+    package var isReadOnly = false
+    package var path: String
+    package var rateLimiter: RateLimiterConfig?
+    package var ioEngine = IOEngine.sync
+
+    package init(id: String, path: String, isRootDevice: Bool = false) {
+        self.id = id
+        self.path = path
+        self.isRootDevice = isRootDevice
+    }
+
+    package init(json: JSON) throws(JSONError) {
+        let fields = try JSONFields(json, Self.fields)
+        id = try fields.require("drive_id") { json throws(JSONError) in try json.asIdentifier() }
+        partUUID = try fields.text("partuuid")
+        isRootDevice = try fields.require("is_root_device") { json throws(JSONError) in
+            try json.asBool()
+        }
+        cacheType =
+            try fields.optional("cache_type") { json throws(JSONError) in
+                try json.asChoice(of: CacheType.self)
+            } ?? .unsafe
+        isReadOnly = try fields.flag("is_read_only")
+        rateLimiter = try fields.object("rate_limiter")
+        ioEngine =
+            try fields.optional("io_engine") { json throws(JSONError) in
+                try json.asChoice(of: IOEngine.self)
+            } ?? .sync
+        _ = try fields.optional("socket") { json throws(JSONError) in
+            _ = try json.asPath()
+            throw json.invalid("vhost-user block devices are not supported; give `path_on_host`")
+        }
+        path = try fields.require("path_on_host") { json throws(JSONError) in try json.asPath() }
+    }
+
+    package var json: JSON {
+        .object([
+            ("drive_id", .string(id)), ("partuuid", .text(partUUID)),
+            ("is_root_device", .bool(isRootDevice)), ("cache_type", .string(cacheType.rawValue)),
+            ("is_read_only", .bool(isReadOnly)), ("path_on_host", .string(path)),
+            ("rate_limiter", rateLimiter?.json ?? .null),
+            ("io_engine", .string(ioEngine.rawValue)), ("socket", .null),
+        ])
+    }
+}
+
+/// A change to a block device of a running machine.
+package struct DriveUpdate: APIObject {
+    package static var fields: [String] { ["drive_id", "path_on_host", "rate_limiter"] }
+
+    package var id: String
+    package var path: String?
+    package var rateLimiter: RateLimiterConfig?
+
+    package init(json: JSON) throws(JSONError) {
+        let fields = try JSONFields(json, Self.fields)
+        id = try fields.require("drive_id") { json throws(JSONError) in try json.asIdentifier() }
+        path = try fields.path("path_on_host")
+        rateLimiter = try fields.object("rate_limiter")
+    }
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Memory
+import Virtio
+
+/// A disk. VIRTIO 1.2, 5.2.
+///
+/// Bytes go straight between guest memory and file. A device has a thread of its own, so that a
+/// slow disk holds up nobody else. The `Sync` engine does one request after the other; `Async`
+/// hands all that the driver has to the kernel at once.
+package struct Block: ~Copyable, VirtioDevice {
+    package static let id = DeviceID.block
+    package static let queueSizes: [UInt16] = Array(
+        repeating: 256, count: BlockConfiguration.queueLimit)
+
+    package enum Feature {
+        /// The configuration space says how many segments a request may have.
+        package static var segmentMax: FeatureSet { FeatureSet(bit: 2) }
+        package static var readOnly: FeatureSet { FeatureSet(bit: 5) }
+        package static var flush: FeatureSet { FeatureSet(bit: 9) }
+        package static var multiQueue: FeatureSet { FeatureSet(bit: 12) }
+        package static var discard: FeatureSet { FeatureSet(bit: 13) }
+        package static var writeZeroes: FeatureSet { FeatureSet(bit: 14) }
+    }
+
+    /// Requests served in one turn; then others of the thread have theirs.
+    static var turnLimit: Int { 256 }
+    /// Segments of data in a request: its queue less header and status.
+    static var segmentLimit: UInt32 { 254 }
+
+    /// Counts since the device was made.
+    package struct Statistics: Hashable, Sendable {
+        package var requests: UInt64 = 0
+        /// Requests that no well-behaved driver sends.
+        package var violations: UInt64 = 0
+    }
+
+    package private(set) var configuration: BlockConfiguration
+    package private(set) var statistics = Statistics()
+    private var disk: BlockDisk
+    private var limiter: RateLimiter
+    /// Nil: the engine is `Sync`.
+    private var ring: BlockRing?
+    private let isAsync: Bool
+    /// What polls readable when the ring has something.
+    private let ringEvents: CInt?
+    /// Requests wait in queues for the limiter, or for room in the ring.
+    private var isStalled = false
+    /// The queue that is served first when something has held up all.
+    private var firstQueue = 0
+
+    /// Opens the file. An `Async` drive makes its ring.
+    package init(_ configuration: BlockConfiguration) throws(BlockError) {
+        guard 1...BlockConfiguration.queueLimit ~= configuration.queueCount else {
+            throw .queueCount(configuration.queueCount)
+        }
+        let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
+        let limiter = try Self.makeLimiter(configuration.limits)
+        let ring = try Self.makeRing(configuration.engine)
+        isAsync = configuration.engine == .async
+        ringEvents = ring.descriptor
+        self.ring = ring.ring
+        self.disk = disk
+        self.limiter = limiter
+        self.configuration = configuration
+    }
+
+    private static func makeLimiter(_ limits: RateLimits) throws(BlockError) -> RateLimiter {
+        do throws(Errno) { return try RateLimiter(limits) } catch { throw .host(error) }
+    }
+
+    private struct Ring: ~Copyable {
+        var ring: BlockRing?
+        var descriptor: CInt?
+    }
+
+    private static func makeRing(
+        _ engine: BlockConfiguration.Engine
+    ) throws(BlockError) -> Ring {
+        guard engine == .async else { return Ring(ring: nil, descriptor: nil) }
+        do throws(Errno) {
+            let ring = try BlockRing()
+            let descriptor = ring.descriptor
+            return Ring(ring: ring, descriptor: descriptor)
+        } catch {
+            throw .ring(error)
+        }
+    }
+
+    // MARK: Configuration
+
+    package var features: FeatureSet {
+        var features: FeatureSet = [Feature.segmentMax]
+        if configuration.queueCount > 1 { features.insert(Feature.multiQueue) }
+        if configuration.cache == .writeback { features.insert(Feature.flush) }
+        if disk.isReadOnly {
+            features.insert(Feature.readOnly)
+        } else {
+            features.formUnion([Feature.discard, Feature.writeZeroes])
+        }
+        return features
+    }
+
+    package var configurationSize: Int { 60 }
+
+    /// VIRTIO 1.2, 5.2.4.
+    package func configurationByte(at offset: Int) -> UInt8 {
+        let (value, start): (UInt64, Int) =
+            switch offset {
+            case 0..<8: (disk.sectors, 0)
+            case 12..<16: (UInt64(Self.segmentLimit), 12)
+            // Bytes in a block.
+            case 20..<24: (BlockDisk.sectorSize, 20)
+            case 34..<36: (UInt64(configuration.queueCount), 34)
+            // Longest discard, its ranges, the alignment of each; the same for zeroes.
+            case 36..<40: (UInt64(BlockRequest.zeroLimit), 36)
+            case 40..<44: (UInt64(BlockRequest.rangeLimit), 40)
+            case 44..<48: (1, 44)
+            case 48..<52: (UInt64(BlockRequest.zeroLimit), 48)
+            case 52..<56: (UInt64(BlockRequest.rangeLimit), 52)
+            // Zeroes may give space back.
+            case 56: (1, 56)
+            default: (0, offset)
+            }
+        return UInt8(truncatingIfNeeded: value >> UInt64((offset - start) * 8))
+    }
+
+    package var sectors: UInt64 { disk.sectors }
+
+    /// Opens another file for the disk, or the same one anew, which may have another size by now.
+    /// The driver is to be told (``Virtio/MMIOTransport/updateConfiguration(_:)``).
+    package mutating func replaceDisk(path: String) throws(BlockError) {
+        disk = try BlockDisk(path, isReadOnly: configuration.isReadOnly)
+        configuration.path = path
+    }
+
+    /// Changes the limits of the running drive.
+    package mutating func setLimits(_ limits: RateLimits) {
+        limiter.setLimits(limits)
+        configuration.limits = limits
+    }
+
+    // MARK: Serving
+
+    package var hostEvents: CInt? { ringEvents ?? limiter.descriptor }
+
+    package mutating func serve(
+        _ queues: inout Virtqueues, index: Int
+    ) throws(VirtqueueError) {
+        defer { settle(&queues) }
+        try take(&queues, index)
+    }
+
+    package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
+        defer { settle(&queues) }
+        ring?.reap(disk, &queues)
+        let timerFired = isAsync ? ring?.takeTimer() ?? false : true
+        if timerFired, limiter.wake() { isStalled = true }
+        guard isStalled, !limiter.isWaiting else { return }
+        isStalled = false
+        for step in 0..<queues.count {
+            try take(&queues, (firstQueue + step) % queues.count)
+        }
+    }
+
+    /// Hands over to the kernel what was put in, and takes what that has done at once.
+    private mutating func settle(_ queues: inout Virtqueues) {
+        guard isAsync else { return }
+        if limiter.isWaiting { ring?.watch(timer: limiter.descriptor) }
+        ring?.submit(&queues)
+    }
+
+    /// Takes what is available on queue `index`, one turn at most.
+    private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
+        for _ in 0..<Self.turnLimit {
+            guard !limiter.isWaiting, !isAsync || ring?.makeRoom(disk, &queues) ?? false else {
+                isStalled = true
+                return
+            }
+            guard let chain = try queues[index].next() else {
+                guard isAsync else { return }
+                // What was in the page cache has come back by the time it is submitted; the
+                // driver may have made more available meanwhile.
+                ring?.submit(&queues)
+                ring?.reap(disk, &queues)
+                guard try queues[index].hasNext() else { return }
+                continue
+            }
+            let bytes = chain.readable.byteCount &+ chain.writable.byteCount
+            guard limiter.admit(bytes: bytes &- BlockHeader.byteCount &- 1) else {
+                queues[index].putBack(chain)
+                firstQueue = (index + 1) % queues.count
+                isStalled = true
+                return
+            }
+            begin(chain, index, &queues)
+        }
+        firstQueue = (index + 1) % queues.count
+        limiter.yield()
+    }
+
+    /// Reads the header, once, and begins what it asks for, or answers at once.
+    private mutating func begin(
+        _ taken: consuming DescriptorChain, _ index: Int, _ queues: inout Virtqueues
+    ) {
+        var chain = taken
+        statistics.requests &+= 1
+        guard let status = chain.writable.removeLast() else {
+            // There is no room to say what is wrong with it.
+            statistics.violations &+= 1
+            queues[index].complete(chain, written: 0)
+            return
+        }
+        let header = chain.readable.load(BlockHeader.self)
+        chain.readable.removeFirst(BlockHeader.byteCount)
+        let operation = header.flatMap { BlockOperation(rawValue: $0.type) }
+        let verdict = judge(header, operation, chain)
+        var request = BlockRequest(
+            chain, queue: index, operation: operation ?? .identify,
+            position: header.map { $0.sector &* BlockDisk.sectorSize } ?? 0, status: status)
+        if let verdict {
+            if verdict == .ioError { statistics.violations &+= 1 }
+            request.finish(verdict, on: &queues)
+        } else if operation == .identify {
+            let status = request.identify(configuration.id)
+            request.finish(status, on: &queues)
+        } else if isAsync {
+            ring?.advance(request, disk, &queues)
+        } else {
+            let status = request.run(disk)
+            request.finish(status, on: &queues)
+        }
+    }
+
+    /// What a request gets without being begun; nil if it is to be begun. VIRTIO 1.2, 5.2.6.2.
+    private func judge(
+        _ header: BlockHeader?, _ operation: BlockOperation?, _ chain: borrowing DescriptorChain
+    ) -> BlockStatus? {
+        guard let header else { return .ioError }
+        guard let operation else { return .unsupported }
+        let (input, output) = (chain.readable.byteCount, chain.writable.byteCount)
+        let count = UInt64(operation == .read ? output : input)
+        switch operation {
+        case .read, .write:
+            // Whole sectors, in one direction, all of them on the disk.
+            guard operation == .read ? input == 0 : output == 0,
+                operation == .read || !disk.isReadOnly,
+                count % BlockDisk.sectorSize == 0,
+                disk.position(ofSector: header.sector, count: count / BlockDisk.sectorSize) != nil
+            else { return .ioError }
+            return nil
+        case .flush:
+            guard input == 0, output == 0 else { return .ioError }
+            // Nobody was promised anything.
+            return configuration.cache == .unsafe || disk.isReadOnly ? .ok : nil
+        case .identify: return input == 0 ? nil : .ioError
+        case .discard, .writeZeroes:
+            guard output == 0, count > 0, count % UInt64(BlockRange.byteCount) == 0,
+                count / UInt64(BlockRange.byteCount) <= UInt64(BlockRequest.rangeLimit),
+                !disk.isReadOnly
+            else { return .ioError }
+            return nil
+        }
+    }
+
+    package mutating func drain(_ queues: inout Virtqueues) {
+        ring?.drain(disk, &queues)
+    }
+
+    package mutating func reset() {
+        limiter.reset()
+        isStalled = false
+        firstQueue = 0
+    }
+
+    // MARK: Save and restore
+
+    /// Requests are never saved: a pause waits until none is under way, and what the limiter
+    /// holds up is still in its queue.
+    package struct State: Hashable, Sendable {
+        package static let version: UInt32 = 1
+        package var version = Self.version
+        /// Sectors that the driver was last told of.
+        package var sectors: UInt64
+        package var limiter: RateLimiter.State
+    }
+
+    package func save() -> State { State(sectors: disk.sectors, limiter: limiter.save()) }
+
+    /// The file must not have become smaller: a file system would lose what it keeps there.
+    package mutating func restore(_ state: State) throws(RestoreError) {
+        guard state.version == State.version else { throw .version(state.version) }
+        guard disk.sectors >= state.sectors else { throw .value("sectors") }
+        limiter.restore(state.limiter)
+        configuration.limits = state.limiter.limits
+    }
+}

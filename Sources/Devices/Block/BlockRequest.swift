@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Memory
+import Virtio
+
+/// What a request asks for. VIRTIO 1.2, 5.2.6.
+enum BlockOperation: UInt32, Sendable {
+    case read = 0
+    case write = 1
+    case flush = 4
+    case identify = 8
+    case discard = 11
+    case writeZeroes = 13
+}
+
+/// The last byte of a request. VIRTIO 1.2, 5.2.6.
+enum BlockStatus: UInt8, Sendable {
+    case ok = 0
+    case ioError = 1
+    case unsupported = 2
+}
+
+/// The first 16 bytes of a request.
+struct BlockHeader: BitwiseCopyable {
+    var type: UInt32
+    var reserved: UInt32 = 0
+    var sector: UInt64
+
+    static var byteCount: Int { 16 }
+}
+
+/// What the host has to do next for a request.
+enum BlockStep {
+    /// Move all that is left between file and guest.
+    case transfer(writing: Bool)
+    case synchronize
+    case zero(FileDescriptor.Zeroing, position: UInt64, count: UInt64)
+    /// Nothing more.
+    case done(BlockStatus)
+}
+
+/// A request that was taken from its queue. It is done step by step, whoever does the steps: ask
+/// ``next(_:)``, do that, tell ``note(_:)`` the result, until one of them names a status.
+struct BlockRequest: ~Copyable {
+    /// Longest that one discard or write of zeroes may be, in sectors: 2 GiB.
+    static var zeroLimit: UInt32 { 1 << 22 }
+    /// Most ranges in one of them.
+    static var rangeLimit: UInt32 { 16 }
+
+    /// What is left to be moved: the header and the status byte are gone from it.
+    private var chain: DescriptorChain
+    let queue: Int
+    private let operation: BlockOperation
+    /// Where in the file what is left begins, in bytes.
+    private var position: UInt64
+    /// Where the status byte goes.
+    private let status: GuestAddress
+    /// Bytes of the guest's that are new.
+    private var filled = 0
+
+    init(
+        _ chain: consuming DescriptorChain, queue: Int, operation: BlockOperation,
+        position: UInt64, status: GuestAddress
+    ) {
+        self.chain = chain
+        self.queue = queue
+        self.operation = operation
+        self.position = position
+        self.status = status
+    }
+
+    // MARK: Steps
+
+    /// The next step.
+    mutating func next(_ disk: borrowing BlockDisk) -> BlockStep {
+        switch operation {
+        case .read: chain.writable.byteCount > 0 ? .transfer(writing: false) : .done(.ok)
+        case .write: chain.readable.byteCount > 0 ? .transfer(writing: true) : .done(.ok)
+        case .flush: .synchronize
+        case .discard, .writeZeroes: nextRange(disk)
+        case .identify: .done(.ok)
+        }
+    }
+
+    /// Reads the next range of sectors, once, and validates it. VIRTIO 1.2, 5.2.6.
+    private mutating func nextRange(_ disk: borrowing BlockDisk) -> BlockStep {
+        while chain.readable.byteCount > 0 {
+            guard let range = chain.readable.load(BlockRange.self) else { return .done(.ioError) }
+            let mayGiveBack = range.flags & 1 != 0
+            // A discard has no flags, a write of zeroes the one that lets it discard.
+            guard range.flags & ~1 == 0, !(operation == .discard && mayGiveBack) else {
+                return .done(.unsupported)
+            }
+            let count = UInt64(range.count)
+            guard range.count <= Self.zeroLimit,
+                let position = disk.position(ofSector: range.sector, count: count)
+            else { return .done(.ioError) }
+            guard count > 0 else {
+                // The kernel takes no empty range.
+                chain.readable.removeFirst(BlockRange.byteCount)
+                continue
+            }
+            let manner: FileDescriptor.Zeroing =
+                operation == .discard || mayGiveBack ? .giveBack : .keep
+            return .zero(manner, position: position, count: count * BlockDisk.sectorSize)
+        }
+        return .done(.ok)
+    }
+
+    /// Takes note of the result of a step: a count or a negated error number. A status ends the
+    /// request; without one it goes on with ``next(_:)``.
+    mutating func note(_ result: Int) -> BlockStatus? {
+        if result < 0 {
+            let error = Errno(rawValue: CInt(truncatingIfNeeded: 0 &- result))
+            if error == .interrupted { return nil }
+            let isZeroing = operation == .discard || operation == .writeZeroes
+            return isZeroing && error == .notSupported ? .unsupported : .ioError
+        }
+        switch operation {
+        case .read:
+            // The file has become shorter than the disk.
+            guard result > 0 else { return .ioError }
+            chain.writable.noteFilled(result)
+            chain.writable.removeFirst(result)
+            position &+= UInt64(result)
+            filled &+= result
+        case .write:
+            guard result > 0 else { return .ioError }
+            chain.readable.removeFirst(result)
+            position &+= UInt64(result)
+        case .flush, .identify: return .ok
+        case .discard, .writeZeroes: chain.readable.removeFirst(BlockRange.byteCount)
+        }
+        return nil
+    }
+
+    /// Answers with the drive's name. VIRTIO 1.2, 5.2.6.1: 20 bytes, a shorter one ends in zeroes.
+    mutating func identify(_ id: String) -> BlockStatus {
+        guard chain.writable.byteCount >= BlockConfiguration.idLength else { return .ioError }
+        var offset = 0
+        for byte in id.utf8.prefix(BlockConfiguration.idLength) {
+            chain.writable.store(byte, at: offset)
+            offset += 1
+        }
+        while offset < BlockConfiguration.idLength {
+            chain.writable.store(0 as UInt8, at: offset)
+            offset += 1
+        }
+        filled = BlockConfiguration.idLength
+        chain.writable.removeFirst(filled)
+        return .ok
+    }
+
+    /// Does all steps now.
+    mutating func run(_ disk: borrowing BlockDisk) -> BlockStatus {
+        while true {
+            let result: Int
+            switch next(disk) {
+            case .done(let status): return status
+            case .transfer(let writing): result = transfer(writing: writing, disk)
+            case .synchronize:
+                result = Self.result { () throws(Errno) in try disk.file.synchronizeData() }
+            case .zero(let manner, let position, let count):
+                result = Self.result { () throws(Errno) in
+                    try disk.file.zero(manner, at: position, count: count)
+                }
+            }
+            if let status = note(result) { return status }
+        }
+    }
+
+    private func transfer(writing: Bool, _ disk: borrowing BlockDisk) -> Int {
+        do throws(Errno) {
+            return writing
+                ? try chain.readable.write(disk.file.rawValue, at: position)
+                : try chain.writable.read(disk.file.rawValue, at: position)
+        } catch {
+            return -Int(error.rawValue)
+        }
+    }
+
+    private static func result(_ step: () throws(Errno) -> Void) -> Int {
+        do throws(Errno) {
+            try step()
+            return 0
+        } catch {
+            return -Int(error.rawValue)
+        }
+    }
+
+    /// Puts a transfer of all that is left into `ring`.
+    func start(
+        writing: Bool, _ disk: borrowing BlockDisk, on ring: inout IOUring, token: UInt64
+    ) {
+        let file = disk.file.rawValue
+        if writing {
+            chain.readable.start(writing: true, file, at: position, on: &ring, token: token)
+        } else {
+            chain.writable.start(writing: false, file, at: position, on: &ring, token: token)
+        }
+    }
+
+    /// Gives it back to the driver.
+    consuming func finish(_ status: BlockStatus, on queues: inout Virtqueues) {
+        let queue = queue
+        // The status byte counts as written if all before it is.
+        let written = chain.writable.byteCount == 0 ? filled &+ 1 : filled
+        chain.writable.storeRemoved(status.rawValue, at: self.status)
+        queues[queue].complete(chain, written: written)
+    }
+}
+
+/// A range of sectors to discard or to zero. VIRTIO 1.2, 5.2.6.
+struct BlockRange: BitwiseCopyable {
+    var sector: UInt64
+    var count: UInt32
+    var flags: UInt32
+
+    static var byteCount: Int { 16 }
+}

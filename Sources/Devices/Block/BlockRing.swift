@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Memory
+import Virtio
+
+/// The requests of a drive that the kernel works on, each in a slot of a table that never grows.
+struct BlockRing: ~Copyable {
+    /// Most requests under way. More stay in their queues.
+    static var limit: Int { 256 }
+    /// The token of the rate limiter's timer; others are slots.
+    private static var timerToken: UInt64 { .max }
+
+    private var ring: IOUring
+    private var slots: InlineArray<256, BlockRequest?>
+    /// Slots that are free, in its first ``freeCount`` places.
+    private var free: InlineArray<256, UInt8>
+    private var freeCount = 256
+    /// The kernel watches the rate limiter's timer.
+    private var watchesTimer = false
+    /// The timer went off.
+    private var timerFired = false
+
+    init() throws(Errno) {
+        // Room for all slots, for the timer, and to spare.
+        ring = try IOUring(capacity: 512)
+        slots = InlineArray { _ in nil }
+        free = InlineArray { UInt8(truncatingIfNeeded: $0) }
+    }
+
+    /// Polls readable while something has come back.
+    var descriptor: CInt { ring.descriptor.rawValue }
+
+    var count: Int { Self.limit - freeCount }
+    var hasRoom: Bool { freeCount > 0 }
+
+    /// Puts the next step of a request in, or gives it back to its driver if there is none.
+    /// ``hasRoom`` must be true.
+    mutating func advance(
+        _ request: consuming BlockRequest, _ disk: borrowing BlockDisk,
+        _ queues: inout Virtqueues
+    ) {
+        let slot = free[freeCount - 1]
+        let token = UInt64(slot)
+        switch request.next(disk) {
+        case .done(let status):
+            request.finish(status, on: &queues)
+            return
+        case .transfer(let writing):
+            request.start(writing: writing, disk, on: &ring, token: token)
+        case .synchronize:
+            ring.synchronizeData(disk.file.rawValue, token: token)
+        case .zero(let manner, let position, let count):
+            ring.zero(disk.file.rawValue, manner, position: position, count: count, token: token)
+        }
+        freeCount -= 1
+        slots[Int(slot)] = consume request
+    }
+
+    /// Takes the request of a slot.
+    private mutating func take(_ token: UInt64) -> BlockRequest? {
+        guard token < UInt64(Self.limit), let request = slots[Int(token)].take() else { return nil }
+        free[freeCount] = UInt8(truncatingIfNeeded: token)
+        freeCount += 1
+        return request
+    }
+
+    /// Submits what was put in; what the kernel does not take fails.
+    mutating func submit(
+        waitingFor wanted: UInt32 = 0, _ queues: inout Virtqueues
+    ) {
+        guard ring.waiting > 0 || wanted > 0 else { return }
+        do throws(Errno) {
+            try ring.submit(waitingFor: wanted)
+        } catch {
+            while let token = ring.takeBack() {
+                if token == Self.timerToken { watchesTimer = false }
+                if let request = take(token) { request.finish(.ioError, on: &queues) }
+            }
+        }
+    }
+
+    /// Gives what has come back to the driver, and puts further steps of it in.
+    mutating func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+        while let completion = ring.next() {
+            if completion.token == Self.timerToken {
+                watchesTimer = false
+                timerFired = true
+                continue
+            }
+            guard var request = take(completion.token) else { continue }
+            if let status = request.note(Int(completion.result)) {
+                request.finish(status, on: &queues)
+            } else {
+                advance(request, disk, &queues)
+            }
+        }
+    }
+
+    /// Sees to it that another request can be begun; false if too many are under way.
+    mutating func makeRoom(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) -> Bool {
+        if hasRoom { return true }
+        submit(&queues)
+        reap(disk, &queues)
+        return hasRoom
+    }
+
+    /// Waits until nothing is under way.
+    mutating func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+        while count > 0 {
+            submit(waitingFor: 1, &queues)
+            reap(disk, &queues)
+        }
+    }
+
+    /// Lets ``descriptor`` tell of the timer, too.
+    mutating func watch(timer: CInt) {
+        guard !watchesTimer, ring.hasRoom else { return }
+        ring.pollReadable(timer, token: Self.timerToken)
+        watchesTimer = true
+    }
+
+    /// Whether the timer went off since this was last asked.
+    mutating func takeTimer() -> Bool {
+        defer { timerFired = false }
+        return timerFired
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+import Virtio
+
+/// Memory that the guest plugs and unplugs as the host asks. VIRTIO 1.2, 5.15 (virtio-mem).
+///
+/// The host names a size; the driver plugs and unplugs blocks until it has that much. It cannot
+/// plug more. An unplugged block holds no memory of the host and is no RAM.
+///
+/// Served on the thread of the vCPU that asks.
+package struct MemoryDevice: ~Copyable, VirtioDevice {
+    package static let id = DeviceID.memory
+    package static let queueSizes: [UInt16] = [64]
+    /// The driver must not touch what is not plugged. 5.15.3.
+    static let unpluggedInaccessible = FeatureSet(bit: 1)
+
+    /// Bytes of a request and of an answer. 5.15.6.
+    static var requestSize: Int { 24 }
+    static var answerSize: Int { 10 }
+
+    private let memory: GuestMemory
+    private let blocks: PluggableMemory
+    /// Bytes that the guest is to have plugged.
+    package private(set) var requestedByteCount: UInt64 = 0
+    private var pluggedCount: UInt64 = 0
+
+    /// Nil if `memory` has no blocks to plug.
+    package init?(_ memory: GuestMemory) {
+        guard let blocks = memory.pluggable else { return nil }
+        self.memory = memory
+        self.blocks = blocks
+    }
+
+    package var features: FeatureSet { Self.unpluggedInaccessible }
+    package var byteCount: UInt64 { blocks.region.byteCount }
+    package var blockSize: UInt64 { blocks.blockSize }
+    package var pluggedByteCount: UInt64 { pluggedCount * blocks.blockSize }
+
+    /// The host's wish; behind `MMIOTransport.updateConfiguration`. False, and nothing changes, if
+    /// it is not made of whole blocks or more than there are.
+    package mutating func setRequested(_ byteCount: UInt64) -> Bool {
+        guard byteCount <= self.byteCount, byteCount.isMultiple(of: blockSize) else { return false }
+        requestedByteCount = byteCount
+        return true
+    }
+
+    // MARK: Configuration. 5.15.4
+
+    package var configurationSize: Int { 56 }
+
+    package func configurationByte(at offset: Int) -> UInt8 {
+        let word: UInt64 =
+            switch offset / 8 {
+            case 0: blockSize
+            // Node, and padding.
+            case 1: 0
+            case 2: blocks.region.base.rawValue
+            // The region, and how much of it may be used.
+            case 3, 4: byteCount
+            case 5: pluggedByteCount
+            default: requestedByteCount
+            }
+        return UInt8(truncatingIfNeeded: word >> UInt64(offset % 8 * 8))
+    }
+
+    // MARK: Requests. 5.15.6
+
+    private enum Kind { static let plug = 0, unplug = 1, unplugAll = 2, state = 3 }
+
+    /// The type of an answer, and for ``Kind/state`` what it says.
+    private enum Answer: Hashable {
+        case acknowledged, refused, wrong
+        case state(UInt16)
+
+        var type: UInt16 {
+            switch self {
+            case .acknowledged, .state: 0
+            case .refused: 1
+            case .wrong: 3
+            }
+        }
+    }
+
+    package mutating func serve(
+        _ queues: inout Virtqueues, index: Int
+    ) throws(VirtqueueError) {
+        while let chain = try queues[index].next() {
+            let answer = answer(chain)
+            var written = 0
+            if chain.writable.byteCount >= Self.answerSize {
+                chain.writable.store(UInt64(answer.type))
+                if case .state(let state) = answer { chain.writable.store(state, at: 8) }
+                written = Self.answerSize
+            }
+            queues[index].complete(chain, written: written)
+        }
+    }
+
+    private mutating func answer(_ chain: borrowing DescriptorChain) -> Answer {
+        // Without room to say how it went nothing is done.
+        guard chain.writable.byteCount >= Self.answerSize,
+            let kind = chain.readable.load(UInt16.self)
+        else { return .wrong }
+        if Int(kind) == Kind.unplugAll { return change(0..<blocks.blockCount, plugged: false) }
+        guard chain.readable.byteCount >= Self.requestSize,
+            let address = chain.readable.load(UInt64.self, at: 8),
+            let count = chain.readable.load(UInt16.self, at: 16),
+            let range = range(GuestAddress(address), Int(count))
+        else { return .wrong }
+        switch Int(kind) {
+        case Kind.plug:
+            guard plugged(range) == 0 else { return .wrong }
+            let size = UInt64(range.count) * blockSize
+            guard pluggedByteCount + size <= requestedByteCount else { return .refused }
+            return change(range, plugged: true)
+        case Kind.unplug:
+            guard plugged(range) == range.count else { return .wrong }
+            return change(range, plugged: false)
+        case Kind.state:
+            let plugged = plugged(range)
+            return .state(plugged == 0 ? 1 : plugged == range.count ? 0 : 2)
+        default:
+            return .wrong
+        }
+    }
+
+    /// The numbers of `count` blocks from `address` on, if there are so many.
+    private func range(_ address: GuestAddress, _ count: Int) -> Range<Int>? {
+        let offset = address.rawValue &- blocks.region.base.rawValue
+        guard count > 0, offset < byteCount, offset.isMultiple(of: blockSize) else { return nil }
+        let first = Int(offset / blockSize)
+        return count <= blocks.blockCount - first ? first..<first + count : nil
+    }
+
+    private func plugged(_ range: Range<Int>) -> Int {
+        range.reduce(0) { $0 + (blocks.isPlugged($1) ? 1 : 0) }
+    }
+
+    private mutating func change(_ range: Range<Int>, plugged: Bool) -> Answer {
+        let before = self.plugged(range)
+        if plugged {
+            memory.plug(blocks: range)
+            pluggedCount += UInt64(range.count - before)
+            return .acknowledged
+        }
+        // A host that cannot take the memory back has it still: the blocks are gone all the same.
+        try? memory.unplug(blocks: range)
+        pluggedCount -= UInt64(before)
+        return .acknowledged
+    }
+
+    // MARK: Reset, save and restore
+
+    /// Blocks stay as they are: a driver that comes back finds its memory. 5.15.5.1.
+    package mutating func reset() {}
+
+    package struct State: Hashable, Sendable {
+        package static let version: UInt32 = 1
+        package var version = Self.version
+        package var byteCount: UInt64
+        package var blockSize: UInt64
+        package var requestedByteCount: UInt64
+        /// A bit a block, the first the lowest.
+        package var plugged: [UInt64]
+    }
+
+    package func save() -> State {
+        var plugged = [UInt64](repeating: 0, count: (blocks.blockCount + 63) / 64)
+        for block in 0..<blocks.blockCount where blocks.isPlugged(block) {
+            plugged[block / 64] |= 1 << UInt64(block % 64)
+        }
+        return State(
+            byteCount: byteCount, blockSize: blockSize, requestedByteCount: requestedByteCount,
+            plugged: plugged)
+    }
+
+    package mutating func restore(_ state: State) throws(RestoreError) {
+        guard state.version == State.version else { throw .version(state.version) }
+        guard state.byteCount == byteCount else { throw .value("byteCount") }
+        guard state.blockSize == blockSize else { throw .value("blockSize") }
+        guard state.requestedByteCount <= byteCount,
+            state.requestedByteCount.isMultiple(of: blockSize)
+        else { throw .value("requestedByteCount") }
+        guard state.plugged.count == (blocks.blockCount + 63) / 64 else { throw .value("plugged") }
+        let spare = state.plugged.count * 64 - blocks.blockCount
+        guard (state.plugged.last ?? 0).leadingZeroBitCount >= spare else {
+            throw .value("plugged")
+        }
+        requestedByteCount = state.requestedByteCount
+        pluggedCount = 0
+        for block in 0..<blocks.blockCount {
+            let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
+            guard isPlugged != blocks.isPlugged(block) else {
+                pluggedCount += isPlugged ? 1 : 0
+                continue
+            }
+            // What a plugged block holds is the snapshot's, and stays.
+            _ = change(block..<block + 1, plugged: isPlugged)
+        }
+    }
+}

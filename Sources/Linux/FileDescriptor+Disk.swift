@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// Files and block devices as disks.
+extension FileDescriptor {
+    /// How bytes become zero.
+    package enum Zeroing: Hashable, Sendable {
+        /// The file gives their space back. fallocate(2), `FALLOC_FL_PUNCH_HOLE`.
+        case giveBack
+        /// The file keeps space for them. `FALLOC_FL_ZERO_RANGE`.
+        case keep
+
+        var mode: UInt32 {
+            switch self {
+            case .giveBack: UInt32(CLINUX_PUNCH_HOLE)
+            case .keep: UInt32(CLINUX_ZERO_RANGE)
+            }
+        }
+    }
+
+    /// Opens a disk.
+    package static func openDisk(_ path: String, isReadOnly: Bool) throws(Errno) -> FileDescriptor {
+        try open(path, flags: isReadOnly ? O_RDONLY : O_RDWR)
+    }
+
+    /// Bytes of a regular file or block device. ``Errno/isDirectory`` or ``Errno/invalid`` for
+    /// anything else.
+    package func diskSize() throws(Errno) -> UInt64 {
+        UInt64(try Errno.check(Int(clinux_disk_size(rawValue))))
+    }
+
+    /// Waits until everything written so far is on the medium. fdatasync(2).
+    package func synchronizeData() throws(Errno) {
+        try Errno.check(clinux_fdatasync(rawValue))
+    }
+
+    /// Makes `count` bytes at `position` zero. The size stays.
+    package func zero(_ manner: Zeroing, at position: UInt64, count: UInt64) throws(Errno) {
+        guard let position = Int64(exactly: position), let count = Int64(exactly: count) else {
+            throw .invalid
+        }
+        try Errno.check(clinux_fallocate(rawValue, CInt(manner.mode), position, count))
+    }
+}
+
+extension Errno {
+    package static var notSupported: Self { Self(rawValue: EOPNOTSUPP) }
+    package static var inputOutput: Self { Self(rawValue: EIO) }
+}

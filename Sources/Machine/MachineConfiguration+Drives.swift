@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Devices
+
+extension MachineConfiguration {
+    /// `line` with further words for the kernel, which are not to be taken for the arguments of
+    /// init that follow `--`.
+    package static func commandLine(_ line: String, adding words: [String]) -> String {
+        let all = line.split(separator: " ", omittingEmptySubsequences: false)
+        let end = all.firstIndex(of: "--") ?? all.endIndex
+        var kernel = all[..<end].map(String.init)
+        if kernel.allSatisfy(\.isEmpty) { kernel = [] }
+        return (kernel + words + all[end...].map(String.init)).joined(separator: " ")
+    }
+
+    /// Tokens that a device spends, and how they come back.
+    package struct Bucket: Hashable, Sendable {
+        /// Tokens in a full bucket; 0 is no limit.
+        package var size: UInt64
+        /// Milliseconds in which an empty bucket fills; 0 is no limit.
+        package var refillTime: UInt64
+        /// Tokens on top, once.
+        package var oneTimeBurst: UInt64
+
+        package init(size: UInt64, refillTime: UInt64, oneTimeBurst: UInt64 = 0) {
+            self.size = size
+            self.refillTime = refillTime
+            self.oneTimeBurst = oneTimeBurst
+        }
+
+        var limit: TokenBucketLimit {
+            TokenBucketLimit(size: size, refillTime: refillTime, oneTimeBurst: oneTimeBurst)
+        }
+    }
+
+    /// How many bytes and requests a device may move in a time.
+    package struct Limits: Hashable, Sendable {
+        package var bandwidth: Bucket?
+        package var operations: Bucket?
+
+        package init(bandwidth: Bucket? = nil, operations: Bucket? = nil) {
+            self.bandwidth = bandwidth
+            self.operations = operations
+        }
+
+        var rates: RateLimits {
+            RateLimits(bandwidth: bandwidth?.limit, operations: operations?.limit)
+        }
+    }
+
+    /// A disk of the guest's.
+    package struct Drive: Hashable, Sendable {
+        package var id: String
+        /// A regular file or a block device of the host's.
+        package var path: String
+        package var isReadOnly = false
+        /// Requests go to the kernel all at once (io_uring), not one after the other.
+        package var isAsync = false
+        /// The guest's flushes wait for the host's medium.
+        package var isWriteback = false
+        package var limits = Limits()
+
+        package init(id: String, path: String) {
+            self.id = id
+            self.path = path
+        }
+    }
+}
+
+extension BlockConfiguration {
+    /// A drive with a queue for each processor, up to eight.
+    init(_ drive: MachineConfiguration.Drive, cpuCount: Int) {
+        self.init(id: drive.id, path: drive.path)
+        isReadOnly = drive.isReadOnly
+        engine = drive.isAsync ? .async : .sync
+        cache = drive.isWriteback ? .writeback : .unsafe
+        limits = drive.limits.rates
+        queueCount = max(1, min(cpuCount, Self.queueLimit))
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import Linux
+
+/// A fixed block of this process's own memory, for what goes before or after guest slices in one
+/// transfer. The guest cannot reach it.
+@safe package struct HostBytes: ~Copyable, @unchecked Sendable {
+    /// In bytes.
+    package let count: Int
+    fileprivate let base: UnsafeMutableRawPointer
+
+    /// `count` zeroes.
+    package init(count: Int) {
+        self.count = max(count, 1)
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: self.count, alignment: 16)
+        unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: self.count)
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// Two bytes from `offset` on; zero past the end.
+    package func half(at offset: Int) -> UInt16 {
+        guard offset >= 0, offset <= count - 2 else { return 0 }
+        return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+    }
+
+    /// Nothing is done past the end.
+    package func setHalf(_ value: UInt16, at offset: Int) {
+        guard offset >= 0, offset <= count - 2 else { return }
+        unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
+    }
+
+    /// The first `limit` bytes, or all if there are fewer.
+    package func prefix(_ limit: Int) -> [UInt8] {
+        unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: min(max(limit, 0), count)))
+    }
+
+    fileprivate var vector: iovec { unsafe iovec(iov_base: base, iov_len: count) }
+
+    fileprivate func span(_ limit: Int) -> UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: base, count: min(limit, count))
+    }
+}
+
+/// One message in one transfer.
+extension GuestSlices {
+    /// What the kernel takes in one transfer (IOV_MAX), less the host's two.
+    package static var messageLimit: Int { 1022 }
+
+    /// Reads one message (readv) into the slices, and what they have no room for into `tail`.
+    /// Answers its bytes in all; those that fit nowhere are lost. At most ``messageLimit`` slices
+    /// are used.
+    package func receive(
+        from descriptor: CInt, tail: borrowing HostBytes
+    ) throws(Errno) -> Int {
+        let last = unsafe tail.vector
+        let got = try unsafe Errno.check(
+            withMessage(nil, 0, last) { unsafe clinux_readv(descriptor, $0, $1) })
+        if memory.writeObserver != nil { noteFilled(got) }
+        return got
+    }
+
+    /// Writes one message (writev): `head`, then the slices from `offset` on. More than
+    /// ``messageLimit`` slices are refused.
+    package func send(
+        to descriptor: CInt, head: borrowing HostBytes, at offset: Int
+    ) throws(Errno) {
+        guard count <= Self.messageLimit else { throw .invalid }
+        let first = unsafe head.vector
+        _ = try unsafe Errno.check(
+            withMessage(first, offset, nil) { unsafe clinux_writev(descriptor, $0, $1) })
+    }
+
+    /// Copies two bytes in from `offset` on, as far as there is room.
+    package func setHalf(_ value: UInt16, at offset: Int) {
+        setByte(UInt8(truncatingIfNeeded: value), at: offset)
+        setByte(UInt8(truncatingIfNeeded: value >> 8), at: offset + 1)
+    }
+
+    /// Copies one byte in at `offset`, if there is room.
+    package func setByte(_ value: UInt8, at offset: Int) {
+        _ = unsafe forEach(from: offset, limit: 1) { target, _, _, guest in
+            unsafe target.storeBytes(of: value, as: UInt8.self)
+            memory.didWrite(guest, 1)
+        }
+    }
+
+    /// Copies the first bytes out into all of `bytes`; false if there are too few.
+    package func copyOut(into bytes: borrowing HostBytes) -> Bool {
+        let target = unsafe bytes.base
+        let got = unsafe forEach(from: 0, limit: bytes.count) { source, count, done, _ in
+            unsafe (target + done).copyMemory(from: source, byteCount: count)
+        }
+        return got == bytes.count
+    }
+
+    /// Copies the first `count` bytes of `bytes` in from `offset` on.
+    package func copyIn(_ bytes: borrowing HostBytes, count: Int, at offset: Int) {
+        let span = unsafe RawSpan(_unsafeBytes: bytes.span(count))
+        copyIn(span, at: offset)
+    }
+
+    private func withMessage(
+        _ head: iovec?, _ offset: Int, _ tail: iovec?, _ body: (UnsafePointer<iovec>, CInt) -> Int
+    ) -> Int {
+        let most = min(count, Self.messageLimit)
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most + 2) { part in
+            var used = 0
+            if let head = unsafe head {
+                unsafe part.initializeElement(at: 0, to: head)
+                used = 1
+            }
+            _ = unsafe forEach(from: offset, limit: .max) { base, count, _, _ in
+                guard used <= most else { return }
+                unsafe part.initializeElement(at: used, to: iovec(iov_base: base, iov_len: count))
+                used += 1
+            }
+            if let tail = unsafe tail {
+                unsafe part.initializeElement(at: used, to: tail)
+                used += 1
+            }
+            guard let first = part.baseAddress else { return 0 }
+            return unsafe body(UnsafePointer(first), CInt(used))
+        }
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Memory
+import Support
+import Testing
+import Virtio
+
+@testable import Devices
+
+/// A disk whose host changes its mind: limits, sizes, files, pauses and new processes.
+@Suite struct BlockLifeTests {
+    typealias Engine = BlockConfiguration.Engine
+
+    static let hour: UInt64 = 3_600_000
+
+    @Test(arguments: Engine.both)
+    func `A request allocates nothing`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine)
+        // Requests of one segment and of eight, twice: the first time there is room to be made.
+        var counts: [Int] = []
+        for _ in 0..<3 {
+            for slot in 0..<64 {
+                let size: UInt32 = slot & 1 == 0 ? 4096 : 512
+                let segments = (0..<4096 / size).map {
+                    BlockGuest.Buffer.writable(
+                        BlockGuest.data + UInt64(slot) << 12 + UInt64($0 * size), size)
+                }
+                // A chain of ten descriptors at most, in a queue of 256.
+                if slot < 40 {
+                    guest.publish(
+                        slot, type: BlockType.read, sector: UInt64(slot), segments)
+                }
+            }
+            let transport = guest.driver.transport
+            transport.write(offset: MMIORegister.queueNotify, size: 4, value: 0)
+            counts.append(allocations { transport.serveNotified() })
+            _ = guest.await(40)
+        }
+        #expect(counts.last == 0, "\(counts)")
+    }
+
+    @Test(arguments: Engine.both)
+    func `A limited disk waits in silence, and goes on when it may`(_ engine: Engine) throws {
+        let limit = TokenBucketLimit(size: 3, refillTime: Self.hour)
+        let guest = try BlockGuest(engine) { $0.limits = RateLimits(operations: limit) }
+        for slot in 0..<10 {
+            guest.publish(
+                slot, type: BlockType.read, sector: UInt64(slot),
+                [.writable(BlockGuest.data + UInt64(slot) * 512, 512)])
+        }
+        guest.driver.notify(0)
+        #expect(guest.await(3).count == 3)
+        // Nothing calls for the device: a thread that waits for it sleeps.
+        guest.driver.settle()
+        var set = PollSet()
+        set.add(guest.hostEvents, .readable)
+        set.wait(milliseconds: 0)
+        #expect(!set.isReadable(guest.hostEvents))
+        #expect(guest.driver.transport.chainsInFlight == 0)
+
+        guest.driver.transport.withDevice { $0.setLimits(.none) }
+        #expect(guest.await(7).count == 7)
+    }
+
+    @Test(arguments: Engine.both)
+    func `Bytes are limited, too, and a reset gives none back`(_ engine: Engine) throws {
+        let limit = TokenBucketLimit(size: 1024, refillTime: Self.hour)
+        let guest = try BlockGuest(engine) { $0.limits = RateLimits(bandwidth: limit) }
+        let buffer = BlockGuest.Buffer.writable(BlockGuest.data, 512)
+        #expect(guest.perform(type: BlockType.read, [buffer]).status == 0)
+        #expect(guest.perform(type: BlockType.read, [buffer]).status == 0)
+        guest.driver.start()
+        guest.publish(0, type: BlockType.read, [buffer])
+        guest.driver.notify(0)
+        guest.driver.settle()
+        #expect(guest.driver.rings[0].takeUsed().isEmpty)
+        #expect(guest.status(0) == BlockGuest.untouched)
+    }
+
+    @Test(arguments: Engine.both)
+    func `A limited disk reaches its rate by itself`(_ engine: Engine) throws {
+        let limit = TokenBucketLimit(size: 1, refillTime: 20)
+        let guest = try BlockGuest(engine) { $0.limits = RateLimits(operations: limit) }
+        for slot in 0..<4 {
+            guest.publish(slot, type: BlockType.flush)
+        }
+        let start = Clock.monotonic
+        guest.driver.notify(0)
+        #expect(guest.await(4).count == 4)
+        #expect(Clock.monotonic - start >= 60_000_000)
+    }
+
+    @Test(arguments: Engine.both)
+    func `A disk that has grown is known to the driver`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine)
+        let capacity = { guest.driver.transport.read(offset: 0x100, size: 8) }
+        let generation = guest.driver.read(MMIORegister.configurationGeneration)
+        #expect(capacity() == BlockGuest.sectors)
+
+        try guest.file.resize(BlockGuest.sectors * 1024)
+        let path = guest.file.path
+        try guest.driver.transport.updateConfiguration { device throws(BlockError) in
+            try device.replaceDisk(path: path)
+        }
+
+        #expect(capacity() == BlockGuest.sectors * 2)
+        #expect(guest.driver.takeInterruptStatus() == 2)
+        #expect(guest.driver.interrupts.take() == 1)
+        #expect(guest.driver.read(MMIORegister.configurationGeneration) != generation)
+        let read = guest.perform(
+            type: BlockType.read, sector: BlockGuest.sectors, [.writable(BlockGuest.data, 512)])
+        #expect(read == (0, 513))
+    }
+
+    @Test(arguments: Engine.both)
+    func `A running drive gets another file`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine)
+        let other = try ScratchFile(byteCount: 8192)
+        try other.write([UInt8](repeating: 8, count: 8192))
+        try guest.fill([UInt8](repeating: 1, count: 512))
+        // Under way while the file changes: it goes to the old one.
+        guest.publish(1, type: BlockType.write, sector: 3, [.readable(BlockGuest.data, 512)])
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        try guest.driver.transport.updateConfiguration { device throws(BlockError) in
+            try device.replaceDisk(path: other.path)
+        }
+        #expect(guest.driver.transport.chainsInFlight == 0)
+        #expect(guest.await(1).count == 1)
+        #expect(guest.status(1) == 0)
+        #expect(try guest.file.read(at: 3 * 512, count: 1) == [1])
+        #expect(try other.read(at: 3 * 512, count: 1) == [8])
+
+        let read = guest.perform(
+            type: BlockType.read, sector: 3, [.writable(BlockGuest.data, 512)])
+        #expect(read == (0, 513))
+        #expect(try guest.bytes(count: 512) == [UInt8](repeating: 8, count: 512))
+    }
+
+    @Test(arguments: Engine.both)
+    func `A file that is not there leaves the drive its old one`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine)
+        #expect(throws: BlockError.self) {
+            try guest.driver.transport.updateConfiguration { device throws(BlockError) in
+                try device.replaceDisk(path: "/no/such/file")
+            }
+        }
+        #expect(guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)]) == (0, 513))
+    }
+
+    /// Requests on their way, in a queue, or held up by the limiter, at the moment of the pause.
+    @Test(arguments: Engine.both, [nil, 20] as [UInt64?])
+    func `A pause and a new process lose no request and repeat none`(
+        _ engine: Engine, limit: UInt64?
+    ) throws {
+        let file = try ScratchFile(byteCount: BlockGuest.sectors * 512)
+        let limits = RateLimits(
+            operations: limit.map { TokenBucketLimit(size: $0, refillTime: Self.hour) })
+        let state: MMIOState<Block.State>
+        let first = try BlockGuest(engine, file: file) { $0.limits = limits }
+        for slot in 0..<60 {
+            try first.fill(
+                [UInt8](repeating: UInt8(slot + 1), count: 512),
+                at: BlockGuest.data + UInt64(slot) * 512)
+            first.publish(
+                slot, type: BlockType.write, sector: UInt64(slot),
+                [.readable(BlockGuest.data + UInt64(slot) * 512, 512)])
+        }
+        first.driver.write(MMIORegister.queueNotify, 0)
+        first.driver.transport.serveNotified()
+        first.driver.transport.pause()
+        #expect(first.driver.transport.chainsInFlight == 0)
+        state = first.driver.transport.save()
+        var used = first.driver.rings[0].takeUsed()
+        #expect(used.count == limit.map(Int.init) ?? 60)
+
+        let second = try BlockGuest(engine, file: file, memory: first.memory) { $0.limits = limits }
+        second.driver.rings = first.driver.rings
+        try second.driver.transport.restore(state)
+        #expect(second.driver.transport.save() == state)
+        second.driver.transport.withDevice { $0.setLimits(.none) }
+        try second.driver.transport.resume(on: EventLoop())
+        second.driver.settle()
+        used += second.await(60 - used.count)
+        second.driver.transport.detach()
+
+        #expect(used.map(\.id).sorted() == (0..<60).map { UInt32($0 * 3) })
+        for slot in 0..<60 {
+            #expect(first.status(slot) == 0)
+            #expect(
+                try file.read(at: UInt64(slot) * 512, count: 512)
+                    == .init(repeating: UInt8(slot + 1), count: 512))
+        }
+    }
+
+    @Test(arguments: Engine.both)
+    func `A disk that has shrunk does not take a saved state over`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine)
+        guest.driver.transport.pause()
+        let state = guest.driver.transport.save()
+        let small = try ScratchFile(byteCount: 512)
+        let other = try BlockGuest(engine, file: small)
+        #expect(throws: RestoreError.value("sectors")) {
+            try other.driver.transport.restore(state)
+        }
+    }
+
+    @Test(arguments: Engine.both)
+    func `After a reset nothing of before reaches the guest`(_ engine: Engine) throws {
+        let file = try ScratchFile(byteCount: 16 << 20)
+        let guest = try BlockGuest(engine, file: file)
+        for round in 0..<50 {
+            try guest.memory.zero(at: GuestAddress(0x40_0000), count: 1 << 20)
+            for slot in 0..<64 {
+                guest.publish(
+                    slot, type: BlockType.write, sector: UInt64(slot) * 32,
+                    [.readable(0x40_0000 + UInt64(slot) << 14, 1 << 14)])
+            }
+            guest.driver.write(MMIORegister.queueNotify, 0)
+            guest.driver.transport.serveNotified()
+            guest.driver.reset()
+            #expect(guest.driver.transport.chainsInFlight == 0, "round \(round)")
+            let used = guest.driver.rings[0].deviceUsedIndex
+            guest.driver.settle()
+            #expect(guest.driver.rings[0].deviceUsedIndex == used)
+            guest.driver.start()
+            let read = guest.perform(
+                type: BlockType.read, sector: 7, [.writable(BlockGuest.data, 512)])
+            #expect(read == (0, 513), "round \(round)")
+        }
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import Memory
+import Support
+import Testing
+import Virtio
+
+@testable import Devices
+
+/// Drivers that lie, to the device and through it to the host's kernel.
+@Suite struct NetHostileTests {
+    /// A header and a frame that no driver may send.
+    struct Lie: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let header: NetHeader
+        let count: Int
+        var missing: FeatureSet = []
+
+        init(
+            _ name: String, count: Int = 2000, missing: FeatureSet = [],
+            _ change: (inout NetHeader) -> Void = { _ in }
+        ) {
+            testDescription = name
+            var header = NetHeader.tcp4()
+            change(&header)
+            self.header = header
+            self.count = count
+            self.missing = missing
+        }
+    }
+
+    static let lies = [
+        Lie("checksum begins behind the frame") { $0.checksumStart = 2000 },
+        Lie("checksum's place is behind the frame") { $0.checksumOffset = 1965 },
+        Lie("checksum at the end of numbers") {
+            $0.checksumStart = .max
+            $0.checksumOffset = .max
+        },
+        Lie("segments of no bytes") { $0.segmentSize = 0 },
+        Lie("segments without a checksum") { $0.flags = 0 },
+        Lie("segments of no kind") { $0.segments = 2 },
+        Lie("segments of an unknown kind") { $0.segments = 0x7f },
+        Lie("congestion marks alone") { $0.segments = NetHeader.Segments.ecn },
+        Lie("congestion marks on UDP") {
+            $0.segments = NetHeader.Segments.ecn | NetHeader.Segments.udp
+        },
+        Lie("headers longer than the frame") { $0.headerLength = 2001 },
+        Lie("segments and no data", count: 52),
+        Lie("segments that were not negotiated", missing: .netHostTSO4),
+        Lie("a checksum that was not negotiated", missing: .netChecksum) { $0.segments = 0 },
+        Lie("congestion marks that were not negotiated", missing: .netHostECN) {
+            $0.segments |= NetHeader.Segments.ecn
+        },
+    ]
+
+    @Test(arguments: lies)
+    func `A frame whose header lies goes nowhere`(_ lie: Lie) throws {
+        let guest = try NetGuest(without: lie.missing)
+        try guest.send(testFrame(lie.count), lie.header)
+        #expect(guest.far[0].receive().isEmpty)
+        #expect(guest.statistics.violations == 1)
+        #expect(guest.driver.rings[1].takeUsed().map(\.length) == [0])
+        try guest.send(testFrame(60))
+        #expect(guest.far[0].receive().map(\.bytes) == [testFrame(60)])
+    }
+
+    @Test func `Bits that mean nothing are not passed on`() throws {
+        let guest = try NetGuest()
+        var header = NetHeader()
+        header.flags = 0xfe
+        header.headerLength = 0xffff
+        header.segmentSize = 0xffff
+        header.checksumStart = 0xffff
+        header.bufferCount = 0xffff
+        try guest.send(testFrame(60), header)
+        #expect(guest.far[0].receive().map(\.header) == [NetHeader()])
+    }
+
+    @Test(arguments: [0, 1, 11, 12, 25])
+    func `Chains too short for header and frame are dropped`(_ count: Int) throws {
+        let guest = try NetGuest()
+        guest.driver.rings[1].publish([.readable(NetGuest.transmitBase, UInt32(count))])
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().isEmpty)
+        #expect(guest.statistics.violations == 1)
+        #expect(guest.driver.rings[1].takeUsed().count == 1)
+    }
+
+    @Test(arguments: [UInt32(Net.frameLimit + 13), 1 << 20, 0x0f0_0000])
+    func `Huge chains are dropped`(_ count: UInt32) throws {
+        let guest = try NetGuest()
+        guest.driver.rings[1].publish([.readable(NetGuest.transmitBase, count)])
+        // The same bytes many times make it longer than the guest's memory.
+        guest.driver.rings[1].publish(
+            (0..<200).map { _ in .readable(NetGuest.transmitBase, count) })
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().isEmpty)
+        #expect(guest.statistics.violations == 2)
+    }
+
+    @Test func `A header in pieces is a header, and a writable chain is none`() throws {
+        let guest = try NetGuest()
+        let frame = testFrame(60)
+        try guest.driver.memory.write(
+            NetHeader().wire + frame, at: GuestAddress(NetGuest.transmitBase))
+        guest.driver.rings[1].publish(
+            (0..<72).map { .readable(NetGuest.transmitBase + $0, 1) })
+        guest.driver.rings[1].publish([.writable(NetGuest.transmitBase, 72)])
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().map(\.bytes) == [frame])
+        #expect(guest.statistics.violations == 1)
+    }
+
+    @Test func `Tiny buffers are given back, and one of twelve bytes is enough to begin`() throws {
+        let guest = try NetGuest(buffers: 0)
+        guest.give(5, size: 11)
+        guest.driver.rings[0].publish([.readable(NetGuest.receiveBase, 4096)])
+        guest.give(1, size: 12)
+        guest.give(10, size: 16)
+        guest.far[0].send(testFrame(100))
+        let frames = try guest.receive()
+        #expect(frames.map(\.bytes) == [testFrame(100)])
+        #expect(frames.first?.header.bufferCount == 8)
+    }
+
+    @Test func `A frame larger than any buffer does not stop the next`() throws {
+        let guest = try NetGuest(without: .netMergeableBuffers, buffers: 0)
+        guest.give(8, size: 100)
+        guest.far[0].send(testFrame(1000))
+        guest.far[0].send(testFrame(88))
+        #expect(try guest.receive().map(\.bytes) == [testFrame(88)])
+    }
+
+    @Test(
+        arguments: [
+            ([], 1), ([0], 1), ([0, 0], 1), ([0, 0, 2], 1), ([0, 0, 1, 1], 1), ([0, 0, 1], 0),
+            ([0, 5, 1], 0), ([0, 6, 1], 1), ([0, 255, 1], 1),
+            ([1, 0], 1), ([1, 0, 0, 0, 0, 0], 1), ([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0),
+            ([1, 0, 255, 255, 255, 255, 0, 0, 0, 0], 1),
+            ([1, 0, 0, 0, 0, 0, 255, 255, 255, 255], 1),
+            ([1, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0], 0),
+            ([1, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 7], 1),
+            ([1, 1], 1), ([1, 1, 2, 3, 4, 5, 6], 1), ([1, 1, 2, 3, 4, 5, 6, 7], 0),
+            ([1, 1, 2, 3, 4, 5, 6, 7, 8], 1), ([1, 1, 1, 0, 0, 0, 0, 0], 1),
+            ([1, 1, 0, 0, 0, 0, 0, 0], 1), ([2, 0, 1, 0], 1), ([3, 0], 1),
+            ([4, 0, 1, 0], 1), ([4, 1], 1), ([5, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0),
+            ([5, 0, 255, 255, 255, 255, 255, 255, 255, 255], 1), ([5, 0, 1], 1), ([255, 255], 1),
+        ] as [([UInt8], UInt8)])
+    func `A command is obeyed or refused, whatever its length`(
+        _ bytes: [UInt8], _ answer: UInt8
+    ) throws {
+        let guest = try NetGuest()
+        #expect(try guest.command(bytes) == answer)
+        #expect(guest.driver.transport.chainsInFlight == 0)
+    }
+
+    @Test func `A command without room for an answer, and a new address`() throws {
+        let guest = try NetGuest()
+        #expect(try guest.command([1, 1, 2, 3, 4, 5, 6, 7], room: 0) == nil)
+        let space = MMIORegister.configuration
+        #expect(guest.driver.transport.read(offset: space, size: 4) == 0x0504_0302)
+    }
+
+    @Test func `Commands mean nothing to who has no control queue`() throws {
+        let guest = try NetGuest(without: .netControlQueue)
+        #expect(try guest.command([0, 0, 1]) == nil)
+        #expect(guest.driver.rings[2].deviceUsedIndex == 0)
+    }
+
+    @Test func `A link that ends costs nothing`() throws {
+        let driver: TestDriver<Net>
+        do {
+            let link = try NetGuest.Link()
+            driver = try TestDriver(link.device())
+        }
+        driver.start()
+        driver.rings[0].publish([.writable(NetGuest.receiveBase, 4096)])
+        driver.notify(0)
+        for _ in 0..<8 { driver.settle() }
+        let loop = try EventLoop()
+        let events = Counter()
+        let host = try #require(driver.transport.withDevice { $0.hostEvents })
+        try loop.add(host, .readable) { _ in events.add() }
+        for _ in 0..<20 { loop.serveOnce(milliseconds: 1) }
+        loop.remove(host)
+        #expect(events.count == 0)
+    }
+
+    @Test(arguments: [
+        "version", "mac", "pairs", "offloads", "mode", "features", "frame too large", "frames",
+    ])
+    func `A state that no device saved is refused`(_ field: String) throws {
+        let guest = try NetGuest()
+        guest.driver.transport.pause()
+        let good = guest.driver.transport.save()
+        var bad = good
+        switch field {
+        case "version": bad.device.version = 2
+        case "mac": bad.device.mac = [1, 2, 3]
+        case "pairs": bad.device.pairCount = 2
+        case "offloads": bad.device.offloads = 0x80
+        case "mode": bad.device.receiveMode = 0xff
+        case "features": bad.device.features.insert(FeatureSet(bit: 60))
+        case "frame too large": bad.device.waiting = [testFrame(Net.frameLimit + 13)]
+        default: bad.device.waiting = [[], [], []]
+        }
+        #expect(throws: RestoreError.self) { try guest.driver.transport.restore(bad) }
+        try guest.driver.transport.restore(good)
+    }
+}

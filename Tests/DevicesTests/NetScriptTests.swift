@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import Memory
+import Support
+import Testing
+
+@Suite struct NetScriptTests {
+    /// As `Fuzz/Sources/FuzzNet` does for as long as it is let.
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
+    func `Whatever guest and host do, the device starts again`(seed: UInt64) throws {
+        var dice = Dice(seed)
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        for round in 0..<200 {
+            let bytes = dice.bytes(Int.random(in: 0..<1500, using: &dice))
+            let wrong = try NetScript.run(bytes, memory: memory)
+            #expect(wrong == nil, "seed \(seed), round \(round)")
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import KVM
+import Linux
+import Memory
+import Synchronization
+import Testing
+
+/// Exits by the hundred thousand, answered by descriptors that the kernel signals.
+@Suite struct DoorbellTests {
+    /// A million where guests run natively; where each exit is emulated, what takes a few seconds.
+    static var rings: UInt32 { HostKVM.isEmulated ? 131_072 : 1_048_576 }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `Doorbells ring and lines answer without an exit to this process`() throws {
+        let rings = Self.rings
+        let machine = try SmallMachine(
+            .kvm, try GuestImage("doorbell"), prepare: { $0.rings = rings })
+        let bell = try EventFD()
+        let answer = try EventFD()
+        #expect(
+            machine.machine.signalOnWrite(
+                to: GuestAddress(GuestBus.registers + 0x50),
+                descriptor: bell.descriptor.rawValue))
+        let kvm = try #require(machine.machine as? KVMVirtualMachine)
+        #expect(kvm.pulseOnSignal(answer.descriptor.rawValue, gsi: 3))
+        let raw = answer.descriptor.rawValue
+        try machine.start { request in
+            guard case .answer = request else { return }
+            // One to the counter: an edge on the line.
+            CurrentProcess.writeAll([1, 0, 0, 0, 0, 0, 0, 0], to: raw)
+        }
+        try machine.waitUntilStopped(seconds: 120)
+        let answers = String(rings / 64, radix: 16)
+        #expect(
+            machine.bus.said == String(repeating: "0", count: 8 - answers.count) + answers
+                + " doorbell\n")
+        #expect(bell.drain() == UInt64(rings))
+        #expect(machine.bus.state.withLock { $0.doorbells } == 0)
+    }
+
+    @Test(arguments: TestedEngine.usable)
+    func `Doorbells without a descriptor come to the bus`(_ engine: TestedEngine) throws {
+        let rings: UInt32 = engine == .soft ? 1_048_576 : 16384
+        let machine = try SmallMachine(
+            engine, try GuestImage("doorbell"), prepare: { $0.rings = rings })
+        let line = machine.machine.interruptLine(gsi: 3)
+        try machine.start { request in
+            if case .answer = request { line.pulse() }
+        }
+        try machine.waitUntilStopped(seconds: 120)
+        #expect(machine.bus.said.hasSuffix("doorbell\n"))
+        #expect(machine.bus.state.withLock { $0.doorbells } == UInt64(rings))
+    }
+}

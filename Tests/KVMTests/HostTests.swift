@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import Hypervisor
+import Testing
+
+@testable import KVM
+
+/// What is said where KVM cannot be used, and what is remembered where it can.
+@Suite struct HostTests {
+    private let folder = FileManager.default.temporaryDirectory
+        .appending(path: "swiftlet-kvm-\(UUID().uuidString)").path
+
+    private func memo(boot: String = "first") throws -> HostMemo {
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        let path = folder + "/boot-\(boot)"
+        try Data((boot + "\n").utf8).write(to: URL(filePath: path))
+        return HostMemo(directory: folder + "/memo", bootIDPath: path)
+    }
+
+    @Test func `A missing device has its own sentence`() throws {
+        let host = KVMHost.detect(path: "/nonexistent/kvm", memo: nil)
+        #expect(host.kind == nil)
+        #expect(host.error == .noDevice("/nonexistent/kvm"))
+        #expect("\(host)".hasPrefix("there is no /nonexistent/kvm: "))
+    }
+
+    @Test func `A device that may not be opened has its own sentence`() throws {
+        // Root may open every file; a device, though, not where devices are not honoured.
+        let isRoot = geteuid() == 0
+        let path = isRoot ? "/dev/shm/swiftlet-kvm-\(getpid())" : folder
+        if isRoot {
+            try #require(unsafe mknod(path, S_IFCHR | 0o600, 10 << 8 | 232) == 0)
+        } else {
+            try Data().write(to: URL(filePath: path))
+            try #require(unsafe chmod(path, 0) == 0)
+        }
+        defer { unsafe unlink(path) }
+        let host = KVMHost.detect(path: path, memo: nil)
+        #expect(host.error == .noPermission(path))
+        #expect("\(host)".contains("usermod -aG kvm"))
+    }
+
+    @Test func `A file that is none of KVM's has its own sentence`() throws {
+        let host = KVMHost.detect(path: "/dev/null", memo: nil)
+        guard case .device("/dev/null", _) = host.error else {
+            Issue.record("\(host)")
+            return
+        }
+        #expect("\(host)".hasPrefix("/dev/null cannot be used as a KVM device: "))
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `Another version of the interface has its own sentence`() throws {
+        #expect(throws: KVMError.apiVersion(12, expected: 13)) { _ = try version13() }
+        #expect(
+            "\(KVMError.apiVersion(11, expected: 12))"
+                == "KVM on this host speaks version 11 of its interface, and only version 12 is "
+                + "usable")
+    }
+
+    private func version13() throws -> Bool {
+        let device = try KVMDevice(version: 13)
+        return device.check(.irqChip) != 0
+    }
+
+    @Test func `Each missing capability is named`() {
+        for capability in Capability.required {
+            #expect("\(KVMError.missing(capability))".contains("KVM_CAP_"))
+        }
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `What was found out is remembered for the boot`() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let memo = try memo()
+        let first = KVMHost.detect(memo: memo)
+        #expect(first.evidence != .memory)
+        let second = KVMHost.detect(memo: memo)
+        #expect(second.kind == first.kind)
+        #expect(second.evidence == .memory)
+        // After the next boot it is found out again.
+        #expect(KVMHost.detect(memo: try self.memo(boot: "second")).evidence != .memory)
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A memory that others can write is not believed`() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let memo = try memo()
+        let kind = KVMHost.detect(memo: memo).kind
+        let path = folder + "/memo/kvm-kind"
+        let honest = try #require(FileManager.default.contents(atPath: path))
+
+        try #require(unsafe chmod(path, 0o666) == 0)
+        #expect(KVMHost.detect(memo: memo).evidence != .memory)
+
+        // A link, also to a file that would do.
+        let other = folder + "/other"
+        try honest.write(to: URL(filePath: other))
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: other)
+        #expect(KVMHost.detect(memo: memo).evidence != .memory)
+
+        for text in ["", "x", String(repeating: "y", count: 10_000), "soft\n"] {
+            try? FileManager.default.removeItem(atPath: path)
+            try Data(text.utf8).write(to: URL(filePath: path))
+            try #require(unsafe chmod(path, 0o600) == 0)
+            let host = KVMHost.detect(memo: memo)
+            #expect(host.kind == kind)
+            #expect(host.evidence != .memory)
+        }
+
+        // A directory in which others may put what they like.
+        try #require(unsafe chmod(folder + "/memo", 0o777) == 0)
+        #expect(KVMHost.detect(memo: memo).evidence != .memory)
+        #expect(KVMHost.detect(memo: memo).kind == kind)
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `Without a place to remember it is found out each time`() {
+        let memo = HostMemo(directory: "/nonexistent/swiftlet")
+        #expect(KVMHost.detect(memo: memo).evidence != .memory)
+        #expect(KVMHost.detect(memo: memo).kind == HostKVM.host.kind)
+    }
+}

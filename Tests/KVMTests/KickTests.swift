@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Hypervisor
+import KVM
+import Linux
+import Synchronization
+import Testing
+
+/// Every kick makes a run end: none is lost, whenever it comes.
+@Suite struct KickTests {
+    /// Runs a processor on a thread of its own, and says each end of a run.
+    private final class Runner: @unchecked Sendable {
+        let answered = DispatchSemaphore(value: 0)
+        let left = DispatchSemaphore(value: 0)
+        let isOver = Atomic<Bool>(false)
+        let failure = Mutex<String?>(nil)
+
+        func start(_ vcpu: any VirtualCPU) throws {
+            try Thread(name: "vcpu") { [self] in
+                while !isOver.load(ordering: .sequentiallyConsistent) {
+                    let exit = vcpu.run()
+                    guard exit == .interrupted else {
+                        failure.withLock { $0 = "\(exit)" }
+                        break
+                    }
+                    answered.signal()
+                }
+                left.signal()
+            }.detach()
+        }
+
+        /// True if a run ends within ten seconds.
+        func waitForAnswer() -> Bool { answered.wait(timeout: .now() + 10) == .success }
+
+        func end(_ vcpu: any VirtualCPU) -> String? {
+            isOver.store(true, ordering: .sequentiallyConsistent)
+            vcpu.kick()
+            guard left.wait(timeout: .now() + 10) == .success else { return "it did not leave" }
+            return failure.withLock { $0 }
+        }
+    }
+
+    struct Row: CustomTestStringConvertible, Sendable {
+        let guest: String
+        let kicks: Int
+        var testDescription: String { guest }
+    }
+
+    /// Kicks from another thread, each after the last one has been answered, so that they meet the
+    /// processor entering the guest, in it, asleep in it, and leaving it.
+    @Test(
+        arguments: [Row(guest: "spin", kicks: 5_000), Row(guest: "halt", kicks: 95_000)],
+        TestedEngine.usable)
+    func `A kick from another thread is answered`(_ row: Row, _ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage(row.guest))
+        let vcpu = machine.machine.vcpus[0]
+        let runner = Runner()
+        try runner.start(vcpu)
+        for kick in 0..<row.kicks {
+            vcpu.kick()
+            guard runner.waitForAnswer() else {
+                Issue.record("kick \(kick) was not answered")
+                break
+            }
+        }
+        #expect(runner.end(vcpu) == nil)
+    }
+
+    /// The rest of a million: kicks that come before the run.
+    @Test(arguments: TestedEngine.usable)
+    func `A kick before the run is answered by it`(_ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage("halt"))
+        let vcpu = machine.machine.vcpus[0]
+        var answered = 0
+        for _ in 0..<900_000 {
+            vcpu.kick()
+            if vcpu.run() == .interrupted { answered += 1 }
+        }
+        #expect(answered == 900_000)
+    }
+
+    /// Kicks as fast as they can be made, with nobody waiting: they may coalesce, and after the
+    /// last one a run ends.
+    @Test(arguments: TestedEngine.usable)
+    func `After a storm of kicks the last one is answered`(_ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage("halt"))
+        let vcpu = machine.machine.vcpus[0]
+        let runner = Runner()
+        try runner.start(vcpu)
+        for storm in 0..<100 {
+            for _ in 0..<1000 { vcpu.kick() }
+            // Those that have been answered by now are old; the last one may be among them, or not.
+            while runner.answered.wait(timeout: .now()) == .success {}
+            vcpu.kick()
+            guard runner.waitForAnswer() else {
+                Issue.record("the last kick of storm \(storm) was not answered")
+                break
+            }
+        }
+        #expect(runner.end(vcpu) == nil)
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import KVM
+import Memory
+import Synchronization
+import Testing
+
+/// A running guest's state goes into a fresh machine, and the guest goes on.
+@Suite struct MoveTests {
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A running guest goes on in a fresh machine`() throws {
+        let first = try SmallMachine(.kvm, try GuestImage("journey"))
+        try first.start { [unowned first] request in
+            if case .move = request { first.stop() }
+        }
+        try first.waitUntilStopped()
+        #expect(first.bus.state.withLock { $0.end } == nil)
+
+        let machineState = try first.machine.save()
+        let state = try first.machine.vcpus[0].save()
+        // Taking a state out changes nothing.
+        var again = try first.machine.vcpus[0].save()
+        again.timeStamp = state.timeStamp
+        again.localAPIC = state.localAPIC
+        again.msrs = state.msrs
+        #expect(again == state)
+
+        let second = try SmallMachine(.kvm, nil)
+        try copy(first.memory, to: second.memory)
+        try second.machine.restore(machineState)
+        try second.machine.vcpus[0].restore(state)
+        let there = try second.machine.vcpus[0].save()
+        #expect(there.general == state.general)
+        #expect(there.system == state.system)
+        #expect(there.floatingPoint == state.floatingPoint)
+        #expect(there.debug == state.debug)
+        #expect(there.events == state.events)
+        #expect(there.activity == state.activity)
+        #expect(try second.run() == "00001234 00005678 same a5a5a5a5 journey\n")
+    }
+
+    /// Both ways between the engines, and from each into a fresh machine of its own.
+    @Test(arguments: TestedEngine.usable, TestedEngine.usable)
+    func `A guest that keeps to the common profile moves between engines`(
+        _ from: TestedEngine, _ to: TestedEngine
+    ) throws {
+        let first = try SmallMachine(from, try GuestImage("journey"))
+        try first.start { [unowned first] request in
+            if case .move = request { first.stop() }
+        }
+        try first.waitUntilStopped()
+        let second = try SmallMachine(to, nil)
+        try copy(first.memory, to: second.memory)
+
+        // The guest has looked at no feature and no time stamp, so the profile is the new one's; and
+        // it has written to no register that only one of the engines has.
+        var machineState = try first.machine.save()
+        machineState.profile = try second.machine.save().profile
+        var state = try first.machine.vcpus[0].save()
+        let known = try second.machine.vcpus[0].save()
+        state.msrs = state.msrs.filter { known.msrs[$0.key] != nil }
+        state.timeStamp = nil
+        try second.machine.restore(machineState)
+        try second.machine.vcpus[0].restore(state)
+        #expect(try second.run() == "00001234 00005678 same a5a5a5a5 journey\n")
+    }
+
+    @Test(arguments: TestedEngine.usable)
+    func `A paused guest goes on where it was`(_ engine: TestedEngine) throws {
+        let machine = try SmallMachine(engine, try GuestImage("journey"))
+        try machine.start { [unowned machine] request in
+            if case .move = request { machine.stop() }
+        }
+        try machine.waitUntilStopped()
+        #expect(try machine.run() == "00001234 00005678 same a5a5a5a5 journey\n")
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A state that no processor can be in is refused`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("halt"))
+        var state = SmallMachine.start
+        state.floatingPoint.image = [UInt8](repeating: 0, count: 100)
+        #expect(throws: EngineError.self) { try machine.machine.vcpus[0].restore(state) }
+        state = SmallMachine.start
+        // Paging without protection.
+        state.system.cr0 = 0x8000_0000
+        #expect(throws: EngineError.self) { try machine.machine.vcpus[0].restore(state) }
+        state = SmallMachine.start
+        state.msrs = [0x1234_5678: 1]
+        #expect(throws: EngineError.self) { try machine.machine.vcpus[0].restore(state) }
+        var chips = try machine.machine.save()
+        chips.ioAPIC.entries = []
+        #expect(throws: EngineError.self) { try machine.machine.restore(chips) }
+        chips = try machine.machine.save()
+        chips.pit.channels = []
+        #expect(throws: EngineError.self) { try machine.machine.restore(chips) }
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `The machine's state comes out as it went in`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("halt")).machine
+        var state = try machine.save()
+        state.primaryPIC.vectorBase = 0x20
+        state.primaryPIC.mask = 0xfe
+        state.secondaryPIC.levels = 0x0e
+        state.ioAPIC.entries[4] = 0x0100_0000_0000_0931
+        state.ioAPIC.selector = 0x18
+        state.clock.nanoseconds = 5_000_000_000_000
+        try machine.restore(state)
+        let there = try machine.save()
+        #expect(there.primaryPIC == state.primaryPIC)
+        #expect(there.secondaryPIC == state.secondaryPIC)
+        #expect(there.ioAPIC == state.ioAPIC)
+        #expect(there.profile == state.profile)
+        #expect(there.clock.nanoseconds >= state.clock.nanoseconds)
+    }
+
+    private func copy(_ source: GuestMemory, to target: GuestMemory) throws {
+        for region in source.regions {
+            let bytes = try source.read(at: region.base, count: Int(region.byteCount))
+            try target.write(bytes, at: region.base)
+        }
+    }
+}

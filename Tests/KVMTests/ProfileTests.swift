@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hypervisor
+import Testing
+
+@testable import KVM
+
+/// CPUID tables, templates and profiles: plain values, for which no KVM is needed.
+@Suite struct ProfileTests {
+    private func entry(
+        _ leaf: UInt32, _ index: UInt32? = nil, _ words: (UInt32, UInt32, UInt32, UInt32)
+    ) -> CPUIDEntry {
+        var entry = CPUIDEntry(leaf: leaf, index: index ?? 0, isIndexed: index != nil)
+        (entry.eax, entry.ebx, entry.ecx, entry.edx) = words
+        return entry
+    }
+
+    private var amd: CPUIDTable {
+        CPUIDTable([
+            entry(0, (0x10, 0x6874_7541, 0x444d_4163, 0x6974_6e65)),
+            entry(1, (0xa20f10, 0x0123_0800, .max, .max)), entry(5, (64, 64, 3, 17)),
+            entry(6, (.max, .max, .max, .max)), entry(7, 0, (0, .max, .max, .max)),
+            entry(0xa, (7, 7, 7, 7)), entry(0xb, 0, (1, 2, 0x100, 9)),
+            entry(0x4000_0000, (0x4000_0001, 1, 2, 3)), entry(0x8000_0001, (0, 0, .max, .max)),
+            entry(0x8000_0008, (0x3030, 0, 0xffff, 0)), entry(0x8000_001d, 0, (0x121, 63, 63, 0)),
+            entry(0x8000_001d, 3, (0x163, 63, 63, 0)), entry(0x8000_001e, (9, 9, 9, 9)),
+        ])
+    }
+
+    private var intel: CPUIDTable {
+        CPUIDTable([
+            entry(0, (0x16, 0x756e_6547, 0x6c65_746e, 0x4965_6e69)),
+            entry(1, (0x806f8, 0x0123_0800, .max, .max)), entry(4, 0, (0xfc00_0121, 0, 0, 0)),
+            entry(4, 3, (0xfc00_0163, 0, 0, 0)), entry(4, 4, (0, 0, 0, 0)),
+        ])
+    }
+
+    private func guest(_ table: CPUIDTable, cpus: Int, index: Int = 0) -> CPUIDTable {
+        GuestCPUID(
+            supported: table, cpuCount: cpus, hasTSCDeadline: true, tscKilohertz: 2_000_000
+        ).table(of: index)
+    }
+
+    @Test func `What a microVM lacks is not offered`() throws {
+        let table = guest(amd, cpus: 1)
+        let features = try #require(table[1])
+        // MONITOR and VMX; the x2APIC, the timer's deadline and the hypervisor.
+        #expect(features.ecx & (1 << 3 | 1 << 5) == 0)
+        #expect(features.ecx >> 21 & 1 == 1)
+        #expect(features.ecx >> 24 & 1 == 1)
+        #expect(features.ecx >> 31 == 1)
+        // One processor has no thread beside it.
+        #expect(features.edx >> 28 & 1 == 0)
+        #expect(table[0x8000_0001].map { $0.ecx & 1 << 2 } == 0)
+        #expect(table[0xa] == nil)
+        #expect(table[5] == nil)
+        #expect(table[6]?.eax == 4)
+        #expect(table[6]?.ecx == 0)
+        #expect(table[0x4000_0000]?.eax == 0x4000_0010)
+        #expect(table[0x4000_0010]?.eax == 2_000_000)
+    }
+
+    @Test(arguments: [(1, 0, 0), (2, 1, 1), (3, 2, 2), (32, 5, 31)] as [(Int, UInt32, Int)])
+    func `The topology is the machine's own`(_ row: (cpus: Int, bits: UInt32, index: Int)) throws {
+        let table = guest(amd, cpus: row.cpus, index: row.index)
+        let id = UInt32(row.index)
+        #expect(table[1]?.ebx == id << 24 | UInt32(row.cpus) << 16 | 0x800)
+        #expect(table[0xb, 0] == entry(0xb, 0, (0, 1, 0x100, id)))
+        #expect(table[0xb, 1] == entry(0xb, 1, (row.bits, UInt32(row.cpus), 0x201, id)))
+        #expect(table[0xb, 2] == entry(0xb, 2, (0, 0, 2, id)))
+        #expect(table[0x8000_0008]?.ecx == row.bits << 12 | UInt32(row.cpus - 1) | 0xf00)
+        // The first cache is a core's own, the last one shared by all.
+        #expect(table[0x8000_001d, 0].map { $0.eax >> 14 & 0xfff } == 0)
+        #expect(table[0x8000_001d, 3].map { $0.eax >> 14 & 0xfff } == UInt32(row.cpus - 1))
+        #expect(table[0x8000_001e]?.eax == id)
+    }
+
+    @Test func `Intel's caches are shared by the machine's own processors`() throws {
+        let table = guest(intel, cpus: 4)
+        #expect(table[4, 0].map { $0.eax >> 14 & 0xfff } == 0)
+        #expect(table[4, 3].map { $0.eax >> 14 & 0xfff } == 3)
+        #expect(table[4, 3].map { $0.eax >> 26 } == 3)
+        #expect(table[4, 4]?.eax == 0)
+    }
+
+    @Test func `A saved table stays the same for the same processors`() {
+        let table = guest(amd, cpus: 4)
+        #expect(GuestCPUID(restored: table, cpuCount: 4).table(of: 0) == table)
+    }
+
+    static let bitmaps: [(String, Int, UInt64, UInt64)] = [
+        ("0b1", 32, 1, 1), ("0b0", 32, 1, 0), ("0bx", 32, 0, 0), ("0b1x0", 32, 5, 4),
+        ("0b1111_0000", 32, 0xff, 0xf0),
+        ("0b" + String(repeating: "1", count: 64), 64, .max, .max),
+    ]
+
+    @Test(arguments: bitmaps.indices)
+    func `A bitmap fixes bits and leaves others`(_ row: Int) throws {
+        let (text, width, mask, value) = Self.bitmaps[row]
+        let bits = try #require(BitModifier(text, width: width))
+        #expect(bits == BitModifier(mask: mask, value: value))
+        #expect(bits.apply(to: UInt64.max) == ~mask | value)
+        #expect(bits.apply(to: 0 as UInt64) == value)
+    }
+
+    @Test(
+        arguments: [
+            "", "0b", "1", "0x1", "0b2", "0b1 0", "0b_",
+            "0b" + String(repeating: "x", count: 33), "0bé",
+        ])
+    func `A bitmap that is none is refused`(_ text: String) {
+        #expect(BitModifier(text, width: 32) == nil)
+    }
+
+    @Test func `A template of a leaf that is not there is refused`() {
+        var template = CPUTemplate()
+        template.leaves = [CPUTemplate.Leaf(leaf: 0x1234, index: 0)]
+        var table = amd
+        #expect(throws: EngineError.template("CPUID leaf 0x1234, subleaf 0x0")) {
+            try template.apply(to: &table)
+        }
+        #expect(table == amd)
+    }
+
+    @Test func `A guest is refused where a feature of it is missing`() throws {
+        let here = CPUProfile(kind: .hardware, cpuid: guest(amd, cpus: 1), tscKilohertz: 2_000_000)
+        #expect(here.refusal(on: here) == nil)
+        var poorer = here
+        poorer.cpuid.change(7) { $0.ebx &= ~(1 << 5) }
+        #expect(here.refusal(on: poorer)?.contains("AVX2") == true)
+        #expect(poorer.refusal(on: here) == nil)
+        var other = here
+        other.tscKilohertz = 2_001_000
+        #expect(here.refusal(on: other)?.contains("kHz") == true)
+        other.scalesTSC = true
+        #expect(here.refusal(on: other) == nil)
+        other = here
+        other.cpuid.change(0) { $0.ebx = 0x756e_6547 }
+        #expect(here.refusal(on: other)?.contains("processor of AuthenticAMD") == true)
+    }
+}

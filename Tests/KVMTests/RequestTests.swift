@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Testing
+
+@testable import KVM
+
+/// Each request's number says how long its argument is; the types that are passed agree.
+@Suite struct RequestTests {
+    static let sizes: [(Request, Int)] = [
+        (.setUserMemoryRegion, MemoryLayout<kvm_userspace_memory_region>.size),
+        (.setIdentityMapAddress, MemoryLayout<UInt64>.size),
+        (.createPIT, MemoryLayout<kvm_pit_config>.size),
+        (.irqLine, MemoryLayout<SIMD2<UInt32>>.size),
+        (.irqDescriptor, MemoryLayout<kvm_irqfd>.size),
+        (.ioDescriptor, MemoryLayout<kvm_ioeventfd>.size),
+        (.getPIT, MemoryLayout<kvm_pit_state2>.size),
+        (.setPIT, MemoryLayout<kvm_pit_state2>.size),
+        (.getClock, MemoryLayout<kvm_clock_data>.size),
+        (.setClock, MemoryLayout<kvm_clock_data>.size),
+        (.getRegisters, MemoryLayout<kvm_regs>.size),
+        (.setRegisters, MemoryLayout<kvm_regs>.size),
+        (.getSystemRegisters, MemoryLayout<kvm_sregs>.size),
+        (.setSystemRegisters, MemoryLayout<kvm_sregs>.size),
+        (.getXCRs, MemoryLayout<kvm_xcrs>.size),
+        (.setXCRs, MemoryLayout<kvm_xcrs>.size),
+        (.getDebugRegisters, MemoryLayout<kvm_debugregs>.size),
+        (.setDebugRegisters, MemoryLayout<kvm_debugregs>.size),
+        (.getEvents, MemoryLayout<kvm_vcpu_events>.size),
+        (.setEvents, MemoryLayout<kvm_vcpu_events>.size),
+        (.getMPState, MemoryLayout<kvm_mp_state>.size),
+        (.setMPState, MemoryLayout<kvm_mp_state>.size),
+        // Of variable length: their heads, and what arrays of words hold.
+        (.getIRQChip, IRQChip(0).words.count * 4),
+        (.getXSAVE, 4096), (.setXSAVE, 4096), (.getLocalAPIC, 1024), (.setLocalAPIC, 1024),
+        (.setCPUID, 8), (.getSupportedCPUID, 8), (.getMSRs, 8), (.setMSRs, 8),
+        (.getMSRIndexList, 4),
+        // Plain numbers.
+        (.createVM, 0), (.createVCPU, 0), (.run, 0), (.checkExtension, 0), (.getAPIVersion, 0),
+        (.setTSSAddress, 0), (.createIRQChip, 0), (.getTSCRate, 0), (.setTSCRate, 0),
+    ]
+
+    @Test(arguments: sizes.indices)
+    func `An argument has the length that its request names`(_ row: Int) {
+        let (request, size) = Self.sizes[row]
+        #expect(request.argumentSize == size, "\(request)")
+    }
+
+    @Test func `Every request has its name`() {
+        for (request, _) in Self.sizes { #expect("\(request)".hasPrefix("KVM_")) }
+        #expect("\(Request(rawValue: 0x1234))" == "request 0x1234")
+    }
+
+    @Test func `An instruction is counted by its opcode`() {
+        let rows: [([UInt8], String)] = [
+            ([0xf3, 0x48, 0x0f, 0xb8, 0xc7], "f3 0f b8"), ([0xcc], "cc"),
+            ([0xf0, 0x48, 0x0f, 0xc7, 0x0f], "0f c7"), ([0x0f, 0x01, 0xca], "0f 01"),
+            ([0x66, 0x0f, 0x38, 0xf6, 0xc0], "66 0f 38 f6"), ([0xc5, 0xf8, 0x77], "vex 77"),
+            ([0xc4, 0xe2, 0xfb, 0xf7, 0xc0], "vex f7"), ([], "unknown"), ([0x48], "unknown"),
+            ([0x0f], "0f"),
+        ]
+        for (bytes, name) in rows { #expect(Instruction.opcode(bytes) == name) }
+        #expect(Instruction.text([0x0f, 0x0b]) == "0f 0b")
+        #expect(Instruction.text([]) == "(bytes unknown)")
+    }
+}
+
+/// The kernel's statistics are read with care: bytes that are none give no value.
+@Suite struct StatisticsTests {
+    /// One value called "abc" after a header and a description.
+    private func file(value: UInt64 = 42) -> [UInt8] {
+        func bytes(_ words: [UInt32]) -> [UInt8] {
+            words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+        }
+        let head = bytes([0, 8, 1, 24, 24, 48])
+        let description = bytes([0, 1 << 16, 0, 0]) + Array("abc".utf8) + [0, 0, 0, 0, 0]
+        return head + description + bytes([UInt32(value), UInt32(value >> 32)])
+    }
+
+    @Test func `A value is found by its name`() {
+        #expect(Statistics.value("abc", in: file()[...]) == 42)
+        #expect(Statistics.value("abd", in: file()[...]) == nil)
+        #expect(Statistics.value("ab", in: file()[...]) == nil)
+    }
+
+    @Test func `Broken statistics give no value and do no harm`() {
+        let whole = file()
+        for count in 0..<whole.count { _ = Statistics.value("abc", in: whole[..<count]) }
+        #expect(Statistics.value("abc", in: whole[..<40]) == nil)
+        for place in whole.indices {
+            for value in [0, 1, 0x7f, 0x80, 0xff] as [UInt8] {
+                var broken = whole
+                broken[place] = value
+                _ = Statistics.value("abc", in: broken[...])
+            }
+        }
+    }
+}

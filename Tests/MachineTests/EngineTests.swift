@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Hypervisor
+import KVM
+import Machine
+import Testing
+
+/// Which engine a configuration gets.
+@Suite struct EngineTests {
+    /// A 64-bit ELF kernel of ten bytes: it writes to the boot timer and ends the machine.
+    private func kernel() throws -> String {
+        let code: [UInt8] = [0xb0, 0x7b, 0x67, 0xa2, 0, 0, 0, 0xc0, 0xe6, 0xf4]
+        func little(_ value: UInt64, _ count: Int) -> [UInt8] {
+            (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
+        }
+        var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + little(0, 9)
+        file += little(2, 2) + little(62, 2) + little(1, 4) + little(0x10_0000, 8) + little(64, 8)
+        file += little(0, 8) + little(0, 4) + little(64, 2) + little(56, 2) + little(1, 2)
+        file += little(0, 6) + little(1, 4) + little(5, 4) + little(120, 8)
+        file += little(0x10_0000, 8) + little(0x10_0000, 8) + little(10, 8) + little(10, 8)
+        file += little(0x1000, 8) + code
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-ten-\(UUID().uuidString).elf").path
+        try Data(file).write(to: URL(filePath: path))
+        return path
+    }
+
+    private func machine(
+        _ engine: MachineConfiguration.EngineChoice, kvmPath: String = KVMDevice.usualPath,
+        change: (inout MachineConfiguration) -> Void = { _ in }
+    ) throws -> Machine {
+        let path = try kernel()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var configuration = MachineConfiguration(kernelPath: path, commandLine: "quiet")
+        configuration.engine = engine
+        configuration.kvmPath = kvmPath
+        configuration.debugExit = true
+        change(&configuration)
+        return try Machine(configuration)
+    }
+
+    static let hidden = ["/nonexistent/kvm", "/dev/null"]
+
+    @Test(arguments: hidden)
+    func `Without KVM auto goes on with soft, and says why`(_ path: String) throws {
+        let machine = try machine(.auto, kvmPath: path)
+        #expect(machine.engine.kind == .soft)
+        #expect(machine.engine.reason?.contains(path) == true)
+        #expect(machine.run() == .debugExit(0x7b))
+        #expect(machine.timeline.bootTimer != nil)
+        #expect(machine.timeline.instructions != nil)
+    }
+
+    @Test(arguments: hidden)
+    func `Without KVM, kvm is refused in a sentence`(_ path: String) throws {
+        do {
+            _ = try machine(.kvm, kvmPath: path)
+            Issue.record("a machine was made")
+        } catch let error as MachineError {
+            #expect("\(error)".contains(path))
+            #expect("\(error)".hasSuffix("; --engine soft needs no KVM"))
+        }
+    }
+
+    @Test func `What is deterministic runs on soft, and kvm refuses it`() throws {
+        let chosen = try machine(.auto) { $0.deterministic = true }
+        #expect(chosen.engine.kind == .soft)
+        #expect(throws: MachineError.self) { try machine(.kvm) { $0.deterministic = true } }
+    }
+
+    @Test func `The soft engine refuses changes of model-specific registers`() {
+        #expect(throws: MachineError.self) {
+            try machine(.soft) { configuration in
+                var template = CPUTemplate()
+                template.registers = [
+                    .init(number: 0x1a0, bits: BitModifier(mask: 1, value: 0))
+                ]
+                configuration.template = template
+            }
+        }
+    }
+
+    @Test(.enabled(if: KVMHost.detect(memo: nil).kind != nil, "KVM cannot be used here"))
+    func `A guest runs on KVM, on the CPU that its thread was given`() throws {
+        let machine = try machine(.kvm) { $0.affinity = [0] }
+        #expect(machine.run() == .debugExit(0x7b))
+        #expect(machine.engine.kind == KVMHost.detect(memo: nil).kind)
+        #expect(machine.timeline.bootTimer != nil)
+        // The kernel does not count a guest's instructions.
+        #expect(machine.timeline.instructions == nil)
+    }
+
+    @Test(.enabled(if: KVMHost.detect(memo: nil).kind != nil, "KVM cannot be used here"))
+    func `auto takes KVM where guest kernels run natively`() throws {
+        let isNative = KVMHost.detect(memo: nil).runsKernelsNatively
+        let machine = try machine(.auto)
+        #expect((machine.engine.kind != .soft) == isNative)
+        #expect((machine.engine.reason == nil) == isNative)
+    }
+
+    @Test func `A CPU that the host does not have is named`() throws {
+        let machine = try machine(.soft) { $0.affinity = [1000] }
+        guard case .failed(let text) = machine.run() else {
+            Issue.record("it ran")
+            return
+        }
+        #expect(text.contains("host CPU 1000"))
+    }
+}
