@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -90,6 +91,8 @@ int clinux_landlock_create(uint64_t files, uint64_t net, uint64_t scope) {
 int clinux_landlock_restrict(int ruleset) {
     return (int)clinux_result(syscall(SYS_landlock_restrict_self, ruleset, 0));
 }
+
+int clinux_one_heap(void) { return mallopt(M_ARENA_MAX, 1) == 1 ? 0 : -EINVAL; }
 
 int clinux_no_new_privileges(void) {
     return (int)clinux_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));

@@ -9,6 +9,10 @@ package enum Confinement {
         try Errno.check(clinux_no_new_privileges())
     }
 
+    /// All threads share one heap: each of its own would look into /proc when it shrinks, and cost
+    /// pages. Before the first thread. mallopt(3), `M_ARENA_MAX`.
+    package static func useOneHeap() throws(Errno) { try Errno.check(clinux_one_heap()) }
+
     /// All capabilities of this thread. capabilities(7).
     package static func dropCapabilities() throws(Errno) {
         try Errno.check(clinux_drop_capabilities())

@@ -72,7 +72,9 @@ extension SeccompRule.Check {
         for word in words[2...] { values.append(try Self.value(word)) }
         self.argument = argument
         isLong = words[0].hasPrefix("long")
-        guard words[1] == "in" || values.count == 1 else { throw .badCheck(SeccompRule.trimmed(text)) }
+        guard words[1] == "in" || values.count == 1 else {
+            throw .badCheck(SeccompRule.trimmed(text))
+        }
         let first = values[0]
         switch words[1] {
         case "==", "in": test = .isAny(values)

@@ -48,6 +48,7 @@ struct Walls: Sendable {
     func enclose(_ config: VMConfig) throws(Failure) {
         Confinement.clearEnvironment()
         do throws(Errno) {
+            try Confinement.useOneHeap()
             try Confinement.closeDescriptors(except: Self.descriptors(of: config))
             try Confinement.renouncePrivileges()
             if filters != nil { try SeccompFilter.watchViolations() }

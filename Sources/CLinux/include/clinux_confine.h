@@ -32,6 +32,8 @@ int clinux_landlock_add(int ruleset, const char *path, uint64_t access);
 int clinux_landlock_create(uint64_t files, uint64_t net, uint64_t scope);
 int clinux_landlock_restrict(int ruleset);
 
+/// All threads share one heap. One of its own looks into /proc as it shrinks.
+int clinux_one_heap(void);
 int clinux_no_new_privileges(void);
 /// All capabilities of this thread, and the right to ever have any.
 int clinux_drop_capabilities(void);
