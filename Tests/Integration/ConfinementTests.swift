@@ -166,7 +166,7 @@ import Testing
     /// Everything that the monitor does in its life, under strace.
     @Test func `No policy allows a call that the monitor never makes`() throws {
         let result = try Program.run(
-            "Policy/audit", ["Tests/Integration/tour.sh"], seconds: 300)
+            "Policy/audit", ["Policy/tour"], seconds: 300)
         #expect(result.status == 0, "\(result.outputText)\(result.errorText.suffix(2000))")
     }
 }
