@@ -3,6 +3,7 @@
 #define _GNU_SOURCE // O_PATH
 #include "clinux_confine.h"
 #include "clinux_gnu.h"
+#include "clinux_process.h"
 #include "clinux_system.h"
 
 #include <linux/audit.h>
@@ -32,6 +33,7 @@ static void append(char *message, size_t limit, const char *text) {
 /// that every policy allows: a forbidden one would now kill the process by SIGSYS.
 static void report_violation(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)context;
+    clinux_terminal_restore();
     char message[160] = "swiftlet-vmm: seccomp: the system call ", digits[12];
     int number = info->si_syscall, at = sizeof digits - 1;
     digits[at] = 0;

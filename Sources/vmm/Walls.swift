@@ -51,7 +51,6 @@ struct Walls: Sendable {
             try Confinement.useOneHeap()
             try Confinement.closeDescriptors(except: Self.descriptors(of: config))
             try Confinement.renouncePrivileges()
-            if filters != nil { try SeccompFilter.watchViolations() }
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
@@ -72,7 +71,10 @@ struct Walls: Sendable {
     func enter(_ role: ThreadRole) {
         do throws(Errno) {
             try Confinement.dropCapabilities()
-            try filters?[role]?.install(role)
+            guard let filter = filters?[role] else { return }
+            // A terminal that was made raw meanwhile has put handlers of its own in place.
+            try SeccompFilter.watchViolations()
+            try filter.install(role)
         } catch {
             CurrentProcess.complain(
                 "swiftlet-vmm: cannot confine a \(role.rawValue) thread: \(error)\n")
