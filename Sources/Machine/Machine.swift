@@ -118,6 +118,11 @@ package final class Machine: Sendable {
         let outcome = outcome
         let gate = Mutex(())
         return gate.withLock { _ in
+            do throws(Errno) {
+                try board.startThreads(confine: confine)
+            } catch {
+                outcome.end(.failed("no thread for a device: \(error)"))
+            }
             var count = 0
             for vcpu in vcpus {
                 let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
