@@ -84,20 +84,23 @@ struct Walls: Sendable {
 
     /// Descriptors that the configuration speaks of, and the standard three.
     private static func descriptors(of config: VMConfig) -> [CInt] {
-        var known: [CInt?] = [0, 1, 2, config.swiftlet.report]
-        known += [config.swiftlet.console?.input, config.swiftlet.console?.output]
-        known += paths(of: config).map { path in
-            for folder in ["/proc/self/fd/", "/dev/fd/"] where path.hasPrefix(folder) {
-                return CInt(path.dropFirst(folder.count))
-            }
-            return nil
-        }
-        return known.compactMap { $0 }
+        let console = config.swiftlet.console
+        let numbers = [0, 1, 2, config.swiftlet.report, console?.input, console?.output]
+        return numbers.compactMap { $0 } + descriptors(in: config.json)
     }
 
-    /// Files that are read.
-    private static func paths(of config: VMConfig) -> [String] {
-        [config.bootSource.kernelPath, config.bootSource.initrdPath].compactMap { $0 }
+    /// Those in names like `/dev/fd/5`, of whatever device.
+    private static func descriptors(in json: JSON) -> [CInt] {
+        switch json.value {
+        case .string(let text):
+            for folder in ["/proc/self/fd/", "/dev/fd/"] where text.hasPrefix(folder) {
+                return CInt(text.dropFirst(folder.count)).map { [$0] } ?? []
+            }
+            return []
+        case .array(let elements): return elements.flatMap(descriptors)
+        case .object(let members): return members.flatMap { descriptors(in: $0.value) }
+        case .null, .bool, .integer, .real: return []
+        }
     }
 
     /// Files that are reached while the machine runs: none but the sockets of vsock.
