@@ -97,7 +97,7 @@ struct Walls: Sendable {
                 return CInt(text.dropFirst(folder.count)).map { [$0] } ?? []
             }
             return []
-        case .array(let elements): return elements.flatMap(descriptors)
+        case .array(let elements): return elements.flatMap { descriptors(in: $0) }
         case .object(let members): return members.flatMap { descriptors(in: $0.value) }
         case .null, .bool, .integer, .real: return []
         }
