@@ -14,7 +14,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
+.PHONY: help build policy guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -57,6 +57,11 @@ test-tools:
 lint: ## The style of all Swift files
 	@.ci/prepare build
 	@swift format lint --strict --parallel --recursive $(wildcard $(SWIFT_FILES))
+
+policy: ## The monitor's filters, from the files in Policy/
+	@$(SWIFT_BUILD) --product policyc
+	@.build/release/policyc Policy > Sources/vmm/.SeccompFilters.swift.new
+	@mv Sources/vmm/.SeccompFilters.swift.new Sources/vmm/SeccompFilters.swift
 
 bench: build guest ## Speed and memory, beside QEMU's
 	@.ci/prepare bench

@@ -84,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Client", "Agent", "Control", "Linux",
+                "Client", "Agent", "Control", "KVM", "Hypervisor", "Linux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/CLI", swiftSettings: strict,
@@ -98,6 +98,8 @@ let package = Package(
                         "-lswift_Builtin_float",
                     ], .when(configuration: .release))
             ]),
+        // Compiles the seccomp policies into a source file of the monitor; `make policy` runs it.
+        .executableTarget(name: "policyc", dependencies: ["Linux"], swiftSettings: strict),
         .executableTarget(
             name: "swiftlet-bench-block",
             dependencies: ["Support", "Devices", "Virtio", "Memory", "Linux"],
@@ -118,7 +120,7 @@ let package = Package(
         tests("Devices", ["Virtio", "Memory", "Linux", "Bus"]),
         tests("Control", []),
         tests("Agent", ["Linux"]),
-        tests("Client", ["Agent", "Linux"]),
+        tests("Client", ["Agent", "Control", "Linux"]),
         tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],

@@ -10,13 +10,14 @@ struct Swiftlet: ParsableCommand {
         commandName: "swiftlet",
         abstract: "Runs a workload in a virtual machine of its own, started in a moment.",
         version: Version.current,
-        subcommands: [RunCommand.self])
+        subcommands: [RunCommand.self, DoctorCommand.self])
 
     static func main() {
         let start = CurrentProcess.start
         do {
             switch try parseAsRoot() {
             case let command as RunCommand: CurrentProcess.exit(command.perform(since: start))
+            case let command as DoctorCommand: CurrentProcess.exit(command.perform())
             case var command: try command.run()
             }
         } catch {

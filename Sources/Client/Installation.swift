@@ -31,6 +31,15 @@ public enum Installation {
         try file("initramfs.cpio", "initramfs", variable: "SWIFTLET_INITRD", option: "--initrd")
     }
 
+    /// What of it is not there, a sentence each.
+    package static var missing: [String] {
+        var missing: [String] = []
+        do throws(ClientError) { _ = try monitor() } catch { missing.append(error.message) }
+        do throws(ClientError) { _ = try kernel() } catch { missing.append(error.message) }
+        do throws(ClientError) { _ = try initrd() } catch { missing.append(error.message) }
+        return missing
+    }
+
     /// Directory of this program's file, links followed.
     private static var programDirectory: String? {
         guard let path = CurrentProcess.executablePath, let slash = path.lastIndex(of: "/") else {

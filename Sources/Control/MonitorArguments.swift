@@ -39,9 +39,16 @@ package struct MonitorArguments: Hashable, Sendable {
     package var startTime: UInt64?
     package var startCPUTime: UInt64?
     package var parentCPUTime: UInt64?
-    /// A seccomp filter in place of ours, or none at all.
-    package var filterPath: String?
-    package var isUnfiltered = false
+    /// How the monitor's threads are bound.
+    package var seccomp = Seccomp.builtIn
+
+    package enum Seccomp: Hashable, Sendable {
+        /// By the policies that the monitor was built with.
+        case builtIn
+        /// By the policies in this file.
+        case file(String)
+        case off
+    }
 
     /// Firecracker's flags that need what this version does not have.
     private static var refused: Set<String> {
@@ -69,11 +76,6 @@ package struct MonitorArguments: Hashable, Sendable {
         if socketPath == nil, configPath == nil {
             throw Failure(description: "Argument '--no-api' requires '--config-file'.")
         }
-        if isUnfiltered, filterPath != nil {
-            throw Failure(
-                description: "Argument '--no-seccomp' cannot be used together with argument"
-                    + " '--seccomp-filter'.")
-        }
     }
 
     private mutating func take(_ argument: String, _ words: inout Words) throws(Failure) {
@@ -97,10 +99,20 @@ package struct MonitorArguments: Hashable, Sendable {
         case "--start-time-us": startTime = try words.number(of: argument)
         case "--start-time-cpu-us": startCPUTime = try words.number(of: argument)
         case "--parent-cpu-time-us": parentCPUTime = try words.number(of: argument)
-        case "--seccomp-filter": filterPath = try words.value(of: argument)
-        case "--no-seccomp": isUnfiltered = true
+        case "--seccomp-filter": try take(.file(try words.value(of: argument)))
+        case "--no-seccomp": try take(.off)
         default: try takeTelemetry(argument, &words)
         }
+    }
+
+    /// The threads are bound in one way only.
+    private mutating func take(_ seccomp: Seccomp) throws(Failure) {
+        guard self.seccomp == .builtIn else {
+            throw Failure(
+                description: "Argument '--no-seccomp' cannot be used together with argument"
+                    + " '--seccomp-filter'.")
+        }
+        self.seccomp = seccomp
     }
 
     private mutating func takeTelemetry(_ argument: String, _ words: inout Words) throws(Failure) {
@@ -212,6 +224,8 @@ extension MonitorArguments {
           --metadata <path>      JSON that the guest finds as its metadata
           --id <id>              name of the machine [default: anonymous-instance]
           --engine <engine>      auto, kvm or soft, in place of the configuration's
+          --seccomp-filter <path> bind the threads by the policies in this file
+          --no-seccomp           do not bind the threads at all
           --boot-timer           say how long the guest took to its first program
           --log-path <path>      file or named pipe for the log [default: standard output]
           --level <level>        Off, Error, Warning, Info, Debug or Trace [default: Info]
@@ -221,7 +235,6 @@ extension MonitorArguments {
           --metrics-path <path>  file or named pipe for metrics, a line of JSON a minute
           --http-api-max-payload-size <bytes>  of a request's body [default: 51200]
           --mmds-size-limit <bytes>            of the metadata [default: as of a body]
-          --seccomp-filter <path>, --no-seccomp
           --start-time-us <n>, --start-time-cpu-us <n>, --parent-cpu-time-us <n>
                                  what the jailer says of this process's start
           --version, -V          print the version and exit

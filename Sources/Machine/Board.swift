@@ -39,6 +39,11 @@ final class Board: Sendable {
 
     var bootMark: BootMark? { mark.value.withLock { $0 } }
 
+    /// Starts the threads of devices that have their own; each begins with `confine`.
+    func startThreads(confine: @escaping @Sendable (ThreadRole) -> Void) throws(Errno) {
+        for attachment in attachments { try attachment.thread?.start(confine: confine) }
+    }
+
     init(
         _ configuration: MachineConfiguration, _ memory: GuestMemory,
         _ machine: any VirtualMachine, _ outcome: Outcome, _ loop: EventLoop

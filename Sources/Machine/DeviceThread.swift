@@ -5,14 +5,24 @@ import Synchronization
 /// An event loop on a thread of its own, for a device that may have to wait for the host.
 final class DeviceThread: Sendable {
     let loop: EventLoop
-    private let thread: Mutex<Thread?>
+    private let name: String
+    private let thread = Mutex<Thread?>(nil)
 
     /// `name` shows in `ps -L`; at most 15 bytes of it count.
     init(name: String) throws(Errno) {
-        let loop = try EventLoop()
-        self.loop = loop
-        let thread = try Thread(name: name) { loop.run() }
-        self.thread = Mutex(thread)
+        loop = try EventLoop()
+        self.name = name
+    }
+
+    /// Makes the thread, once, which gives up what it does not need before it serves anything.
+    func start(confine: @escaping @Sendable (ThreadRole) -> Void) throws(Errno) {
+        let loop = loop
+        try thread.withLock { thread throws(Errno) in
+            thread = try Thread(name: name) {
+                confine(.loop)
+                loop.run()
+            }
+        }
     }
 
     /// Ends the thread, once.

@@ -102,21 +102,7 @@ package final class Machine: Sendable {
             gate.end()
             loop.stop()
         }
-        let places = configuration.affinity
-        var threadCount = 0
-        for vcpu in vcpus {
-            let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
-            do throws(Errno) {
-                try Thread(name: "fc_vcpu \(vcpu.index)") {
-                    Self.drive(vcpu, on: place, outcome, gate)
-                }.detach()
-                threadCount += 1
-            } catch {
-                outcome.end(.failed("no thread for a processor: \(error)"))
-            }
-        }
-        // What the start needed is a few megabytes, and what the guest needs is another part.
-        CurrentProcess.forgetCode()
+        let threadCount = startProcessors(vcpus)
         phase.withLock { $0 = .running(threads: threadCount) }
     }
 
@@ -134,7 +120,8 @@ package final class Machine: Sendable {
     }
 
     private static func drive(
-        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, _ gate: ProcessorGate
+        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, _ gate: ProcessorGate,
+        confine: () -> Void
     ) {
         defer { outcome.processorLeft() }
         if let place {
@@ -145,6 +132,7 @@ package final class Machine: Sendable {
                     .failed("processor \(vcpu.index) cannot stay on host CPU \(place): \(error)"))
             }
         }
+        confine()
         while outcome.result == nil {
             switch vcpu.run() {
             case .interrupted: gate.pass(vcpu.index)
@@ -157,6 +145,44 @@ package final class Machine: Sendable {
     /// Who executes the guest's instructions.
     package var engine: EngineFinding {
         EngineFinding(kind: virtualMachine.kind, reason: engineReason)
+    }
+
+    /// Makes the threads of the processors; how many there are.
+    ///
+    /// No guest runs before all threads are confined. A thread has the limits of the one that makes
+    /// it, so the loop, on whose thread this runs, takes its own last.
+    private func startProcessors(_ vcpus: [any VirtualCPU]) -> Int {
+        let confine = configuration.confine
+        let places = configuration.affinity
+        let outcome = outcome
+        let gate = gate
+        let walls = Mutex(())
+        return walls.withLock { _ in
+            do throws(Errno) {
+                try board.startThreads(confine: confine)
+            } catch {
+                outcome.end(.failed("no thread for a device: \(error)"))
+            }
+            var count = 0
+            for vcpu in vcpus {
+                let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
+                do throws(Errno) {
+                    try Thread(name: "fc_vcpu \(vcpu.index)") {
+                        Self.drive(vcpu, on: place, outcome, gate) {
+                            confine(.vcpu)
+                            walls.withLock { _ in }
+                        }
+                    }.detach()
+                    count += 1
+                } catch {
+                    outcome.end(.failed("no thread for a processor: \(error)"))
+                }
+            }
+            // What the start needed is a few megabytes, and what the guest needs is another part.
+            CurrentProcess.forgetCode()
+            confine(.loop)
+            return count
+        }
     }
 
     // MARK: Pausing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hypervisor
 import KVM
+import Linux
 
 /// All that a machine is made from.
 package struct MachineConfiguration: Sendable {
@@ -81,6 +82,8 @@ package struct MachineConfiguration: Sendable {
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
     package var serialOutput: CInt?
+    /// The first thing that each thread of the machine does: gives up what its role does not need.
+    package var confine: @Sendable (ThreadRole) -> Void = { _ in }
 
     package init(kernelPath: String, commandLine: String) {
         self.kernelPath = kernelPath

@@ -11,7 +11,9 @@ final class MonitorHost: MachineHost {
     private let loop: EventLoop
     private let arguments: MonitorArguments
     private let metadata: Metadata
+    private let walls: Walls?
     private let state = Mutex(State())
+    private let sealed = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
 
     private struct State {
         var machine: Machine?
@@ -21,8 +23,9 @@ final class MonitorHost: MachineHost {
 
     init(
         _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger,
-        _ metrics: MetricsWriter, _ metadata: Metadata
+        _ metrics: MetricsWriter, _ metadata: Metadata, _ walls: Walls?
     ) {
+        self.walls = walls
         self.arguments = arguments
         self.metadata = metadata
         self.loop = loop
@@ -34,6 +37,11 @@ final class MonitorHost: MachineHost {
     var machine: Machine? { state.withLock { $0.machine } }
     var console: Console? { state.withLock { $0.console } }
     var report: ReportWriter? { state.withLock { $0.report } }
+
+    /// What is to be done once all files of the machine are open and the process is shut in.
+    func onSealed(_ body: @escaping @Sendable () throws(Errno) -> Void) {
+        sealed.withLock { $0 = body }
+    }
 
     // MARK: Files
 
@@ -122,10 +130,12 @@ final class MonitorHost: MachineHost {
             var configuration = try MachineConfiguration(
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
+            if let walls { configuration.confine = walls.enter }
             machine = try Machine(configuration, loop: loop)
         } catch {
             throw APIFault("\(error)")
         }
+        try seal(config)
         do throws(Errno) {
             try console.makeRaw()
         } catch {
@@ -133,11 +143,30 @@ final class MonitorHost: MachineHost {
         }
         let report = ReportWriter(machine, descriptor: config.swiftlet.report)
         state.withLock { $0 = State(machine: machine, console: console, report: report) }
+        try answerSignals()
         machine.start()
         logger.log(
             .info,
             "Successfully started microvm that was configured in"
                 + " \((Clock.monotonic &- start) / 1000) us.")
+    }
+
+    /// Shuts the process in, before it makes a thread.
+    private func seal(_ config: VMConfig) throws(APIFault) {
+        do throws(Walls.Failure) {
+            try walls?.seal(config)
+        } catch {
+            throw APIFault(error.message)
+        }
+    }
+
+    private func answerSignals() throws(APIFault) {
+        let body = sealed.withLock { $0 }
+        do throws(Errno) {
+            try body?()
+        } catch {
+            throw APIFault("no thread for signals: \(error)")
+        }
     }
 
     /// The service that answers for the metadata's address.

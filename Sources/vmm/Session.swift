@@ -10,6 +10,8 @@ final class Session: Sendable {
     private let start: UInt64
     private let product: String
     private let config: VMConfig?
+    /// Nil: there is an API, whose calls the policies do not have.
+    private let walls: Walls?
     private let loop: EventLoop
     private let logger: Logger
     private let host: MonitorHost
@@ -24,6 +26,7 @@ final class Session: Sendable {
         self.start = start
         self.product = product
         config = try Self.configuration(arguments.configPath)
+        walls = try Self.makeWalls(arguments, config)
         let metrics = Metrics()
         // Whoever reads the report reads no log.
         logger = Logger(
@@ -36,6 +39,11 @@ final class Session: Sendable {
                 Monitor.ExitStatus.failure)
         }
         logger.log(.info, Self.greeting(product))
+        if walls == nil {
+            logger.log(
+                .warn,
+                "With an API socket the monitor is not confined: no seccomp filters, no Landlock.")
+        }
         let writer: MetricsWriter
         do throws(Errno) {
             loop = try EventLoop()
@@ -44,7 +52,7 @@ final class Session: Sendable {
             throw Monitor.Refusal("cannot make an event loop: \(error)", Monitor.ExitStatus.failure)
         }
         let metadata = Metadata(limit: arguments.metadataLimit)
-        host = MonitorHost(arguments, loop, logger, writer, metadata)
+        host = MonitorHost(arguments, loop, logger, writer, metadata, walls)
         try Self.fill(metadata, arguments.metadataPath)
         let instance = InstanceInfo(
             id: arguments.identifier, version: Version.api, application: product)
@@ -60,6 +68,27 @@ final class Session: Sendable {
     private static func greeting(_ product: String) -> String {
         let own = product == "Firecracker" ? "" : " (\(product) v\(Version.current))"
         return "Running Firecracker v\(Version.api)\(own)"
+    }
+
+    /// Leaves behind what the process was started with. Before anything else is opened.
+    private static func makeWalls(
+        _ arguments: MonitorArguments, _ config: VMConfig?
+    ) throws(Monitor.Refusal) -> Walls? {
+        guard arguments.socketPath == nil, let config else {
+            if case .file(let path) = arguments.seccomp {
+                throw Monitor.Refusal(
+                    "seccomp filter \(path): with an API socket this version has no filters;"
+                        + " give '--no-api'")
+            }
+            return nil
+        }
+        do throws(Walls.Failure) {
+            let walls = try Walls(arguments.seccomp)
+            try walls.enclose(config)
+            return walls
+        } catch {
+            throw Monitor.Refusal(error.message)
+        }
     }
 
     // MARK: Files
@@ -114,14 +143,18 @@ final class Session: Sendable {
 
     // MARK: Running
 
-    /// Starts the event loop's thread and waits on this one for signals. Never returns once that
-    /// runs: the process ends with the machine.
+    /// Runs the event loop and waits for signals. Never returns once the loop runs: the process
+    /// ends with the machine.
     func run() throws(Monitor.Refusal) {
         Signal.pipe.ignore()
         do throws(Errno) {
             // Threads inherit what is blocked, so signals come before any other thread.
             let signals = try SignalReader([.terminate, .interrupt, .hangUp])
             try prepare()
+            if let walls {
+                host.onSealed(answer(signals, behind: walls))
+                serve()
+            }
             try Thread(name: "fc_api", stackSize: 4 << 20) { self.serve() }.detach()
             _ = signals.waitForNext()
         } catch {
@@ -130,13 +163,28 @@ final class Session: Sendable {
         stop()
     }
 
+    /// What makes a thread for the signals. Threads have the walls of the one that makes them, so
+    /// without an API the first thread makes all the others, and only once it is sealed.
+    private func answer(
+        _ signals: consuming SignalReader, behind walls: Walls
+    ) -> @Sendable () throws(Errno) -> Void {
+        let descriptor = signals.release()
+        return { () throws(Errno) in
+            try Thread(name: "signals", stackSize: 256 << 10) {
+                walls.enter(.worker)
+                _ = SignalReader(adopting: descriptor).waitForNext()
+                self.stop()
+            }.detach()
+        }
+    }
+
     private func prepare() throws(Errno) {
         let host = host
         try host.metrics.attach(to: loop) { host.refreshMetrics() }
     }
 
     /// The thread of the event loop.
-    private func serve() {
+    private func serve() -> Never {
         do throws(Monitor.Refusal) {
             try begin()
         } catch {

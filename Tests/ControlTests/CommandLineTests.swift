@@ -90,7 +90,7 @@ import Testing
         #expect(arguments.startTime == 1)
         #expect(arguments.startCPUTime == 2)
         #expect(arguments.parentCPUTime == 3)
-        #expect(arguments.isUnfiltered)
+        #expect(arguments.seccomp == .off)
     }
 
     @Test func `The API has a socket of its own by default`() throws {

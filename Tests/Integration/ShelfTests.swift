@@ -38,9 +38,11 @@ struct Shelf: CustomTestStringConvertible, Sendable {
             ]),
         Shelf("Agent", []),
         Shelf("agent", ["Agent", "CGuest"]),
+        Shelf("policyc", ["Linux"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),
         Shelf("Client", ["Agent", "Control", "Linux"]),
-        Shelf("CLI", ["Client", "Agent", "Control", "Linux", "ArgumentParser"]),
+        Shelf(
+            "CLI", ["Client", "Agent", "Control", "Hypervisor", "KVM", "Linux", "ArgumentParser"]),
     ]
 
     /// Those with Swift files.

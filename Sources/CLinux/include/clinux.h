@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clinux_atomic.h"
+#include "clinux_confine.h"
 #include "clinux_cpuid.h"
 #include "clinux_float.h"
 #include "clinux_gnu.h"
@@ -11,5 +12,6 @@
 #include "clinux_net.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"
+#include "clinux_probe.h"
 #include "clinux_system.h"
 #include "clinux_disk.h"

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Filters, Landlock and what else a process gives up.
+#define _GNU_SOURCE // O_PATH
+#include "clinux_confine.h"
+#include "clinux_gnu.h"
+#include "clinux_process.h"
+#include "clinux_system.h"
+
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+const uint32_t clinux_audit_arch = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+const uint32_t clinux_audit_arch = AUDIT_ARCH_AARCH64;
+#endif
+
+int clinux_violation_descriptor = 2;
+static __thread const char *thread_role = "a";
+
+/// Appends `text` to a message of at most `limit` bytes.
+static void append(char *message, size_t limit, const char *text) {
+    size_t used = strlen(message), more = strlen(text);
+    if (used + more < limit) memcpy(message + used, text, more + 1);
+}
+
+/// Runs on the thread that made the call, which the kernel has not carried out. It makes only calls
+/// that every policy allows: a forbidden one would now kill the process by SIGSYS.
+static void report_violation(int signal, siginfo_t *info, void *context) {
+    (void)signal, (void)context;
+    clinux_terminal_restore();
+    char message[160] = "swiftlet-vmm: seccomp: the system call ", digits[12];
+    int number = info->si_syscall, at = sizeof digits - 1;
+    digits[at] = 0;
+    unsigned rest = (unsigned)number;
+    do digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    append(message, sizeof message, clinux_syscall_name(number));
+    append(message, sizeof message, " (");
+    append(message, sizeof message, digits + at);
+    append(message, sizeof message, ") is forbidden to ");
+    append(message, sizeof message, thread_role);
+    append(message, sizeof message, " thread\n");
+    ssize_t written = write(clinux_violation_descriptor, message, strlen(message));
+    (void)written;
+    _exit(CLINUX_BAD_SYSCALL);
+}
+
+int clinux_seccomp_watch(void) {
+    struct sigaction action = {.sa_sigaction = report_violation, .sa_flags = SA_SIGINFO};
+    sigfillset(&action.sa_mask);
+    return (int)clinux_result(sigaction(SIGSYS, &action, 0));
+}
+
+int clinux_seccomp_install(const uint64_t *instructions, size_t count, const char *role) {
+    _Static_assert(sizeof(struct sock_filter) == sizeof *instructions, "an instruction is 8 bytes");
+    if (count == 0 || count > BPF_MAXINSNS) return -EINVAL;
+    struct sock_filter copy[BPF_MAXINSNS];
+    memcpy(copy, instructions, count * sizeof *copy);
+    struct sock_fprog program = {.len = (unsigned short)count, .filter = copy};
+    thread_role = role;
+    return (int)clinux_result(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
+int clinux_landlock_add(int ruleset, const char *path, uint64_t access) {
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    // Whoever opens it later is told so.
+    if (fd < 0) return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -errno;
+    struct stat about;
+    // Rights that only directories have are refused for anything else.
+    uint64_t on_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE
+        | LANDLOCK_ACCESS_FS_EXECUTE | 1ULL << 14 /* TRUNCATE */ | 1ULL << 15 /* IOCTL_DEV */;
+    if (fstat(fd, &about) == 0 && !S_ISDIR(about.st_mode)) access &= on_files;
+    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+    long result = clinux_result(
+        syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0));
+    close(fd);
+    // Files of the kernel's own file systems (pipes, memory files) are not restricted at all.
+    return result == -EBADFD ? 0 : (int)result;
+}
+
+int clinux_landlock_create(uint64_t files, uint64_t net, uint64_t scope) {
+    // As struct landlock_ruleset_attr of Linux 6.12; a kernel that knows less takes less.
+    uint64_t rights[3] = {files, net, scope};
+    size_t size = scope ? 24 : net ? 16 : 8;
+    return (int)clinux_result(syscall(SYS_landlock_create_ruleset, rights, size, 0));
+}
+int clinux_landlock_restrict(int ruleset) {
+    return (int)clinux_result(syscall(SYS_landlock_restrict_self, ruleset, 0));
+}
+
+int clinux_one_heap(void) { return mallopt(M_ARENA_MAX, 1) == 1 ? 0 : -EINVAL; }
+
+int clinux_no_new_privileges(void) {
+    return (int)clinux_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+int clinux_drop_capabilities(void) {
+    // Without CAP_SETPCAP the bounding set stays; no_new_privs makes it useless anyway.
+    for (int capability = 0; capability < 64; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
+    // Kernels without ambient capabilities have none to clear.
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2];
+    memset(none, 0, sizeof none);
+    return (int)clinux_result(syscall(SYS_capset, &header, none));
+}
+
+int clinux_hide_process(void) {
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) < 0) return -errno;
+    return (int)clinux_result(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
+extern char **environ;
+void clinux_clear_environment(void) {
+    for (char **variable = environ; variable && *variable; variable++)
+        memset(*variable, 0, strlen(*variable));
+    if (environ) *environ = 0;
+}
+
+/// CLOSE_RANGE_CLOEXEC.
+static const unsigned mark_only = 4;
+
+int clinux_close_descriptors(const int *kept, size_t count) {
+    unsigned from = 0;
+    for (size_t index = 0; index <= count; index++) {
+        unsigned to = index < count ? (unsigned)kept[index] : ~0U;
+        if (to > from && syscall(SYS_close_range, from, index < count ? to - 1 : to, 0) < 0)
+            return -errno;
+        from = to + 1;
+    }
+    // The flag has no use without exec, but an exec of whoever comes after us must find nothing.
+    syscall(SYS_close_range, 3, ~0U, mark_only);
+    return 0;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// What a thread is for, and so what it may ask of the kernel.
+package enum ThreadRole: String, CaseIterable, Hashable, Sendable {
+    /// Runs one processor of the guest.
+    case vcpu
+    /// Serves the devices and the API.
+    case loop
+    /// Anything else: waits for signals, carries out what would make the loop wait.
+    case worker
+}
+
+/// A compiled policy.
+package struct SeccompFilter: Hashable, Sendable {
+    /// Each a `struct sock_filter` in 8 bytes.
+    package let instructions: [UInt64]
+
+    package init(instructions: [UInt64]) { self.instructions = instructions }
+
+    /// Binds this thread, and the threads it makes afterwards, for ever.
+    ///
+    /// Needs ``Confinement/renouncePrivileges()`` first. A forbidden call ends the process: see
+    /// ``watchViolations()``.
+    package func install(_ role: ThreadRole) throws(Errno) {
+        let name: StaticString =
+            switch role {
+            case .vcpu: "a vcpu"
+            case .loop: "a loop"
+            case .worker: "a worker"
+            }
+        // SAFETY: the kernel copies the instructions; a StaticString lives for ever.
+        let result = unsafe instructions.withUnsafeBufferPointer { instructions in
+            name.withUTF8Buffer { name in
+                unsafe name.withMemoryRebound(to: CChar.self) { name in
+                    unsafe clinux_seccomp_install(
+                        instructions.baseAddress, instructions.count, name.baseAddress)
+                }
+            }
+        }
+        try Errno.check(result)
+    }
+
+    /// From now on a forbidden call in any thread ends the process with ``violationStatus``, after
+    /// one line on standard error that names the call and the role.
+    package static func watchViolations() throws(Errno) {
+        try Errno.check(clinux_seccomp_watch())
+    }
+
+    /// As Firecracker's.
+    package static var violationStatus: CInt { CLINUX_BAD_SYSCALL }
+}

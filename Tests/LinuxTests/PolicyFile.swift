@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@testable import Linux
+
+/// The policies of this checkout.
+enum PolicyFile {
+    private static let root = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    static func policy(_ role: ThreadRole) throws -> SeccompPolicy {
+        let file = root.appending(path: "Policy/\(role.rawValue).policy")
+        return try SeccompPolicy(String(contentsOf: file, encoding: .utf8))
+    }
+
+    /// The words of the filter that the monitor is built with.
+    static func built(_ role: ThreadRole) throws -> [UInt64] {
+        let text = try String(
+            contentsOf: root.appending(path: "Sources/vmm/SeccompFilters.swift"), encoding: .utf8)
+        let start = try #require(text.range(of: "static let \(role.rawValue): [UInt64] = ["))
+        let end = try #require(text.range(of: "]", range: start.upperBound..<text.endIndex))
+        return text[start.upperBound..<end.lowerBound].matches(of: #/0x([0-9a-f]+)/#)
+            .compactMap { UInt64($0.1, radix: 16) }
+    }
+}
+
+@Suite struct PolicyFileTests {
+    @Test(arguments: ThreadRole.allCases)
+    func `The monitor is built with what the policy says`(_ role: ThreadRole) throws {
+        let compiled = try PolicyFile.policy(role).compiled()
+        #expect(try PolicyFile.built(role) == compiled.instructions, "run 'make policy'")
+    }
+
+    /// Firecracker's counts, which are the limit.
+    @Test(arguments: [(ThreadRole.vcpu, 27), (.loop, 50), (.worker, 27)])
+    func `A role has few system calls`(_ role: ThreadRole, _ limit: Int) throws {
+        #expect(try PolicyFile.policy(role).calls.count <= limit)
+    }
+
+    /// Whatever else a policy allows, these are what one who has broken out would ask for.
+    static let acts: [(String, FilterMachine)] = [
+        ("run a program", FilterMachine(number: 59)),
+        ("run a program by descriptor", FilterMachine(number: 322)),
+        ("make a process", FilterMachine(number: 57)),
+        ("make a process with vfork", FilterMachine(number: 58)),
+        ("make a process with clone", FilterMachine(number: 56, arguments: [17, 0, 0, 0, 0, 0])),
+        ("look into a process", FilterMachine(number: 101)),
+        ("read another's memory", FilterMachine(number: 310)),
+        ("kill", FilterMachine(number: 62, arguments: [1, 9, 0, 0, 0, 0])),
+        ("a thread killed", FilterMachine(number: 234, arguments: [1, 1, 9, 0, 0, 0])),
+        ("mount", FilterMachine(number: 165)),
+        ("open_tree", FilterMachine(number: 428)),
+        ("change a name", FilterMachine(number: 82)),
+        ("open by handle", FilterMachine(number: 304)),
+        ("a namespace", FilterMachine(number: 272, arguments: [0x1000_0000, 0, 0, 0, 0, 0])),
+        ("enter a namespace", FilterMachine(number: 308)),
+        ("bpf", FilterMachine(number: 321)),
+        ("perf", FilterMachine(number: 298)),
+        ("userfaultfd", FilterMachine(number: 323)),
+        ("a key", FilterMachine(number: 248)),
+        ("a module", FilterMachine(number: 313)),
+        ("reboot", FilterMachine(number: 169)),
+        ("a user", FilterMachine(number: 105)),
+        ("capabilities", FilterMachine(number: 126)),
+        ("an internet socket", FilterMachine(number: 41, arguments: [2, 0x80801, 0, 0, 0, 0])),
+        ("a netlink socket", FilterMachine(number: 41, arguments: [16, 0x80801, 0, 0, 0, 0])),
+        ("executable memory", FilterMachine(number: 9, arguments: [0, 4096, 7, 0x22, 0, 0])),
+        ("a mapping over another", FilterMachine(number: 9, arguments: [0, 4096, 3, 0x32, 0, 0])),
+        ("memory made executable", FilterMachine(number: 10, arguments: [0, 4096, 5, 0, 0, 0])),
+        ("memory with a key", FilterMachine(number: 329, arguments: [0, 4096, 5, 0, 0, 0])),
+        ("a KVM machine", FilterMachine(number: 16, arguments: [3, 0xae01, 0, 0, 0, 0])),
+        ("a character typed", FilterMachine(number: 16, arguments: [0, 0x5412, 0, 0, 0, 0])),
+        ("a shared futex", FilterMachine(number: 202, arguments: [0, 1, 0, 0, 0, 0])),
+        ("a signal handler", FilterMachine(number: 13, arguments: [11, 0, 0, 0, 0, 0])),
+    ]
+
+    @Test(arguments: ThreadRole.allCases)
+    func `No role may do what an intruder wants`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
+        for (act, call) in Self.acts { #expect(call.run(filter) == .trapped, "\(act)") }
+    }
+}

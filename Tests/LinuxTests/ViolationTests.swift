@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+@testable import Linux
+
+/// The built filters at work, in processes of their own.
+@Suite struct ViolationTests {
+    /// Binds this thread as the monitor would.
+    private static func bind(_ role: ThreadRole) throws {
+        try Confinement.renouncePrivileges()
+        try Confinement.dropCapabilities()
+        try SeccompFilter.watchViolations()
+        try SeccompFilter(instructions: try PolicyFile.built(role)).install(role)
+    }
+
+    private static let status: ExitTest.Condition = .exitCode(SeccompFilter.violationStatus)
+
+    @Test func `A file that is opened ends a vcpu thread's process with 148`() async {
+        let result = await #expect(
+            processExitsWith: Self.status, observing: [\.standardErrorContent]
+        ) {
+            try Self.bind(.vcpu)
+            _ = unsafe open("/etc/passwd", O_RDONLY)
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(
+            text.contains("seccomp: the system call openat (257) is forbidden to a vcpu thread"))
+    }
+
+    @Test func `A program that is run ends a loop thread's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.loop)
+            _ = unsafe execve("/bin/true", [nil], [nil])
+        }
+    }
+
+    @Test func `An internet socket ends a loop thread's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.loop)
+            _ = socket(AF_INET, 0x80801, 0)
+        }
+    }
+
+    @Test func `Executable memory ends a vcpu thread's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.vcpu)
+            _ = unsafe mmap(
+                nil, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        }
+    }
+
+    @Test func `A signal sent to another process ends a worker's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.worker)
+            _ = kill(getppid(), 0)
+        }
+    }
+
+    @Test func `What a role may do it can do`() async {
+        await #expect(processExitsWith: .exitCode(7)) {
+            try Self.bind(.loop)
+            let memory = unsafe mmap(
+                nil, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            guard unsafe memory != MAP_FAILED else { _exit(1) }
+            let socket = socket(AF_UNIX, 0x80801, 0)
+            guard socket >= 0, close(socket) == 0 else { _exit(2) }
+            _exit(7)
+        }
+    }
+
+    @Test func `Without no_new_privs a filter is refused to who has no rights`() async {
+        await #expect(processExitsWith: .exitCode(9)) {
+            try Confinement.dropCapabilities()
+            do throws(Errno) {
+                try SeccompFilter(instructions: [0x7fff_0000_0000_0006]).install(.vcpu)
+            } catch {
+                _exit(error == Errno(rawValue: EACCES) ? 9 : 1)
+            }
+        }
+    }
+}
+
+@Suite struct ConfinementTests {
+    @Test(.enabled(if: Landlock.version != nil, "this kernel has no Landlock"))
+    func `Only the files given stay in reach, and what is open stays open`() async {
+        await #expect(processExitsWith: .exitCode(5)) {
+            let group = try FileDescriptor.open("/etc/group")
+            var files = Landlock()
+            files.allow("/etc/passwd", .read)
+            files.allow("/nonexistent", .read)
+            try Confinement.renouncePrivileges()
+            guard try files.restrict() else { _exit(1) }
+            _ = try FileDescriptor.open("/etc/passwd")
+            var buffer: [UInt8] = [0]
+            guard try group.read(into: &buffer) == 1 else { _exit(2) }
+            do throws(Errno) {
+                _ = try FileDescriptor.open("/etc/group")
+                _exit(3)
+            } catch {
+                guard error == Errno(rawValue: EACCES) else { _exit(4) }
+            }
+            do throws(Errno) {
+                _ = try FileDescriptor.open("/etc/passwd", flags: O_RDWR)
+                _exit(6)
+            } catch {
+                _exit(error == Errno(rawValue: EACCES) ? 5 : 7)
+            }
+        }
+    }
+
+    @Test func `A confined process has no capability, no environment and no strangers' files`()
+        async
+    {
+        await #expect(processExitsWith: .exitCode(5)) {
+            let stranger = try FileDescriptor.open("/dev/zero").release()
+            let known = try FileDescriptor.open("/dev/null").release()
+            try Confinement.closeDescriptors(except: [0, 1, 2, known])
+            guard fcntl(stranger, F_GETFD) < 0, fcntl(known, F_GETFD) == FD_CLOEXEC else {
+                _exit(1)
+            }
+            Confinement.clearEnvironment()
+            guard CurrentProcess.environment("PATH") == nil else { _exit(3) }
+            try Confinement.renouncePrivileges()
+            try Confinement.dropCapabilities()
+            let status = HostFiles().lines("/proc/thread-self/status")
+            for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+                guard status.contains("\(name):\t0000000000000000") else { _exit(4) }
+            }
+            try Confinement.hide()
+            let core = HostFiles().lines("/proc/self/limits").first {
+                $0.hasPrefix("Max core file")
+            }
+            let words = core?.split(separator: " ") ?? []
+            guard words.count > 5, words[4] == "0", words[5] == "0" else { _exit(6) }
+            _exit(5)
+        }
+    }
+}
