@@ -98,19 +98,17 @@ import Testing
             "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"
                 + " at line 2 column 22"),
         Fault(
-            #""entropy":{"rate_limiter":{}}"#,
-            "entropy.rate_limiter: rate limiters are not supported at line 2 column 27"),
-        Fault(
             #""drives":[{}]"#,
-            "drives: not supported by this version of swiftlet-vmm at line 2 column 10"),
+            "drives.0: missing field `drive_id` at line 2 column 11"),
         Fault(
             #""swiftlet":{"engine":"fast"}"#,
             "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
                 + " 2 column 22"),
         Fault(
             #""swiftlet":{"turbo":1}"#,
-            "swiftlet: unknown field `turbo`, expected one of `engine`, `deterministic`,"
-                + " `debug_exit`, `prefault`, `console`, `report` at line 2 column 21"),
+            "swiftlet: unknown field `turbo`, expected one of `engine`, `affinity`,"
+                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `console`,"
+                + " `report` at line 2 column 21"),
         Fault(
             #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),
