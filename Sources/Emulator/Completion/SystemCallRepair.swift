@@ -19,7 +19,9 @@ extension SoftVCPU {
         guard let entry = state.msrs[MSR.lstar], let star = state.msrs[MSR.star],
             let mask = state.msrs[MSR.syscallMask], entry != 0, state.system.cr2 == entry,
             cpu.state.mode.is64, cpu.state.privilege == 0,
-            handler(of: Self.pageFault) == state.general.rip,
+            let handler = handler(of: Self.pageFault),
+            // CLAC comes first, or behind ENDBR64.
+            state.general.rip == handler || state.general.rip == handler &+ 4,
             let frame = frame(at: state.general.rsp),
             Self.fetchCodes.contains(frame.code), frame.rip == entry, frame.cs & 3 == 3,
             // R11 is what SYSCALL puts there: no program enters its kernel with flags of its choice.
