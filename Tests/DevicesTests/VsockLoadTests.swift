@@ -123,8 +123,10 @@ import Virtio
             try guest.post(guest.header(.creditRequest, host: host, guest: 9))
         }
         guest.driver.notify(1)
-        // What waits for the guest is one answer, however often it asks meanwhile.
-        #expect(try guest.operations().count <= 2)
+        // What waits for the guest is one answer, however often it asks meanwhile; one goes out
+        // with each of the few turns that its questions take.
+        let answers = try guest.operations()
+        #expect((1...4).contains(answers.count), "\(answers.count) answers to 200 questions")
     }
 }
 

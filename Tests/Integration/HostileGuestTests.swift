@@ -105,7 +105,8 @@ enum HostileGuest {
 
     /// Whether a machine of the hardware engine can be had at all.
     static let hasKVM: Bool = {
-        guard unsafe access("/dev/kvm", R_OK | W_OK) == 0, let result = try? run("nmi", engine: "kvm")
+        guard unsafe access("/dev/kvm", R_OK | W_OK) == 0,
+            let result = try? run("nmi", engine: "kvm")
         else { return false }
         return !result.errorText.contains("the kvm engine is not part of this version")
     }()

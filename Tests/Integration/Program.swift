@@ -60,7 +60,8 @@ final class RunningProgram {
         for name in ["output", "error"] { try Data().write(to: folder.appending(path: name)) }
 
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [program] + arguments
+        // Threads of the tests have nearly all signals blocked, and a program would inherit that.
+        process.arguments = ["--default-signal", program] + arguments
         process.currentDirectoryURL = Checkout.root
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "input"))

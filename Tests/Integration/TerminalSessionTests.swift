@@ -20,8 +20,9 @@ import Testing
         #expect(terminal.shows("# "))
         terminal.type("stty size\r")
         #expect(terminal.shows("40 132"), "\(terminal.rest)")
-        terminal.type("sleep 1000\r")
-        #expect(terminal.shows("sleep 1000"))
+        // Once it says so it is in the foreground; what is typed before that is for the shell.
+        terminal.type("sh -c 'echo begun; sleep 1000'\r")
+        #expect(terminal.shows("begun\r\n"), "\(terminal.rest)")
         terminal.type("\u{3}")
         #expect(terminal.shows("# "), "Ctrl-C did not reach the command: \(terminal.rest)")
         terminal.type("exit 9\r")

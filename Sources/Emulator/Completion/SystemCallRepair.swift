@@ -19,11 +19,15 @@ extension SoftVCPU {
         guard let entry = state.msrs[MSR.lstar], let star = state.msrs[MSR.star],
             let mask = state.msrs[MSR.syscallMask], entry != 0, state.system.cr2 == entry,
             cpu.state.mode.is64, cpu.state.privilege == 0,
-            handler(of: Self.pageFault) == state.general.rip,
+            let handler = handler(of: Self.pageFault),
+            // CLAC comes first, or behind ENDBR64.
+            state.general.rip == handler || state.general.rip == handler &+ 4,
             let frame = frame(at: state.general.rsp),
             Self.fetchCodes.contains(frame.code), frame.rip == entry, frame.cs & 3 == 3,
-            // R11 is what SYSCALL puts there: no program enters its kernel with flags of its choice.
-            (frame.flags ^ state.general.r11) & ~ControlBits.rf == 0
+            // SYSCALL has cleared IF, which no program can: so R11 is what SYSCALL has put there, and
+            // nobody enters the kernel with flags of his choice.
+            mask & ~frame.flags & ControlBits.interrupt != 0,
+            (frame.flags ^ state.general.r11 & ~mask) & ~(ControlBits.rf | 2) == 0
         else { return nil }
         var repaired = state
         let selector = UInt16(truncatingIfNeeded: star >> 32) & 0xfffc

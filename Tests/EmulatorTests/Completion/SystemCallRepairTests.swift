@@ -10,7 +10,8 @@ import Testing
     private static let entry: UInt64 = 0x9000
 
     /// At the first instruction of the page-fault handler, which is CLAC.
-    private func guest(code: UInt64 = 0x15, cr2: UInt64 = Self.entry) throws
+    private func guest(code: UInt64 = 0x15, cr2: UInt64 = Self.entry, flags: UInt64 = 0x1_0046)
+        throws
         -> CompletionTests.Guest
     {
         var guest = try CompletionTests.Guest()
@@ -22,7 +23,7 @@ import Testing
         guest.state.msrs = [
             0xc000_0081: 0x0023_0008_0000_0000, 0xc000_0082: Self.entry, 0xc000_0084: 0x4_0700,
         ]
-        for (index, word) in [code, Self.entry, 0x2b, 0x1_0246, 0x7fff_0000, 0x23].enumerated() {
+        for (index, word) in [code, Self.entry, 0x2b, flags, 0x7fff_0000, 0x23].enumerated() {
             try guest.rig.memory.store(word, at: GuestAddress(0x1_ff00 + UInt64(index) * 8))
         }
         return guest
@@ -54,7 +55,7 @@ import Testing
     }
 
     @Test func `A program that jumps to the entry with flags of its choice has faulted`() throws {
-        var guest = try self.guest()
+        var guest = try self.guest(flags: 0x1_0246)
         guest.state.general.r11 = 0x3246
         try guest.run([0x0f, 0x01, 0xca])
         #expect(guest.state.general.rip == 0x10000 + 14 * 16 + 3)

@@ -142,8 +142,6 @@ import Testing
 
     @Test func `STI holds a waiting interrupt back for one instruction`() throws {
         let rig = try SystemRig(.long)
-        rig.execute([0xfb])
-        #expect(!rig.cpu.state.inhibitInterrupts)
         rig.cpu.state.systemFlags &= ~0x200
         rig.cpu.state.interruptWaiting = true
         rig.execute([0xfb])
