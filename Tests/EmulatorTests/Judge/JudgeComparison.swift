@@ -31,8 +31,6 @@ enum JudgeComparison {
     /// Leaves only what is compared.
     static func mask(_ state: inout JudgedState, _ judged: JudgeCase, is32: Bool) {
         state.rflags &= judged.definedFlags
-        // Whether an address that is not canonical counts as the stack's is not compared.
-        if state.vector == 12, state.errorCode == 0 { state.vector = 13 }
         if state.vector != 14 { state.cr2 = 0 }
         if judged.hasManyAccesses { state.cr2 &= ~0xfff }
         if state.vector == 14 || state.vector == 13 || state.vector == 12 || state.vector == 11 {
