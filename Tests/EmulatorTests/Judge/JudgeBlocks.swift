@@ -8,6 +8,7 @@
 extension JudgeGenerator {
     mutating func block(at place: UInt64) -> (JudgeCase, JudgedState) {
         inBlock = true
+        self.place = place
         isRefused = false
         state = JudgedState()
         form = JudgeForm(map: 0, opcode: 0x90)
@@ -25,7 +26,6 @@ extension JudgeGenerator {
         var forward: [(hole: Int, left: Int)] = []
         /// Immediates of one byte that may be overwritten.
         var targets: [Int] = []
-        self.place = place
         for _ in 0..<count where code.count < 180 {
             switch random.below(12) {
             case 0:

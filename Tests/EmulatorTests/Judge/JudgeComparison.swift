@@ -35,7 +35,10 @@ enum JudgeComparison {
     static func mask(_ state: inout JudgedState, _ judged: JudgeCase, is32: Bool) {
         state.rflags &= judged.definedFlags
         if state.vector != 14 { state.cr2 = 0 }
-        if judged.hasManyAccesses { state.cr2 &= ~0xfff }
+        if judged.hasManyAccesses && state.vector == 14 {
+            state.cr2 = 0
+            state.errorCode &= ~1
+        }
         if state.vector == 14 || state.vector == 13 || state.vector == 12 || state.vector == 11 {
             // They have an error code.
         } else {
@@ -57,8 +60,8 @@ enum JudgeComparison {
         _ judged: JudgeCase, _ before: JudgedState, _ native: JudgedState,
         _ emulated: inout JudgedState
     ) {
-        // An unmasked underflow of a denormal: whether the result is inexact as well.
-        if native.vector == 19, native.mxcsr & 0x10 != 0 {
+        // An unmasked overflow or underflow: whether the result is inexact as well.
+        if native.vector == 19, native.mxcsr & 0x18 != 0 {
             emulated.mxcsr = emulated.mxcsr & ~0x20 | native.mxcsr & 0x20
         }
         if judged.isDotProduct {

@@ -149,11 +149,21 @@ extension JudgeGenerator {
         }
         // Alignment checks of operands that are no single word.
         let isLarge =
-            form.map == 0 && 0xd8...0xdf ~= form.opcode
+            form.map == 0 && (0xd8...0xdf ~= form.opcode || form.opcode == 0xc8)
             || form.map == 1 && [0x10, 0x11, 0x6f, 0x7f, 0xae, 0xe7, 0xf0, 0xf7].contains(form.opcode)
         if isLarge { state.rflags &= ~0x4_0000 }
-        // The sums on the way to a dot product are not flushed.
-        if form.map == 3, form.opcode == 0x40 || form.opcode == 0x41 { state.mxcsr &= ~0x8000 }
+        // The sums on the way to a dot product are not flushed, nor are exceptions found there.
+        if form.map == 3, form.opcode == 0x40 || form.opcode == 0x41 {
+            state.mxcsr = state.mxcsr & ~0x8000 | 0x1f80
+        }
+        // Whether a call pushes before it looks at where it goes.
+        if form.map == 0, form.opcode == 0xff, form.group == 2 {
+            state.general[4] = JudgedMemory.data &+ 0x2000
+        }
+        if form.is32 {
+            state.fsBase = JudgedMemory.data
+            state.gsBase = JudgedMemory.data
+        }
     }
 
     private func isInData(_ address: UInt64, _ count: UInt64) -> Bool {
@@ -233,10 +243,7 @@ extension JudgeGenerator {
             state.scrubCount = 26
         default: return
         }
-        let isInCode =
-            state.scrub >= JudgedMemory.code
-            && state.scrub < JudgedMemory.code &+ UInt64(JudgedMemory.codeCount) &- 32
-        if !isInData(state.scrub, state.scrubCount) && !isInCode {
+        if !isInData(state.scrub, state.scrubCount) {
             state.scrub = 0
             state.scrubCount = 0
         }
