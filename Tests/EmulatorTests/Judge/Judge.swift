@@ -129,7 +129,16 @@ final class Judge {
     private func isBeyondLimit(
         _ real: JudgedState, _ mine: JudgedState, _ before: JudgedState
     ) -> Bool {
-        before.is32 && (real.vector == 12 || real.vector == 13) && real.errorCode == 0
+        // Code that another case has written or jumped into: the way back to the judge is gone, which
+        // the software processor, stopped before it, does not find.
+        let isLost =
+            mine.vector == JudgedState.Ending.none
+            && (before.is32
+                ? real.vector == 14 && real.cr2 == 2
+                : real.vector == 14 && real.errorCode & 0x10 != 0)
+        // INT1 in the middle of something; there is no gate for it here.
+        if isLost || real.vector == 1 && mine.vector == 13 && mine.errorCode == 0xb { return true }
+        return before.is32 && (real.vector == 12 || real.vector == 13) && real.errorCode == 0
             && mine.vector == 14 && (mine.cr2 >= 0xffff_ff00 || mine.cr2 < 0x100)
     }
 

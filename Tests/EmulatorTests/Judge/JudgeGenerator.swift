@@ -73,6 +73,7 @@ struct JudgeGenerator {
                 false
             default: true
             }
+        case 3: form.opcode != 0x40 && form.opcode != 0x41
         default: true
         }
     }
