@@ -150,7 +150,8 @@ extension JudgeGenerator {
         // Alignment checks of operands that are no single word.
         let isLarge =
             form.map == 0 && (0xd8...0xdf ~= form.opcode || form.opcode == 0xc8)
-            || form.map == 1 && [0x10, 0x11, 0x6f, 0x7f, 0xae, 0xe7, 0xf0, 0xf7].contains(form.opcode)
+            || form.map == 1
+                && [0x10, 0x11, 0x6f, 0x7f, 0xae, 0xe7, 0xf0, 0xf7].contains(form.opcode)
             || form.map == 3 && 0x60...0x63 ~= form.opcode
         if isLarge { state.rflags &= ~0x4_0000 }
         // The sums on the way to a dot product are not flushed, nor are exceptions found there.
