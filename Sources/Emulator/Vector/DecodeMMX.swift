@@ -11,6 +11,7 @@ extension Decoder {
     ) -> Bool {
         requireVectors(.mmx)
         if isMemory {
+            emit(Vectors.waitMMX)
             finishOperand()
             emit(load, reg: Vectors.memory)
         }
@@ -50,6 +51,7 @@ extension Decoder {
 
     private mutating func emitLoadMMX(_ load: Handler) -> Bool {
         requireVectors(.mmx)
+        emit(Vectors.waitMMX)
         finishOperand()
         emit(load, reg: Vectors.memory)
         emit(Vectors.vectorToMMX, reg: vectorReg & 7, rm: Vectors.memory)
@@ -94,6 +96,7 @@ extension Decoder {
     /// CVTPS2PI, CVTPD2PI and their truncating forms.
     mutating func emitConvertToMMX(_ handler: Handler, load: Handler) -> Bool {
         requireVectors()
+        if isMemory { emit(Vectors.waitMMX) }
         let source = vectorSource(load)
         emit(Vectors.enterMMX, reg: vectorReg & 7)
         emit(Vectors.useMMX)

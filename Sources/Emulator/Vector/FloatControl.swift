@@ -17,6 +17,15 @@ extension Processor {
     /// All exceptions are masked and denormals are kept.
     @inline(__always) var floatsArePlain: Bool { state.mxcsr & 0x9fc0 == 0x1f80 }
 
+    /// As ``floatsArePlain``, and no operand of `op` is a denormal that MXCSR.DE does not tell of yet:
+    /// the host's environment knows no such exception on all machines.
+    @inline(__always) func floatsArePlain(_ op: Op, _ shape: FloatShape) -> Bool {
+        let control = state.mxcsr & 0x9fc2
+        if control == 0x1f82 { return true }
+        guard control == 0x1f80 else { return false }
+        return !shape.contains(.signalsDenormal) || !shape.mayBeDenormal(self, op)
+    }
+
     /// MXCSR.RC: nearest, down, up, zero.
     @inline(__always) var roundingMode: UInt32 { state.mxcsr >> 13 & 3 }
 
@@ -66,7 +75,8 @@ extension Processor {
             flags: flags)
         let source = vector(shape.contains(.fromGeneral) ? 16 : op.rm)
         var raised = UInt32(0)
-        state.mxcsr = Self.masks | control & Self.rounding
+        // With DE set already, the handler does not come back here.
+        state.mxcsr = Self.masks | control & Self.rounding | 2
         clinux_clear_float_exceptions()
         if !shape.contains(.fromGeneral) {
             let other = shape.contains(.readsDestination) ? before.vector : source
@@ -80,7 +90,8 @@ extension Processor {
             }
         }
         let next = op.handler(address, op.address)
-        raised |= UInt32(truncatingIfNeeded: clinux_float_exceptions()) | state.mxcsr & Self.sticky
+        raised |= UInt32(truncatingIfNeeded: clinux_float_exceptions())
+        raised |= state.mxcsr & Self.sticky & ~2
         clinux_clear_float_exceptions()
         if !shape.contains(.fromGeneral), op.rm != op.reg || shape.contains(.toGeneral) {
             setVector(op.rm, source)
@@ -203,6 +214,24 @@ struct FloatShape: OptionSet {
         if contains(.quotient) && magnitude(b, second) == 0 { return false }
         if contains(.root) && isNegative(b, second) { return false }
         return magnitude(a, first) <= infinity && magnitude(b, second) <= infinity
+    }
+
+    /// Whether an operand may be denormal: quick, and true now and then where none is.
+    @inline(__always) func mayBeDenormal(_ cpu: Processor, _ op: Op) -> Bool {
+        isSuspect(cpu.vector(op.rm))
+            || contains(.readsDestination) && isSuspect(cpu.vector(op.reg))
+    }
+
+    /// Some lane has no exponent, but a fraction.
+    @inline(__always) private func isSuspect(_ value: Vector) -> Bool {
+        if contains(.doubles) {
+            let low = (value[0] &<< 1) &- 1 < 0x001f_ffff_ffff_ffff
+            return contains(.packed) ? low || (value[1] &<< 1) &- 1 < 0x001f_ffff_ffff_ffff : low
+        }
+        let lanes = Vectors.cast(value, Longs.self)
+        guard contains(.packed) else { return (lanes[0] &<< 1) &- 1 < 0x00ff_ffff }
+        let hits = ((lanes &<< 1) &- 1) .< Longs(repeating: 0x00ff_ffff)
+        return any(hits)
     }
 
     func hasDenormal(_ value: Vector) -> Bool {

@@ -13,6 +13,11 @@ extension Vectors {
         if op.immediate != 0 { cpu.setVector(memory, Vector(cpu.mmx(op.rm), 0)) }
         return op.next
     }
+    /// An x87 exception that waits comes before those of the memory operand.
+    static let waitMMX: Handler = { processor, operation in
+        let op = Op(operation)
+        return Processor(processor).pendingX87(op) ?? op.next
+    }
     /// As ``enterMMX``, both operands in the work vector: destination low, source high.
     static let joinMMX: Handler = { processor, operation in
         let cpu = Processor(processor)

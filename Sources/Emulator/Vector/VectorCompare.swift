@@ -16,9 +16,8 @@ extension Vectors {
     private static let compareSingles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal])
-        }
+        let form: FloatShape = [.packed, .readsDestination, .signalsDenormal]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         cpu.setVector(op.reg, compared(cpu, op, a, b))
@@ -46,9 +45,8 @@ extension Vectors {
     private static let compareDoubles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal, .doubles])
-        }
+        let form: FloatShape = [.packed, .readsDestination, .signalsDenormal, .doubles]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
         cpu.setVector(op.reg, compared(cpu, op, a, b))
@@ -79,9 +77,8 @@ extension Vectors {
     private static let compareSingle: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         let holds = comparedOne(cpu, op, a[0], b[0])
@@ -92,9 +89,8 @@ extension Vectors {
     private static let compareDouble: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .doubles])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal, .doubles]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a = cpu.vector(op.reg)
         let left: Doubles = cast(a)
         let right: Doubles = cast(cpu.vector(op.rm))
@@ -137,9 +133,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .toFlags])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal, .toFlags]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         order(cpu, a[0], b[0], signalling: signalling)
@@ -150,9 +145,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .toFlags, .doubles])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal, .toFlags, .doubles]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
         order(cpu, a[0], b[0], signalling: signalling)

@@ -103,7 +103,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else { return cpu.floatSlowly(op, shape) }
+        let form: FloatShape = shape
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         cpu.setVector(op.reg, body(cpu, cpu.vector(op.reg), cpu.vector(op.rm)))
         return op.next
     }
@@ -145,7 +146,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else { return cpu.floatSlowly(op, [.toGeneral, shape]) }
+        let form: FloatShape = [.toGeneral, shape]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         cpu.set64(op.reg, body(cpu, cpu.vector(op.rm)))
         return op.next
     }

@@ -140,9 +140,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, shape.union(.packed))
-        }
+        let form: FloatShape = shape.union(.packed)
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)
         let odd = ones(result .!= result)
@@ -161,9 +160,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, shape.union([.packed, .doubles]))
-        }
+        let form: FloatShape = shape.union([.packed, .doubles])
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let (a, b) = operands(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         let result = body(a, b)
         let odd = ones(result .!= result)
@@ -181,9 +179,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, shape)
-        }
+        let form: FloatShape = shape
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         var result = body(a[0], b[0])
@@ -199,9 +196,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, shape.union(.doubles))
-        }
+        let form: FloatShape = shape.union(.doubles)
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
         var result = body(a[0], b[0])
@@ -218,9 +214,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal])
-        }
+        let form: FloatShape = [.packed, .readsDestination, .signalsDenormal]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let result = body(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         cpu.setVector(op.reg, cast(result))
         return op.next
@@ -230,9 +225,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.packed, .readsDestination, .signalsDenormal, .doubles])
-        }
+        let form: FloatShape = [.packed, .readsDestination, .signalsDenormal, .doubles]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         let result = body(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         cpu.setVector(op.reg, cast(result))
         return op.next
@@ -242,9 +236,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a: Singles = cast(cpu.vector(op.reg))
         let b: Singles = cast(cpu.vector(op.rm))
         // All NaNs are invalid here, whichever comparison the compiler takes.
@@ -258,9 +251,8 @@ extension Vectors {
     ) -> UInt {
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .signalsDenormal, .doubles])
-        }
+        let form: FloatShape = [.readsDestination, .signalsDenormal, .doubles]
+        guard cpu.floatsArePlain(op, form) else { return cpu.floatSlowly(op, form) }
         var a: Doubles = cast(cpu.vector(op.reg))
         let b: Doubles = cast(cpu.vector(op.rm))
         // All NaNs are invalid here, whichever comparison the compiler takes.

@@ -49,7 +49,8 @@ extension Decoder {
     }
 
     private var environmentForm: Int {
-        let wide = (is64 || mode.has(CodeMode.default32)) != operandOverride
+        // REX.W is stronger than a 66 prefix.
+        let wide = rexW || (is64 || mode.has(CodeMode.default32)) != operandOverride
         return (wide ? 1 : 0) | (mode.has(CodeMode.protected) ? 2 : 0)
     }
 

@@ -149,13 +149,16 @@ extension X87Handlers {
             var context = cpu.x87Context
             let result = context.remainder(cpu.stack(0), cpu.stack(1), nearest: nearest)
             let completes = cpu.settle(context)
-            if context.flags & X87Status.invalid != 0 {
+            if context.flags & X87Status.invalid != 0 || !result.value.isNumber {
                 // There is no quotient: C0 and C3 stay.
                 cpu.state.x87.status &= ~X87Status.c2
                 if completes { cpu.setStack(0, result.value) }
                 return op.next
             }
-            guard completes else { return op.next }
+            guard completes else {
+                cpu.state.x87.status &= ~X87Status.c2
+                return op.next
+            }
             cpu.setStack(0, result.value)
             var conditions: UInt16 = result.partial ? X87Status.c2 : 0
             if result.quotient & 4 != 0 { conditions |= X87Status.c0 }

@@ -111,7 +111,7 @@ extension X87Handlers {
 
     /// Stores what `convert` makes of ST(0), unless an unmasked exception forbids it.
     @inline(__always) private static func store<Value>(
-        _ processor: UInt, _ operation: UInt,
+        _ processor: UInt, _ operation: UInt, bytes: Int,
         _ convert: (inout FloatContext, Extended) -> Value,
         _ write: (Processor, UInt64, Value) -> Bool
     ) -> UInt {
@@ -124,7 +124,10 @@ extension X87Handlers {
                 empty
                 ? !context.isMasked(X87Status.invalid)
                 : context.unmasked & ~X87Status.precision != 0
-            if !refused && !write(cpu, address, value) { return cpu.fault(op) }
+            // What is not written must be writable all the same.
+            let done =
+                refused ? cpu.probeWrite(address, byteCount: bytes) : write(cpu, address, value)
+            guard done else { return cpu.fault(op) }
             if empty {
                 _ = cpu.stackFault(overflow: false)
             } else {
@@ -136,28 +139,28 @@ extension X87Handlers {
     }
 
     static let storeSingle: Handler = {
-        store($0, $1) {
+        store($0, $1, bytes: 4) {
             $0.encode($1, .single)
         } _: { cpu, address, value in
             cpu.store(address, UInt32(truncatingIfNeeded: value))
         }
     }
     static let storeDouble: Handler = {
-        store($0, $1) {
+        store($0, $1, bytes: 8) {
             $0.encode($1, .double)
         } _: { cpu, address, value in
             cpu.store(address, value)
         }
     }
     static let storeExtended: Handler = {
-        store($0, $1) {
+        store($0, $1, bytes: 10) {
             $1
         } _: { cpu, address, value in
             cpu.storeTen(address, value.significand, value.signAndExponent)
         }
     }
     static let storeDecimal: Handler = {
-        store($0, $1) {
+        store($0, $1, bytes: 10) {
             $0.toDecimal($1)
         } _: { cpu, address, value in
             cpu.storeTen(address, value.low, value.high)
@@ -174,7 +177,7 @@ extension X87Handlers {
     @inline(__always) private static func storeInteger<T: Word>(
         _ processor: UInt, _ operation: UInt, _ type: T.Type, truncating: Bool
     ) -> UInt {
-        store(processor, operation) {
+        store(processor, operation, bytes: T.byteCount) {
             $0.toInteger($1, bits: UInt64(T.bitWidth), truncating: truncating)
         } _: { cpu, address, value in
             cpu.store(address, T(truncatingIfNeeded: value))
@@ -199,11 +202,11 @@ extension X87Handlers {
         }
     }
 
-    /// FSTPNCE: as FSTP ST(i), whether ST(0) is empty or not.
+    /// FSTPNCE: as FSTP ST(i), but an empty ST(0) is popped only, without a stack fault.
     static let storeUnchecked: Handler = {
         waiting($0, $1) { cpu, op in
             cpu.state.x87.status &= ~X87Status.c1
-            cpu.setStack(op.rm, cpu.stack(0))
+            if !cpu.isEmptyX87(0) { cpu.setStack(op.rm, cpu.stack(0)) }
             cpu.popX87()
             return op.next
         }

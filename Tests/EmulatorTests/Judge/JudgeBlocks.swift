@@ -8,6 +8,7 @@
 extension JudgeGenerator {
     mutating func block(at place: UInt64) -> (JudgeCase, JudgedState) {
         inBlock = true
+        self.place = place
         isRefused = false
         state = JudgedState()
         form = JudgeForm(map: 0, opcode: 0x90)
@@ -25,7 +26,6 @@ extension JudgeGenerator {
         var forward: [(hole: Int, left: Int)] = []
         /// Immediates of one byte that may be overwritten.
         var targets: [Int] = []
-        self.place = place
         for _ in 0..<count where code.count < 180 {
             switch random.below(12) {
             case 0:
@@ -36,11 +36,14 @@ extension JudgeGenerator {
                 // MOV r8, imm8, or an ALU operation with one.
                 if random.chance(50) {
                     code += [0xb0 | random.pick([0, 1, 2, 3]), random.byte()]
+                    targets.append(code.count - 1)
                 } else {
                     let target = random.pick([0, 1, 2, 3, 5, 6, 7] as [UInt8])
                     code += [0x83, 0xc0 | UInt8(random.below(8)) << 3 | target, random.byte()]
+                    targets.append(code.count - 1)
+                    // CMP AL, imm8: OR, AND and XOR leave AF undefined.
+                    code += [0x3c, random.byte()]
                 }
-                targets.append(code.count - 1)
             case 3 where !targets.isEmpty:
                 // MOV byte [R14+disp32], imm8
                 code += [0x41, 0xc6, 0x86]

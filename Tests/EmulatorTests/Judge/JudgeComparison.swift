@@ -18,23 +18,27 @@ enum JudgeComparison {
         refuseInterrupt(&state, start)
         // The trap that TF asks for behind the judge's own jump.
         if state.vector == 1, state.rip == JudgedMemory.exit { state.vector = 0xff }
-        // Linux calls every fault in its own half one of protection.
-        if state.vector == 14, state.cr2 >> 47 != 0 { state.errorCode |= 1 }
+        // Linux calls every fault beyond what programs may have one of protection.
+        if state.vector == 14, state.cr2 >= userEnd { state.errorCode |= 1 }
         // RF is set in what an exception saves, and not kept.
         state.rflags &= ~0x1_0000
     }
 
     static func normalizeEmulated(_ state: inout JudgedState) {
-        if state.vector == 14, state.cr2 >> 47 != 0 { state.errorCode |= 1 }
+        if state.vector == 14, state.cr2 >= userEnd { state.errorCode |= 1 }
     }
+
+    /// The last page of the lower half is no program's.
+    private static var userEnd: UInt64 { 0x7fff_ffff_f000 }
 
     /// Leaves only what is compared.
     static func mask(_ state: inout JudgedState, _ judged: JudgeCase, is32: Bool) {
         state.rflags &= judged.definedFlags
-        // Whether an address that is not canonical counts as the stack's is not compared.
-        if state.vector == 12, state.errorCode == 0 { state.vector = 13 }
         if state.vector != 14 { state.cr2 = 0 }
-        if judged.hasManyAccesses { state.cr2 &= ~0xfff }
+        if judged.hasManyAccesses && state.vector == 14 {
+            state.cr2 = 0
+            state.errorCode &= ~1
+        }
         if state.vector == 14 || state.vector == 13 || state.vector == 12 || state.vector == 11 {
             // They have an error code.
         } else {
@@ -56,6 +60,13 @@ enum JudgeComparison {
         _ judged: JudgeCase, _ before: JudgedState, _ native: JudgedState,
         _ emulated: inout JudgedState
     ) {
+        // An unmasked overflow or underflow: whether the result is inexact as well.
+        if native.vector == 19, native.mxcsr & 0x18 != 0 {
+            emulated.mxcsr = emulated.mxcsr & ~0x20 | native.mxcsr & 0x20
+        }
+        if judged.isDotProduct {
+            emulated.mxcsr = emulated.mxcsr & ~2 | native.mxcsr & 2
+        }
         switch judged.tolerance {
         case .none: return
         case .estimate:

@@ -22,6 +22,8 @@ final class JudgeEmulator {
         vcpu = machine.processors[0]
         cpu = vcpu.cpu
         try map()
+        // It would tell the processor by mail, which is read in ``SoftVCPU/run()`` only.
+        memory.writeObserver = nil
         var state = vcpu.save()
         let flat = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
         state.system.ds = flat
@@ -37,8 +39,8 @@ final class JudgeEmulator {
         state.system.efer = 0xd01
         // No tables of descriptors: INT n is refused, whatever n is.
         state.system.idt = DescriptorTable(base: 0, limit: 0)
-        // And no ports.
-        state.system.tr = Segment(selector: 0x40, base: 0, limit: 0x67, attributes: 0x8b)
+        // And no ports: the task's segment is too short to say where its map of them is.
+        state.system.tr = Segment(selector: 0x40, base: 0, limit: 0x60, attributes: 0x8b)
         state.system.gdt = DescriptorTable(base: 0, limit: 0)
         try vcpu.restore(state)
         cpu.state.xcr0 = 3
@@ -82,7 +84,11 @@ final class JudgeEmulator {
             }
             place = end
         }
-        if address == JudgedMemory.code { vcpu.code.flush(cpu) }
+    }
+
+    private func write(_ word: UInt64, at address: UInt64) {
+        write(
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) }, at: address)
     }
 
     func read(_ address: UInt64, _ count: Int) -> [UInt8] {
@@ -107,15 +113,14 @@ final class JudgeEmulator {
 
     func run(_ judged: JudgeCase, _ before: JudgedState, into after: inout JudgedState) {
         if before.poke != 0 {
-            try? memory.store(before.poked[0], at: GuestAddress(before.poke))
-            try? memory.store(before.poked[1], at: GuestAddress(before.poke + 8))
+            write(before.poked[0], at: before.poke)
+            write(before.poked[1], at: before.poke + 8)
         }
         load(before)
         execute(judged)
         save(judged, &after)
         if before.scrub != 0 {
-            let zeros = [UInt8](repeating: 0, count: Int(before.scrubCount))
-            try? memory.write(zeros, at: GuestAddress(before.scrub))
+            write([UInt8](repeating: 0, count: Int(before.scrubCount)), at: before.scrub)
         }
     }
 

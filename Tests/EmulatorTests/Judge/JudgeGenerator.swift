@@ -73,6 +73,7 @@ struct JudgeGenerator {
                 false
             default: true
             }
+        case 3: form.opcode != 0x40 && form.opcode != 0x41
         default: true
         }
     }
@@ -87,6 +88,8 @@ struct JudgeGenerator {
         turn += 1
         let is32 = turn & 7 == 0
         form = pick(is32: is32)
+        // MASKMOVQ, MASKMOVDQU: which unselected bytes fault is the processor's own.
+        while form.map == 1 && form.opcode == 0xf7 { form = pick(is32: is32) }
         self.place = place
         state = JudgedState()
         state.mode = is32 ? 1 : 0
@@ -155,7 +158,7 @@ struct JudgeGenerator {
     }
 
     /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR, MASKMOVQ, MASKMOVDQU.
-    private var hasManyAccesses: Bool {
+    var hasManyAccesses: Bool {
         switch (form.map, form.opcode) {
         case (0, 0xd9), (0, 0xdd): form.group == 4 || form.group == 6
         case (1, 0xae), (1, 0xf7): true

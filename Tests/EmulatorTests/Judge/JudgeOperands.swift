@@ -131,6 +131,7 @@ extension JudgeGenerator {
         if form.is32 {
             for number in 0..<8 { state.general[number] &= 0xffff_ffff }
         }
+        keepDefined()
         chooseBranchTargets()
         guard let operand, isInData(operand, 16) else { return scrubOperand() }
         if state.poke == 0, random.chance(80) {
@@ -138,6 +139,33 @@ extension JudgeGenerator {
             pokeValue()
         }
         scrubOperand()
+    }
+
+    /// Takes out of the state what the manuals leave open, or what is not emulated.
+    private mutating func keepDefined() {
+        // The results of double shifts by more than the operand's bits are undefined.
+        if form.map == 1, form.opcode == 0xa5 || form.opcode == 0xad, has66, rex & 8 == 0 {
+            state.general[1] &= ~0x10
+        }
+        // Alignment checks of operands that are no single word.
+        let isLarge =
+            form.map == 0 && (0xd8...0xdf ~= form.opcode || form.opcode == 0xc8)
+            || form.map == 1
+                && [0x10, 0x11, 0x6f, 0x7f, 0xae, 0xe7, 0xf0, 0xf7].contains(form.opcode)
+            || form.map == 3 && 0x60...0x63 ~= form.opcode
+        if isLarge { state.rflags &= ~0x4_0000 }
+        // The sums on the way to a dot product are not flushed, nor are exceptions found there.
+        if form.map == 3, form.opcode == 0x40 || form.opcode == 0x41 {
+            state.mxcsr = state.mxcsr & ~0x8000 | 0x1f80
+        }
+        // Whether a call pushes before it looks at where it goes.
+        if form.map == 0, form.opcode == 0xff, form.group == 2 {
+            state.general[4] = JudgedMemory.data &+ 0x2000
+        }
+        if form.is32 {
+            state.fsBase = JudgedMemory.data
+            state.gsBase = JudgedMemory.data
+        }
     }
 
     private func isInData(_ address: UInt64, _ count: UInt64) -> Bool {
@@ -181,7 +209,9 @@ extension JudgeGenerator {
 
     private mutating func chooseBranchTargets() {
         guard form.map == 0 else { return }
-        let target = random.chance(70) ? JudgedMemory.exit : place &+ UInt64(random.below(64))
+        // 32-bit code leaves through the far jump behind it only.
+        let exit = form.is32 ? place &+ UInt64(code.count - 7) : JudgedMemory.exit
+        let target = random.chance(70) ? exit : place &+ UInt64(random.below(64))
         switch form.opcode {
         case 0xc2, 0xc3:
             guard random.chance(70), isInData(state.general[4], 16) else { return }
@@ -204,7 +234,7 @@ extension JudgeGenerator {
     /// them only while an exception waits, and none is kept here.
     private mutating func scrubOperand() {
         guard let operand, form.isMemory == true else { return }
-        let isWide = form.is32 ? !has66 : !(has66)
+        let isWide = !has66 || rex & 8 != 0
         switch (form.map, form.opcode, form.group) {
         case (0, 0xd9, 6), (0, 0xdd, 6):
             state.scrub = operand &+ (isWide ? 12 : 6)
