@@ -13,7 +13,8 @@ func runFuzzer(
 ///
 ///     FuzzDecoder -max_total_time=600 -max_len=256 -timeout=10 CORPUS
 @main enum FuzzDecoder {
-    static let rig: DecoderRig = {
+    // libFuzzer calls on one thread.
+    nonisolated(unsafe) static let rig: DecoderRig = {
         guard let rig = try? DecoderRig() else { fatalError("no memory for a guest") }
         return rig
     }()
