@@ -4,7 +4,7 @@
 
 /// What the threads of the monitor may ask of the kernel, compiled.
 enum SeccompFilters {
-    /// 20 system calls.
+    /// 21 system calls.
     static let vcpu: [UInt64] = [
         0x400000020, 0xc000003e00010015, 0x8000000000000006, 0x20,
         0x4000000001000035, 0x8000000000000006, 0x1028000015, 0x1800000020,
@@ -38,7 +38,8 @@ enum SeccompFilters {
         0x1c05000015, 0x2000000020, 0x400010015, 0x801000015,
         0x7fff000000000006, 0x3000000000006, 0xe01000015, 0x7fff000000000006,
         0x3c01000015, 0x7fff000000000006, 0xe701000015, 0x7fff000000000006,
-        0x3000000000006,
+        0x11d05000015, 0x1800000020, 0x100000054, 0x101000015,
+        0x7fff000000000006, 0x3000000000006, 0x3000000000006,
     ]
     /// 42 system calls.
     static let loop: [UInt64] = [
