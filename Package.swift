@@ -127,3 +127,8 @@ let package = Package(
             path: "Tests/Integration", swiftSettings: tested),
     ]
 )
+
+// SWIFTLET_TESTS=ClientTests,AgentTests builds those suites only, and what they need.
+if let only = Context.environment["SWIFTLET_TESTS"]?.split(separator: ",").map(String.init) {
+    package.targets.removeAll { $0.type == .test && !only.contains($0.name) }
+}
