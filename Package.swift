@@ -74,7 +74,10 @@ let package = Package(
                 "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
                 "Linux",
             ]),
-        library("Agent", []),
+        // Compiled into the guest's agent as well, with another C library.
+        .target(name: "CTree"),
+        library(
+            "Agent", ["CTree"], hot + [.enableExperimentalFeature("SafeInteropWrappers")]),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],

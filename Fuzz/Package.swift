@@ -11,6 +11,7 @@ let counted: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Extern"),
     .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("SafeInteropWrappers"),
     .unsafeFlags([
         "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",
@@ -54,7 +55,8 @@ let package = Package(
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
         shelf("Control", []),
         fuzzer("JSON", ["Control"]),
-        shelf("Agent", []),
+        .target(name: "CTree", path: "Shelves/CTree"),
+        shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
