@@ -14,4 +14,5 @@
 #include "clinux_process.h"
 #include "clinux_probe.h"
 #include "clinux_system.h"
+#include "clinux_tcp.h"
 #include "clinux_disk.h"
