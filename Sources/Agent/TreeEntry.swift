@@ -51,6 +51,16 @@ package struct TreeEntry: Equatable, Sendable {
         return !name.contains(0) && !name.contains(UInt8(ascii: "/"))
     }
 
+    /// The path to which `names` lead from `path`.
+    package static func path(_ path: [UInt8], _ names: [[UInt8]]) -> [UInt8] {
+        var path = path
+        for name in names {
+            if path.last != UInt8(ascii: "/") { path.append(UInt8(ascii: "/")) }
+            path += name
+        }
+        return path
+    }
+
     /// Whether Linux could take it as a path.
     package static func isPath(_ path: [UInt8]) -> Bool {
         !path.isEmpty && path.count <= pathLimit && !path.contains(0)

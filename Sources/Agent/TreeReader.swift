@@ -51,14 +51,7 @@ package final class TreeReader {
     }
 
     /// Path of the entry at hand, for a message.
-    package var currentPath: [UInt8] {
-        var path = self.path
-        for name in names {
-            if path.last != UInt8(ascii: "/") { path.append(UInt8(ascii: "/")) }
-            path += name
-        }
-        return path
-    }
+    package var currentPath: [UInt8] { TreeEntry.path(path, names) }
 
     /// Path of the entry that comes after `count` others, in the tree as it is now.
     package static func path(ofEntry count: UInt64, below path: [UInt8]) -> [UInt8] {

@@ -47,6 +47,8 @@ package final class TreeWriter {
     package private(set) var byteCount: UInt64 = 0
     /// Devices, FIFOs and sockets that were left out.
     package private(set) var omittedCount: UInt64 = 0
+    /// Where the tree's first entry goes.
+    private var place: [UInt8]
     /// Name of the entry that came last; empty for the first.
     private var lastName: [UInt8] = []
     /// The tree has come to its end.
@@ -56,6 +58,7 @@ package final class TreeWriter {
     package init(_ destination: TreeDestination, policy: TreePolicy) {
         self.destination = destination
         self.policy = policy
+        place = destination.path
     }
 
     deinit {
@@ -70,6 +73,9 @@ package final class TreeWriter {
         let names = levels.dropFirst().map { $0.entry.name }
         return lastName.isEmpty || names.last == lastName ? names : names + [lastName]
     }
+
+    /// Where that entry goes, for a message.
+    package var currentPath: [UInt8] { TreeEntry.path(place, currentNames) }
 
     /// The next entry.
     package func take(_ entry: TreeEntry) throws(TreeFault) {
@@ -154,6 +160,7 @@ extension TreeWriter {
             guard TreeEntry.isName(destination.name) else {
                 throw fault(.clash, -Self.directory)
             }
+            place = TreeEntry.path(place, [destination.name])
             return try make(entry, named: destination.name, in: base)
         }
         levels.append(Level(directory: base, entry: entry, isNew: false))

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -29,6 +30,17 @@ int clinux_tcp_listen(const char *address, uint16_t port, int backlog) {
     int result = is4 ? bind(fd, (struct sockaddr *)&address4, sizeof address4)
                      : bind(fd, (struct sockaddr *)&address6, sizeof address6);
     if (result < 0 || listen(fd, backlog) < 0) return close_with_error(fd);
+    return fd;
+}
+
+int clinux_tcp_connect(uint16_t port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        return close_with_error(fd);
     return fd;
 }
 

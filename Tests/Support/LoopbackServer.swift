@@ -28,6 +28,21 @@ package final class TestSocket {
 
     package init(_ socket: consuming FileDescriptor) { self.socket = socket }
 
+    /// Connects to a port of this host's own address.
+    package convenience init(connectingTo port: UInt16) throws {
+        self.init(try HostFacts.connect(to: port))
+    }
+
+    /// Whether something has come, the end included.
+    package var isReadable: Bool {
+        get throws {
+            var set = PollSet()
+            set.add(socket.rawValue, .readable)
+            set.wait(milliseconds: 0)
+            return set.isReadable(socket.rawValue)
+        }
+    }
+
     static func wait(_ socket: CInt, _ readiness: PollSet.Readiness) throws {
         var set = PollSet()
         set.add(socket, readiness)
