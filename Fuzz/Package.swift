@@ -58,6 +58,7 @@ let package = Package(
         .target(name: "CTree", path: "Shelves/CTree"),
         shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
+        fuzzer("Tree", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]
