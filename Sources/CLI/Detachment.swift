@@ -13,16 +13,15 @@ struct Detachment {
         let configuration = try options.machine()
         let store = try MachineStore.standard()
         let seat = try store.make(
-            named: options.name, command: options.requested.arguments, configuration)
+            named: options.name, command: options.requested.arguments, arguments: arguments,
+            configuration)
         let id = seat.machine.record.id
+        // A look takes away what is left of a machine that never ran.
+        defer { _ = try? store.machines() }
         let status = SupervisorAnswer.wait(at: try start(seat)) {
             CurrentProcess.complain("swiftlet: \($0)\n")
         }
-        guard status == 0 else {
-            // Takes away what is left of it.
-            _ = try store.machines()
-            return status
-        }
+        guard status == 0 else { return status }
         CurrentProcess.writeAll(Array("\(id)\n".utf8), to: 1)
         return 0
     }
@@ -38,7 +37,7 @@ struct Detachment {
             let pipe = try Pipe()
             let answer = try pipe.reader.duplicate()
             try DetachedProcess.start(
-                path: program, arguments: ["supervise", seat.machine.record.id] + arguments,
+                path: program, arguments: ["supervise", seat.machine.record.id],
                 environment: CurrentProcess.environment,
                 descriptors: [
                     nothing.rawValue, nothing.rawValue, nothing.rawValue, seat.descriptor,

@@ -7,18 +7,9 @@ import Linux
 /// A detached machine's life: starts it, keeps what its command writes, passes signals on, and says
 /// in the machine's directory what has become of it.
 ///
-/// A signal to this process is a signal to the command. ``endSignal`` ends the machine, as its
+/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the machine, as its
 /// disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies with us.
 final class Supervisor {
-    /// Asks for the end of the machine. SIGRTMAX, which no program uses for itself.
-    static var endSignal: Signal { Signal(rawValue: 64) }
-    /// Signals that reach the command. Left out are those that end this process by its own fault,
-    /// tell of its children, or cannot be caught.
-    static var passedSignals: [Signal] {
-        let all = [1, 2, 3, 10, 12, 14, 15, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30]
-        return (all + Array(34...63)).map { Signal(rawValue: $0) }
-    }
-
     /// Seconds that the guest has to bring its disks to rest.
     private static var shutDownLimit: Double { 30 }
 
@@ -43,7 +34,7 @@ final class Supervisor {
         try seat.write(state)
         do throws(Errno) {
             log = try MachineLogWriter(in: seat.machine.directory)
-            signals = try SignalReader(Self.passedSignals + [Self.endSignal])
+            signals = try SignalReader(DetachedMachine.passedSignals + [DetachedMachine.endSignal])
         } catch {
             throw seat.machine.error(.system, "cannot be supervised: \(error)")
         }
@@ -80,7 +71,7 @@ final class Supervisor {
                 seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
             ) {
                 while let signal = self.signals.next() {
-                    if signal == Self.endSignal { return true }
+                    if signal == DetachedMachine.endSignal { return true }
                 }
                 return false
             }
@@ -137,7 +128,7 @@ final class Supervisor {
     }
 
     private func take(_ signal: Signal) throws(ClientError) {
-        if let execution, signal != Self.endSignal {
+        if let execution, signal != DetachedMachine.endSignal {
             try execution.send(signal: UInt8(signal.rawValue))
         } else {
             status = status ?? ExitStatus.killed(by: execution == nil ? signal : .kill)

@@ -11,7 +11,10 @@ struct Swiftlet: ParsableCommand {
         abstract: "Runs a workload in a virtual machine of its own, started in a moment.",
         version: Version.current,
         subcommands: [
-            RunCommand.self, DoctorCommand.self, SuperviseCommand.self,
+            RunCommand.self, PsCommand.self, InspectCommand.self, LogsCommand.self,
+            StopCommand.self, KillCommand.self, RmCommand.self, PauseCommand.self,
+            ResumeCommand.self, WaitCommand.self, StatsCommand.self, DoctorCommand.self,
+            CompletionCommand.self, SuperviseCommand.self,
         ])
 
     /// When this process began, on ``Clock/monotonic``.

@@ -41,6 +41,11 @@ struct MachineArguments: ParsableArguments {
         completion: .shellCommand("swiftlet ps --all --names"))
     var machines: [String]
 
+    /// Says that a machine was done with, by the name it was called.
+    func report(_ machine: DetachedMachine) {
+        CurrentProcess.writeAll(Array("\(machine.record.name)\n".utf8), to: 1)
+    }
+
     /// Does `body` for each; what fails is said, and the others have their turn.
     func forEach(
         _ body: (DetachedMachine, MachineStore) throws(ClientError) -> Void

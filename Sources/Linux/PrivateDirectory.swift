@@ -26,8 +26,7 @@ package struct PrivateDirectory: ~Copyable, Sendable {
             let next = path.index(after: end)
             end = path[next...].firstIndex(of: "/") ?? path.endIndex
             let made = unsafe clinux_mkdir(String(path[..<end]), 0o700)
-            // A directory that is there may answer otherwise, on a file system that is read-only.
-            guard made == 0 || end < path.endIndex || made == -EEXIST else {
+            guard made == 0 || made == -EEXIST else {
                 throw Errno(rawValue: -made)
             }
         }

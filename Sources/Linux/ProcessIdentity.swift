@@ -27,7 +27,8 @@ package struct ProcessIdentity: Hashable, Sendable {
         guard raw >= 0 else { return nil }
         let handle = ProcessHandle(descriptor: FileDescriptor(adopting: raw))
         // If it runs now, it did when the descriptor was made.
-        return isRunning ? handle : nil
+        guard isRunning else { return nil }
+        return handle
     }
 
     /// Processor time that it has used so far, in nanoseconds.

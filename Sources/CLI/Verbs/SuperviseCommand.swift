@@ -16,16 +16,13 @@ struct SuperviseCommand: Verb {
     @Argument(help: "The machine's identifier.")
     var id: String
 
-    @Argument(parsing: .captureForPassthrough, help: "The arguments of 'swiftlet run'.")
-    var arguments: [String] = []
-
     func perform() throws(ClientError) -> CInt {
         Signal.pipe.ignore()
         let answer = SupervisorAnswer(FileDescriptor(adopting: Self.answerDescriptor))
         do throws(ClientError) {
             let seat = try MachineSeat(
                 adopting: Self.seatDescriptor, of: id, in: try MachineStore.standard())
-            guard let options = try? RunCommand.parse(arguments) else {
+            guard let options = try? RunCommand.parse(seat.machine.record.arguments) else {
                 throw ClientError(.badConfiguration, "a supervisor cannot read its arguments")
             }
             try Supervisor(seat, answer, options).run()

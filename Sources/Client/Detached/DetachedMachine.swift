@@ -18,13 +18,15 @@ public struct DetachedMachine: Sendable {
     }
 
     public let record: MachineRecord
-    package let directory: String
+    let store: MachineStore
 
     package var id: String { record.id }
+    /// Where its files are.
+    package var directory: String { store.path + "/" + record.id }
 
-    init(record: MachineRecord, directory: String) {
+    init(record: MachineRecord, store: MachineStore) {
         self.record = record
-        self.directory = directory
+        self.store = store
     }
 
     /// The names of its files.
@@ -38,12 +40,12 @@ public struct DetachedMachine: Sendable {
 // MARK: What it is
 
 extension DetachedMachine {
-    /// The machine in `directory`; nil: there is none, or it is not whole.
-    init?(in directory: borrowing PrivateDirectory) {
-        guard let bytes = try? directory.read(File.record), let record = Self.record(bytes) else {
-            return nil
-        }
-        self.init(record: record, directory: directory.path)
+    /// The machine `id` of `store`; nil: there is none, or it is not whole.
+    init?(_ id: String, of store: MachineStore) {
+        guard let bytes = try? PrivateDirectory(store.path + "/" + id).read(File.record),
+            let record = Self.record(bytes)
+        else { return nil }
+        self.init(record: record, store: store)
     }
 
     static func record(_ bytes: [UInt8]) -> MachineRecord? {

@@ -144,17 +144,21 @@ package struct MachineLogReader: ~Copyable {
     private mutating func moveOn() throws(Errno) -> Bool {
         guard let newest = try directory.openIfThere(MachineLog.file) else { return false }
         guard let current = source?.fileIdentity else {
-            source = newest
+            source = consume newest
             return true
         }
         if current == newest.fileIdentity { return false }
         // What was added before the turn; nothing is added after it.
         if try fill() { return true }
         pending.removeAll()
-        let older = try directory.openIfThere(MachineLog.olderFile)
         // Several turns may have gone by: then the older file has not been seen either.
-        let isSeen = older == nil || older?.fileIdentity == current
-        source = isSeen ? newest : older
+        if let older = try directory.openIfThere(MachineLog.olderFile),
+            older.fileIdentity != current
+        {
+            source = consume older
+        } else {
+            source = consume newest
+        }
         return true
     }
 

@@ -10,6 +10,8 @@ public struct MachineRecord: Hashable, Sendable {
     public var created: UInt64
     /// The command that it runs.
     public var command: [String]
+    /// What `swiftlet run` was given; the supervisor reads it again.
+    package var arguments: [String]
     public var cpus: Int
     /// MiB.
     public var memory: UInt64
@@ -23,13 +25,14 @@ public struct MachineRecord: Hashable, Sendable {
     public var network: String?
 
     package init(
-        id: String, name: String, created: UInt64, command: [String],
+        id: String, name: String, created: UInt64, command: [String], arguments: [String],
         _ configuration: MicroVM.Configuration
     ) {
         self.id = id
         self.name = name
         self.created = created
         self.command = command
+        self.arguments = arguments
         cpus = configuration.cpus
         memory = configuration.memory
         engine = configuration.engine
@@ -53,6 +56,7 @@ public struct MachineRecord: Hashable, Sendable {
             try json.asInteger()
         }
         command = try fields.strings("command")
+        arguments = try fields.strings("arguments")
         cpus = try fields.require("cpus") { json throws(JSONError) in try json.asInteger() }
         memory = try fields.require("memory_mib") { json throws(JSONError) in
             try json.asInteger()
@@ -69,7 +73,8 @@ public struct MachineRecord: Hashable, Sendable {
     package var members: [(String, JSON?)] {
         [
             ("id", .string(id)), ("name", .string(name)), ("created_ns", .integer(created)),
-            ("command", .array(command.map(JSON.string))), ("cpus", .integer(cpus)),
+            ("command", .array(command.map(JSON.string))),
+            ("arguments", .array(arguments.map(JSON.string))), ("cpus", .integer(cpus)),
             ("memory_mib", .integer(memory)), ("engine", .string(engine.rawValue)),
             ("kernel", .string(kernel)), ("initrd", initrd.map(JSON.string)),
             ("disks", .array(disks.map(JSON.string))), ("network", network.map(JSON.string)),

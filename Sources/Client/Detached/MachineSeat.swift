@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Control
 import Linux
 
 /// A detached machine's directory, held by whoever makes the machine live: first the process that
@@ -17,9 +18,9 @@ package struct MachineSeat: ~Copyable, Sendable {
         adopting descriptor: CInt, of id: String, in store: MachineStore
     ) throws(ClientError) {
         life = FileLock(adopting: descriptor)
-        guard let directory = try? PrivateDirectory(store.path + "/" + id),
-            let machine = DetachedMachine(in: directory)
-        else { throw ClientError(.system, "the machine \(id) has no directory in \(store.path)") }
+        guard let machine = DetachedMachine(id, of: store) else {
+            throw ClientError(.system, "the machine \(id) has no directory in \(store.path)")
+        }
         self.machine = machine
     }
 

@@ -68,10 +68,7 @@ extension MachineStore {
     private func all(_ directory: borrowing PrivateDirectory) -> [DetachedMachine] {
         var machines: [DetachedMachine] = []
         for name in directory.names where MachineIdentifier.isValid(name) {
-            guard let inner = try? PrivateDirectory(path + "/" + name),
-                let machine = DetachedMachine(in: inner)
-            else { continue }
-            machines.append(machine)
+            if let machine = DetachedMachine(name, of: self) { machines.append(machine) }
         }
         return machines.sorted { ($1.record.created, $0.id) < ($0.record.created, $1.id) }
     }
@@ -102,7 +99,8 @@ extension MachineStore {
     ///
     /// `name`: nil takes a free one.
     package func make(
-        named name: String?, command: [String], _ configuration: MicroVM.Configuration
+        named name: String?, command: [String], arguments: [String] = [],
+        _ configuration: MicroVM.Configuration
     ) throws(ClientError) -> MachineSeat {
         if let name, !MachineName.isValid(name) {
             throw ClientError(
@@ -123,7 +121,7 @@ extension MachineStore {
         }
         let record = MachineRecord(
             id: MachineIdentifier.make(), name: name ?? MachineName.make(besides: Set(names.keys)),
-            created: Clock.realtime, command: command, configuration)
+            created: Clock.realtime, command: command, arguments: arguments, configuration)
         do throws(Errno) {
             return try make(record, directory)
         } catch {
@@ -144,8 +142,7 @@ extension MachineStore {
                 let life = try inner.lock(DetachedMachine.File.life, .exclusive, makes: true)
             else { throw .exists }
             try directory.rename(draft, to: record.id)
-            let machine = DetachedMachine(record: record, directory: path + "/" + record.id)
-            return MachineSeat(machine, life)
+            return MachineSeat(DetachedMachine(record: record, store: self), life)
         } catch {
             try? directory.remove(directory: draft)
             throw error
