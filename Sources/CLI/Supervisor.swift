@@ -30,22 +30,26 @@ final class Supervisor {
         guard let here = ProcessIdentity(running: CurrentProcess.identifier) else {
             throw ClientError(.system, "a supervisor needs /proc")
         }
-        state = MachineState(supervisor: here)
+        let state = MachineState(supervisor: here)
         try seat.write(state)
-        do throws(Errno) {
-            log = try MachineLogWriter(in: seat.machine.directory)
-            signals = try SignalReader(DetachedMachine.passedSignals + [DetachedMachine.endSignal])
-        } catch {
-            throw seat.machine.error(.system, "cannot be supervised: \(error)")
-        }
         // Nobody types, but a program that reads a terminal or a pipe finds it open.
         request = try options.requested.request(
             terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
             wantsInput: options.interactive || options.terminal)
         setup = try options.machine()
         deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
-        self.seat = seat
         self.answer = answer
+        self.state = state
+        do throws(Errno) {
+            let log = try MachineLogWriter(in: seat.machine.directory)
+            let signals = try SignalReader(
+                DetachedMachine.passedSignals + [DetachedMachine.endSignal])
+            self.log = log
+            self.signals = signals
+        } catch {
+            throw seat.machine.error(.system, "cannot be supervised: \(error)")
+        }
+        self.seat = seat
     }
 
     /// Runs the machine to its end. If its command was never started, somebody who waits for that
@@ -89,13 +93,7 @@ final class Supervisor {
         state.phase = .ended
         state.ended = Clock.realtime
         state.status = status
-        do throws(ClientError) {
-            try seat.write(state)
-        } catch {
-            // A full disk: how it ended is worth more than what it wrote first.
-            log.forgetOlder()
-            try seat.write(state)
-        }
+        try seat.write(state)
     }
 
     private func step(_ machine: MicroVM) throws(ClientError) {

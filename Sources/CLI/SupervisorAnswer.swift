@@ -9,7 +9,7 @@ final class SupervisorAnswer {
     private var pipe: FileDescriptor?
 
     /// The pipe's end that is written to.
-    init(_ pipe: consuming FileDescriptor) { self.pipe = pipe }
+    init(_ pipe: consuming FileDescriptor) { self.pipe = consume pipe }
 
     /// Asks to be woken if nobody waits for the answer any more.
     func register(in set: inout PollSet) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Client
+import Control
 import Linux
 
 /// `swiftlet stop`: asks machines to end, and makes them.

@@ -34,6 +34,8 @@ public struct DetachedMachine: Sendable {
         static var life: String { "life" }
         static var record: String { "machine.json" }
         static var state: String { "state.json" }
+        /// Room on the disk for the last word about the machine.
+        static var reserve: String { "reserve" }
     }
 }
 
@@ -60,6 +62,20 @@ extension DetachedMachine {
     package var state: MachineState? {
         guard let bytes = try? PrivateDirectory(directory).read(File.state) else { return nil }
         return Self.state(bytes)
+    }
+
+    static func write(
+        _ state: MachineState, in directory: borrowing PrivateDirectory
+    ) throws(Errno) {
+        let bytes = state.json.bytes
+        do throws(Errno) {
+            try directory.write(bytes, to: File.state)
+        } catch {
+            guard state.phase == .ended else { throw error }
+            // A full disk must not hide how it ended.
+            try? directory.remove(file: File.reserve)
+            try directory.write(bytes, to: File.state)
+        }
     }
 
     /// Whether its supervisor lives. If that cannot be known, it does.

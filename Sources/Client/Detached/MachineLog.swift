@@ -61,8 +61,10 @@ package struct MachineLogWriter: ~Copyable {
 
     /// Makes an empty log in the directory at `path`.
     package init(in path: String, limit: Int = MachineLog.fileLimit) throws(Errno) {
-        directory = try PrivateDirectory(path)
-        target = try directory.make(MachineLog.file)
+        let directory = try PrivateDirectory(path)
+        let target = try directory.make(MachineLog.file)
+        self.directory = directory
+        self.target = target
         self.limit = limit
     }
 
@@ -91,9 +93,6 @@ package struct MachineLogWriter: ~Copyable {
         }
     }
 
-    /// Gives the disk the space of older records back.
-    package func forgetOlder() { try? directory.remove(file: MachineLog.olderFile) }
-
     /// The file is full: it becomes the older one.
     private mutating func turn() {
         do throws(Errno) {
@@ -119,8 +118,10 @@ package struct MachineLogReader: ~Copyable {
 
     /// Begins at the oldest record that is kept.
     package init(in path: String) throws(Errno) {
-        directory = try PrivateDirectory(path)
-        source = try directory.openIfThere(MachineLog.olderFile)
+        let directory = try PrivateDirectory(path)
+        let source = try directory.openIfThere(MachineLog.olderFile)
+        self.directory = directory
+        self.source = source
     }
 
     /// The next record; nil: there is none yet.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Control
 import Linux
 
 /// A detached machine's directory, held by whoever makes the machine live: first the process that
@@ -17,11 +16,12 @@ package struct MachineSeat: ~Copyable, Sendable {
     package init(
         adopting descriptor: CInt, of id: String, in store: MachineStore
     ) throws(ClientError) {
-        life = FileLock(adopting: descriptor)
+        let life = FileLock(adopting: descriptor)
         guard let machine = DetachedMachine(id, of: store) else {
             throw ClientError(.system, "the machine \(id) has no directory in \(store.path)")
         }
         self.machine = machine
+        self.life = life
     }
 
     /// The lock's descriptor, to be inherited by the supervisor.
@@ -30,8 +30,7 @@ package struct MachineSeat: ~Copyable, Sendable {
     /// Says what has become of the machine.
     package func write(_ state: MachineState) throws(ClientError) {
         do throws(Errno) {
-            try PrivateDirectory(machine.directory).write(
-                state.json.bytes, to: DetachedMachine.File.state)
+            try DetachedMachine.write(state, in: PrivateDirectory(machine.directory))
         } catch {
             throw machine.error(.system, "cannot keep its state: \(error)")
         }

@@ -32,6 +32,8 @@ public struct MachineStore: Sendable {
         static var removed: String { ".gone-" }
     }
     private static var lock: String { "lock" }
+    /// Bytes of disk that are kept for a machine's last word.
+    private static var reserve: Int { 8 << 10 }
     /// How long one waits for others, in nanoseconds.
     private static var patience: UInt64 { 10_000_000_000 }
 }
@@ -138,6 +140,8 @@ extension MachineStore {
         do throws(Errno) {
             let inner = try PrivateDirectory(path + "/" + draft)
             try inner.write(record.json.bytes, to: DetachedMachine.File.record)
+            try inner.write(
+                [UInt8](repeating: 0, count: Self.reserve), to: DetachedMachine.File.reserve)
             guard
                 let life = try inner.lock(DetachedMachine.File.life, .exclusive, makes: true)
             else { throw .exists }
@@ -219,8 +223,7 @@ extension MachineStore {
             case .whole: continue
             case .orphaned(var state):
                 state.endBySupervisorsDeath(at: Clock.realtime)
-                try? PrivateDirectory(path + "/" + name).write(
-                    state.json.bytes, to: DetachedMachine.File.state)
+                try? DetachedMachine.write(state, in: PrivateDirectory(path + "/" + name))
             case .broken: try? directory.remove(directory: name)
             }
         }
