@@ -152,9 +152,11 @@ final class Supervisor {
 
     private func commandStarted() throws(ClientError) {
         guard state.phase == .starting else { return }
-        state.phase = .running
-        state.started = Clock.realtime
-        try seat.write(state)
+        var running = state
+        running.phase = .running
+        running.started = Clock.realtime
+        try seat.write(running)
+        state = running
         answer.accept()
     }
 
