@@ -73,8 +73,8 @@ extension DetachedMachine.Status {
         switch self {
         case .starting: return name
         case .running, .paused:
-            guard let started = state?.started else { return name }
-            return "\(name) \(Wording.since(started))"
+            let span = state?.started.map { " " + Wording.since($0) } ?? ""
+            return "running" + span + (self == .paused ? " (paused)" : "")
         case .ended(let status):
             guard let ended = state?.ended else { return "\(name) (\(status))" }
             return "\(name) (\(status)) \(Wording.since(ended)) ago"
