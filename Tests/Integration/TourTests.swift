@@ -109,6 +109,30 @@ import Testing
         #expect(table[0].hasPrefix("ID "))
     }
 
+    @Test(.enabled(if: getuid() == 0, "making a TAP device needs root"))
+    func `Network and disk are counted from the guest's side`() throws {
+        let host = try DetachedHost()
+        let disk = host.folder.appending(path: "disk")
+        try Data(count: 1 << 20).write(to: disk)
+        try host.done(
+            "run", "-d", "--name", "busy", "--engine", "soft", "--net", "tap", "--disk", disk.path,
+            "sh", "-c",
+            """
+            dd if=/dev/vda of=/dev/null bs=64k count=8
+            dd if=/dev/zero of=/dev/vda bs=64k count=4 conv=fsync
+            gateway=$(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p')
+            ping -c 2 -s 1000 $gateway && echo pinged
+            sleep 600
+            """)
+        try wait(for: "pinged\n", of: "busy", on: host)
+        let stats = try host.json(["stats", "--json", "busy"])[0]
+        #expect(try #require(stats["block_read_bytes"] as? Int) >= 512 << 10)
+        #expect(try #require(stats["block_write_bytes"] as? Int) >= 256 << 10)
+        #expect(try #require(stats["net_rx_bytes"] as? Int) >= 2000)
+        #expect(try #require(stats["net_tx_bytes"] as? Int) >= 2000)
+        try host.done("rm", "-f", "busy")
+    }
+
     @Test func `A command that cannot be started leaves no machine`() throws {
         let host = try DetachedHost()
         let absent = try host.swiftlet("run", "--detach", "--engine", "soft", "no-such-command")

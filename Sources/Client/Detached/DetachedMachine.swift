@@ -101,7 +101,9 @@ extension DetachedMachine {
         switch state?.phase {
         case nil, .starting: return .starting
         case .running, .ended:
-            let isPaused = (try? api(state).isPaused) ?? false
+            // One that does not answer must not hold up a list of all.
+            let api = state?.api.map { MonitorAPI(socket: $0, seconds: 2) }
+            let isPaused = (try? api?.isPaused) ?? false
             return isPaused ? .paused : .running
         }
     }

@@ -6,13 +6,15 @@ import Linux
 package struct MonitorAPI: Sendable {
     /// Longest answer in bytes; metrics are the longest by far.
     private static var answerLimit: Int { 4 << 20 }
-    /// A monitor answers within 700 ms; a busy host may need more.
-    private static var patience: UInt64 { 10_000_000_000 }
-
     private let socket: String
+    /// How long an answer may take, in nanoseconds.
+    private let patience: UInt64
 
-    /// By the name or path of its socket.
-    package init(socket: String) { self.socket = socket }
+    /// By the name or path of its socket. A monitor answers within 700 ms; a busy host needs more.
+    package init(socket: String, seconds: UInt64 = 10) {
+        self.socket = socket
+        patience = seconds * 1_000_000_000
+    }
 
     package func pause() throws(ClientError) { try setState("Paused") }
 
@@ -67,7 +69,7 @@ package struct MonitorAPI: Sendable {
 
     /// Sends `request` and reads to the end of the connection.
     private func exchange(_ request: [UInt8]) throws(Errno) -> [UInt8] {
-        let deadline = Clock.monotonic &+ Self.patience
+        let deadline = Clock.monotonic &+ patience
         let connection = try UnixSocket.connect(to: socket)
         var rest = request[...]
         var answer: [UInt8] = []
