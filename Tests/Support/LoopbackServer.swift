@@ -43,10 +43,12 @@ package final class TestSocket {
         }
     }
 
-    static func wait(_ socket: CInt, _ readiness: PollSet.Readiness) throws {
+    static func wait(
+        _ socket: CInt, _ readiness: PollSet.Readiness, seconds: Int32 = 10
+    ) throws {
         var set = PollSet()
         set.add(socket, readiness)
-        set.wait(milliseconds: 10_000)
+        set.wait(milliseconds: seconds * 1000)
         if set.readiness(of: socket).isEmpty { throw LoopbackServer.Failure.timeout }
     }
 
@@ -81,18 +83,18 @@ package final class TestSocket {
     }
 
     /// What comes next; empty at the end.
-    package func receive() throws -> [UInt8] {
+    package func receive(seconds: Int32 = 10) throws -> [UInt8] {
         var block = [UInt8](repeating: 0, count: 1 << 16)
-        try Self.wait(socket.rawValue, .readable)
+        try Self.wait(socket.rawValue, .readable, seconds: seconds)
         let count = try socket.read(into: &block)
         return Array(block[..<count])
     }
 
     /// All that comes, to the end.
-    package func receiveAll() throws -> [UInt8] {
+    package func receiveAll(seconds: Int32 = 10) throws -> [UInt8] {
         var all: [UInt8] = []
         while true {
-            let next = try receive()
+            let next = try receive(seconds: seconds)
             if next.isEmpty { return all }
             all += next
         }
