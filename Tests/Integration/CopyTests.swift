@@ -134,7 +134,7 @@ import Testing
         try machine.shell("rm -f /tmp/huge")
     }
 
-    @Test(arguments: [
+    private static let refusals = [
         (["a", "b"], "neither place is in a machine; write one as MACHINE:PATH"),
         (["web:/a", "web:/b"], "both places are in machines"),
         (["web:", "b"], "'web:' has no path behind its colon"),
@@ -148,21 +148,15 @@ import Testing
             "cannot copy to \"web:/etc/passwd/\": not a directory"
         ),
         (["no-machine:/a", "b"], "no such machine: \"no-machine\""),
-    ])
-    func `What cannot be is refused with a sentence`(_ places: [String], _ text: String) throws {
-        let machine = try Self.shared.get()
-        let result = try machine.host.swiftlet("cp", places[0], places[1])
-        #expect(result.status == 125)
-        #expect(result.errorText.hasPrefix("swiftlet: " + text), "\(result.errorText)")
-        #expect(result.errorText.count { $0 == "\n" } == 1)
+    ]
+
+    @Test func `What cannot be is refused with a sentence`() throws {
+        let machine = try GuestMachine()
+        for (places, text) in Self.refusals {
+            let result = try machine.host.swiftlet("cp", places[0], places[1])
+            #expect(result.status == 125, "\(places)")
+            #expect(result.errorText.hasPrefix("swiftlet: " + text), "\(result.errorText)")
+            #expect(result.errorText.count { $0 == "\n" } == 1)
+        }
     }
-
-    /// One machine for all that is refused.
-    private static let shared = Result { try SharedMachine() }.map(\.machine)
-}
-
-/// A machine that tests of one suite share; it goes with this process.
-private final class SharedMachine: @unchecked Sendable {
-    let machine: GuestMachine
-    init() throws { machine = try GuestMachine() }
 }

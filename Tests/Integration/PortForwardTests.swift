@@ -19,10 +19,11 @@ import Testing
         let ports: [UInt16]
 
         init(_ rules: String..., of machine: GuestMachine) throws {
-            program = try machine.host.start(["port-forward", machine.name] + rules)
+            let program = try machine.host.start(["port-forward", machine.name] + rules)
+            self.program = program
             var lines: [Substring] = []
             _ = RunningProgram.wait(seconds: 30) {
-                lines = self.program.outputText.split(separator: "\n")
+                lines = program.outputText.split(separator: "\n")
                 return lines.count == rules.count
             }
             ports = try lines.map { line in
