@@ -154,7 +154,8 @@ extension TreeWriter {
 
     /// The tree goes into a directory that is there.
     private func enter(_ path: Path, with entry: TreeEntry) throws(TreeFault) {
-        base = tree_open_directory(TREE_HERE, path.terminated.span, 1)
+        base = tree_open_directory(
+            TREE_HERE, path.terminated.span, policy.followsLink ? 1 : 0)
         guard base >= 0 else { throw fault(.destination, base) }
         guard destination.isContents, entry.kind == .directory else {
             guard TreeEntry.isName(destination.name) else {
