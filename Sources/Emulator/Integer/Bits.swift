@@ -51,14 +51,11 @@ enum BitHandlers {
             guard let value = cpu.load(address, T.self) else { return cpu.fault(op) }
             was = value & bit != 0
         } else {
-            func body(_ value: T) -> T {
-                was = value & bit != 0
-                return changed(value, bit, kind)
-            }
-            let done =
-                op.extra & 0x100 != 0
-                ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-            guard done else { return cpu.fault(op) }
+            guard
+                let old = cpu.replace(
+                    address, T.self, locked: op.extra & 0x100 != 0, { changed($0, bit, kind) })
+            else { return cpu.fault(op) }
+            was = old & bit != 0
         }
         cpu.flags = cpu.flags.settingCarry(was)
         return op.next
@@ -171,16 +168,11 @@ enum BitHandlers {
         let op = Op(o)
         let accumulator = cpu.get(Register.rax, T.self)
         let new = cpu.get(op.reg, T.self)
-        var old: T = 0
-        func body(_ value: T) -> T {
-            old = value
-            return value == accumulator ? new : value
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0,
+                { $0 == accumulator ? new : $0 })
+        else { return cpu.fault(op) }
         _ = Compare.apply(accumulator, old, &cpu.flags)
         if old != accumulator { cpu.set(Register.rax, old) }
         return op.next
@@ -201,18 +193,11 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let addend = cpu.get(op.reg, T.self)
-        var flags = Flags()
-        var old: T = 0
-        func body(_ value: T) -> T {
-            old = value
-            return Add.apply(value, addend, &flags)
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
-        cpu.flags = flags
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0, { $0 &+ addend })
+        else { return cpu.fault(op) }
+        _ = Add.apply(old, addend, &cpu.flags)
         cpu.set(op.reg, old)
         return op.next
     }
