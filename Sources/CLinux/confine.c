@@ -20,7 +20,9 @@ const uint32_t clinux_audit_arch = AUDIT_ARCH_X86_64;
 const uint32_t clinux_audit_arch = AUDIT_ARCH_AARCH64;
 #endif
 
-int clinux_violation_descriptor = 2;
+static _Atomic int violation_log = -1;
+void clinux_report_violations(int log) { violation_log = log; }
+
 static __thread const char *thread_role = "a";
 
 /// Appends `text` to a message of at most `limit` bytes.
@@ -46,7 +48,8 @@ static void report_violation(int signal, siginfo_t *info, void *context) {
     append(message, sizeof message, ") is forbidden to ");
     append(message, sizeof message, thread_role);
     append(message, sizeof message, " thread\n");
-    ssize_t written = write(clinux_violation_descriptor, message, strlen(message));
+    ssize_t written = write(2, message, strlen(message));
+    if (violation_log >= 0) written = write(violation_log, message, strlen(message));
     (void)written;
     _exit(CLINUX_BAD_SYSCALL);
 }

@@ -17,8 +17,8 @@ int clinux_policy_symbol(const char *name, uint64_t *value);
 static const int CLINUX_BAD_SYSCALL = 148;
 /// AUDIT_ARCH of this program.
 extern const uint32_t clinux_audit_arch;
-/// Where the sentence about a forbidden system call goes; standard error at first.
-extern int clinux_violation_descriptor;
+/// Where the sentence about a forbidden system call goes, besides standard error.
+void clinux_report_violations(int log);
 
 /// Ends the process with 148 and one sentence at any forbidden system call from now on.
 int clinux_seccomp_watch(void);
