@@ -56,6 +56,10 @@ package struct SeccompFilter: Hashable, Sendable {
         try Errno.check(clinux_seccomp_watch())
     }
 
+    /// From now on SIGBUS, SIGSEGV, SIGXFSZ, SIGXCPU and SIGILL end the process with 149, 150, 151,
+    /// 154 and 157, after one line on standard error that names the signal.
+    package static func watchEnds() throws(Errno) { try Errno.check(clinux_watch_ends()) }
+
     /// The line goes to this log, too, which stays open. Before the first thread is bound.
     package static func reportViolations(to log: CInt) { clinux_report_violations(log) }
 

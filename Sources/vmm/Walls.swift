@@ -87,6 +87,7 @@ struct Walls: Sendable {
             // Without Landlock the walls are lower, and `swiftlet doctor` says so.
             _ = try files(of: config).restrict()
             try Confinement.hide()
+            if socketPath != nil { CurrentProcess.divideCode() }
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
@@ -100,8 +101,9 @@ struct Walls: Sendable {
             let role = role == .loop && socketPath != nil ? .api : role
             // To open the machine's files may need them.
             if role != .setup { try Confinement.dropCapabilities() }
-            guard let filter = filters?[role] else { return }
             // A terminal that was made raw meanwhile has put handlers of its own in place.
+            try SeccompFilter.watchEnds()
+            guard let filter = filters?[role] else { return }
             try SeccompFilter.watchViolations()
             try filter.install(role)
         } catch {

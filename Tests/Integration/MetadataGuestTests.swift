@@ -33,29 +33,22 @@ struct MetadataGuestTests {
             "mount -t proc p /proc; ip address add 172.16.0.2/24 dev eth0; ip link set eth0 up;"
             + " ip route add 169.254.169.254 dev eth0; "
         // The end of the first program is the kernel's, which restarts at once.
-        let config: [String: Any] = [
-            "boot-source": [
-                "kernel_image_path": try Built.file("bin/guest/vmlinux"),
-                "boot_args": "console=ttyS0 quiet panic=-1 reboot=k init=/bin/sh -- -c"
-                    + " \"\(setUp)\(script)\"",
-            ],
-            "machine-config": ["vcpu_count": 1, "mem_size_mib": 256],
-            "drives": [
-                [
-                    "drive_id": "rootfs", "path_on_host": image.path, "is_root_device": true,
-                    "is_read_only": true,
-                ]
-            ],
-            "network-interfaces": [
-                ["iface_id": "eth0", "host_dev_name": "mmds0", "guest_mac": "06:00:ac:10:00:02"]
-            ],
-            "vsock": ["guest_cid": 3, "uds_path": path("vsock")],
-            "mmds-config": ["version": version, "network_interfaces": ["eth0"]],
-            "metrics": ["metrics_path": path("metrics")],
-        ]
+        let arguments =
+            "console=ttyS0 quiet panic=-1 reboot=k init=/bin/sh -- -c \\\"\(setUp)\(script)\\\""
+        let config = """
+            {"boot-source": {"kernel_image_path": "\(try Built.file("bin/guest/vmlinux"))",
+                "boot_args": "\(arguments)"},
+             "machine-config": {"vcpu_count": 1, "mem_size_mib": 256},
+             "drives": [{"drive_id": "rootfs", "path_on_host": "\(image.path)",
+                "is_root_device": true, "is_read_only": true}],
+             "network-interfaces": [{"iface_id": "eth0", "host_dev_name": "mmds0",
+                "guest_mac": "06:00:ac:10:00:02"}],
+             "vsock": {"guest_cid": 3, "uds_path": "\(path("vsock"))"},
+             "mmds-config": {"version": "\(version)", "network_interfaces": ["eth0"]},
+             "metrics": {"metrics_path": "\(path("metrics"))"}}
+            """
         let metadata = #"{"latest":{"meta-data":{"ami-id":"ami-1","tags":{"name":"swift"}}}}"#
-        try JSONSerialization.data(withJSONObject: config)
-            .write(to: URL(filePath: path("config")))
+        try Data(config.utf8).write(to: URL(filePath: path("config")))
         try Data(metadata.utf8).write(to: URL(filePath: path("metadata")))
         let result = try space.run(
             try Built.file("bin/swiftlet-vmm"), "--no-api", "--engine", "soft", "--config-file",
