@@ -79,7 +79,8 @@ func runFuzzer(
         let info = InstanceInfo(id: "fuzz", version: Version.api, application: "Fuzz")
         var controller = Controller(info, metadata: metadata, host: NoHost())
         let service = MetadataService(
-            MMDSConfig(interfaces: []), tokens: MetadataTokens(key: [UInt8](repeating: 7, count: 32), id: "i"),
+            MMDSConfig(interfaces: []),
+            tokens: MetadataTokens(key: [UInt8](repeating: 7, count: 32), id: "i"),
             metadata: metadata)
         for case .request(let request) in reading.events {
             check(reply(to: request, &controller))

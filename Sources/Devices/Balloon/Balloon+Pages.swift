@@ -48,7 +48,8 @@ extension Balloon {
     }
 
     private mutating func discardLent(
-        _ chain: borrowing DescriptorChain, counting pages: WritableKeyPath<Counts, Counts.FreePages>
+        _ chain: borrowing DescriptorChain,
+        counting pages: WritableKeyPath<Counts, Counts.FreePages>
     ) {
         let before = counts
         defer {

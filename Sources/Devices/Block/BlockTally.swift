@@ -21,8 +21,9 @@ package final class BlockTally {
     init() {}
 
     /// Counts a request that ends now.
-    func note(_ operation: BlockOperation, bytes: UInt64, since begun: UInt64, _ status: BlockStatus)
-    {
+    func note(
+        _ operation: BlockOperation, bytes: UInt64, since begun: UInt64, _ status: BlockStatus
+    ) {
         switch operation {
         case .read:
             readBytes &+= bytes
