@@ -84,7 +84,10 @@ static void report_end(int signal) {
 
 int clinux_watch_ends(void) {
     for (size_t index = 0; index < sizeof ends / sizeof *ends; index++) {
-        struct sigaction action = {.sa_handler = report_end, .sa_flags = SA_RESETHAND};
+        struct sigaction action = {.sa_handler = report_end, .sa_flags = SA_RESETHAND}, present;
+        if (sigaction(ends[index].signal, 0, &present) < 0) return -errno;
+        // Who asks where a fault was knows more about it.
+        if (present.sa_flags & SA_SIGINFO) continue;
         if (sigaction(ends[index].signal, &action, 0) < 0) return -errno;
     }
     return 0;
