@@ -37,7 +37,12 @@ extension Vectors {
     @inline(never) private static func restore(_ cpu: Processor, _ op: Op) -> UInt {
         if cpu.state.cr0 & 0xc != 0 { return cpu.raise(op, .deviceNotAvailable) }
         let address = cpu.effectiveAddress(op)
-        guard address & 15 == 0 else { return cpu.raise(op, .generalProtection) }
+        guard address & 15 == 0 else {
+            cpu.pend(.generalProtection)
+            // On the stack, an address that is not canonical is found before it is found unaligned.
+            cpu.state.pending.isAddress = !cpu.isCanonical(address)
+            return cpu.fault(op)
+        }
         guard let image = LegacyImage(cpu, address) else { return cpu.fault(op) }
         guard image.control & ~mxcsrMask == 0 else { return cpu.raise(op, .generalProtection) }
         image.restoreX87(cpu, wide: op.extra & 1 != 0)

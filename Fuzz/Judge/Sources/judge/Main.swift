@@ -59,6 +59,9 @@ import Glibc
             "\(judge.count) cases, \(differences) differences in \(kinds.count) forms, "
                 + "\(judge.unrepeated) batches differed once, \(judge.discarded) discarded, "
                 + "\(judge.coverage.missed.count) forms missed, \(rate) a second")
+        if judge.count >= 1_000_000 {
+            for form in judge.coverage.missed { print("missed: \(form)") }
+        }
         return differences == 0 && judge.unrepeated == 0 ? 0 : 1
     }
 
