@@ -76,9 +76,11 @@ extension Decoder {
         switch opcode {
         case 0xe0...0xe3:
             let displacement = try immediate8()
+            // AMD's processors take a prefix of LOOPNE and LOOPE for their condition.
+            let isPrefixed = opcode < 0xe2 && repeatPrefix != 0
+            let condition = isPrefixed ? repeatPrefix & 1 : opcode & 3
             // The jump behind the step is left out when the loop ends.
-            emit(
-                BranchHandlers.loop, reg: UInt8(1 << addressSize), rm: opcode & 3)
+            emit(BranchHandlers.loop, reg: UInt8(1 << addressSize), rm: condition)
             emitJump(displacement)
         case 0xe8:
             let displacement = try immediate(size: min(size, 2))

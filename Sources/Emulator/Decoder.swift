@@ -256,9 +256,11 @@ struct Decoder {
         guard is64 else {
             let writes = writesOperand
             let isRefused = segment == 1 && writes && mode.has(CodeMode.protected)
+            let checked = isRefused || !mode.has(CodeMode.flat)
+            let bytes = UInt16(checked ? operandBytes : firstBytes)
             return emitAddressStep(
-                base: Register.base(of: segment), checked: isRefused || !mode.has(CodeMode.flat),
-                extra: UInt16(segment) | (writes ? 8 : 0) | UInt16(operandBytes) << 4)
+                base: Register.base(of: segment), checked: checked,
+                extra: UInt16(segment) | (writes ? 8 : 0) | bytes << 4)
         }
         if addressSize == 2 { emitAddressStep(base: Register.zero) }
         operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero

@@ -23,6 +23,24 @@ extension Decoder {
         }
     }
 
+    /// Of those, the ones whose place is checked before others are looked at: the first of an image
+    /// or of ten bytes, and none where 16 bytes must be aligned, so that they cannot wrap.
+    var firstBytes: Int {
+        let bytes = operandBytes
+        if bytes < 10 { return bytes }
+        return bytes == 10 ? 8 : bytes > 16 ? 2 : isVectorAnywhere ? 16 : 0
+    }
+
+    private var isVectorAnywhere: Bool {
+        switch opcodeMap {
+        case .x0F:
+            opcode < 0x12 || opcode == 0xf0 || opcode == 0xf7
+                || (opcode == 0x6f || opcode == 0x7f) && mandatoryPrefix == .xF3
+        case .x0F3A: opcode >= 0x60
+        default: false
+        }
+    }
+
     private var oneByteOperand: Int {
         switch opcode {
         case 0x62: wordBytes * 2

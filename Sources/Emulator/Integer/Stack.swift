@@ -145,7 +145,9 @@ enum StackHandlers {
         let before = cpu.rsp
         let address = cpu.effectiveAddress(op)
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
-        guard cpu.store(address, value) else {
+        // `extra`: the operand is in code, which cannot be written.
+        if op.extra != 0 { cpu.pend(.generalProtection) }
+        guard op.extra == 0, cpu.store(address, value) else {
             cpu.rsp = before
             return cpu.fault(op)
         }
@@ -227,9 +229,9 @@ enum StackHandlers {
             guard cpu.pushLegacy(T(truncatingIfNeeded: newFrame)) else { return undo() }
         }
         cpu.adjustStack(0 &- op.immediate)
-        // The page that the new top lies in must be writable, as the next push will want.
-        guard let top = cpu.stackAddress(cpu.rsp & cpu.stackMask, 1),
-            cpu.probeWrite(top, byteCount: 1)
+        // What lies at the new top must be writable.
+        guard let top = cpu.stackAddress(cpu.rsp & cpu.stackMask, T.byteCount),
+            cpu.probeWrite(top, byteCount: T.byteCount)
         else {
             cpu.blameStack()
             return undo()

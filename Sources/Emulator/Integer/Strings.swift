@@ -87,18 +87,19 @@ enum StringHandlers {
         let op = Op(o)
         let mask = mask(op)
         return iterate(cpu, op) { count in
-            guard let source = source(cpu, op, mask, T.self),
-                let target = target(cpu, op, mask, T.self, write: true)
-            else { return (0, false) }
             var done: UInt64 = 0
             if count > 1, cpu.state.direction > 0, mask == .max {
+                let source = cpu.get64(Register.rsi) &+ cpu.get64(op.segment)
+                let target = cpu.get64(Register.rdi)
                 done = copy(
                     cpu, source, target, room(source, room(target, count, T.self), T.self), T.self)
             }
             if done == 0 {
-                guard let value = cpu.load(source, T.self), cpu.store(target, value) else {
-                    return (0, false)
-                }
+                guard let source = source(cpu, op, mask, T.self),
+                    let value = cpu.load(source, T.self),
+                    let target = target(cpu, op, mask, T.self, write: true),
+                    cpu.store(target, value)
+                else { return (0, false) }
                 done = 1
             }
             let bytes = Int64(bitPattern: done &* UInt64(T.byteCount)) &* cpu.state.direction

@@ -111,10 +111,10 @@ extension Decoder {
         finishOperand(defaultSegment: 3)
         if prefix == .none {
             emit(Vectors.enterMMX, reg: vectorReg & 7, rm: vectorRM & 7, immediate: 1)
-            emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory)
             emit(Vectors.useMMX)
+            emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory, immediate: 8)
         } else {
-            emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM)
+            emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM, immediate: 16)
         }
         return true
     }

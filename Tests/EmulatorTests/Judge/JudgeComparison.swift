@@ -14,7 +14,8 @@ enum JudgeComparison {
         guard isINT1 || state.vector == 3 || state.vector == 4 else { return }
         state.errorCode = state.vector << 3 | (isINT1 ? 3 : 2)
         state.vector = 13
-        state.rip = start
+        // Hypervisors of AMD's machines tell of INT1 before it or behind it.
+        state.rip = isINT1 ? emulated.rip : start
     }
 
     /// What the host's kernel says in another way than the processor does.
