@@ -221,7 +221,7 @@ int cjudge_confine(void) {
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     if (sigaction(SIGPROF, &action, NULL) < 0 || sigaction(SIGSYS, &action, NULL) < 0)
         return -errno;
-    struct itimerval often = {.it_interval = {0, 50000}, .it_value = {0, 50000}};
+    struct itimerval often = {.it_interval = {0, 4000}, .it_value = {0, 4000}};
     // Of the process's own time: others may have the processor meanwhile.
     if (setitimer(ITIMER_PROF, &often, NULL) < 0) return -errno;
 #define ALLOW(number)                                   \

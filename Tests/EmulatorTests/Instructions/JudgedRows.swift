@@ -22,7 +22,7 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
         }
     }
 
-    static let rows = floatingPoint + others + narrow
+    static let rows = floatingPoint + others + aligned + narrow
 
     private static let floatingPoint = [
         JudgedRow(name: "FCMOVB leaves C1", code: [0xda, 0xc1], prepare: fillStack) {
@@ -138,6 +138,64 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
         JudgedMemory.data + UInt64(JudgedMemory.dataCount + JudgedMemory.readOnlyCount)
     }
 
+    /// With alignment checks, and what MASKMOVDQU asks.
+    private static let aligned = [
+        JudgedRow(
+            name: "ENTER asks for an aligned top", code: [0xc8, 0x01, 0x00, 0x00],
+            prepare: {
+                $0.rflags |= 0x4_0000
+                $0.general[4] = JudgedMemory.data + 0x100
+            }
+        ) { $0.vector == 17 && $0.general[4] == JudgedMemory.data + 0x100 },
+        JudgedRow(
+            name: "FNSAVE asks for four bytes' alignment", code: [0xdd, 0x30],
+            prepare: {
+                $0.rflags |= 0x4_0000
+                $0.general[0] = JudgedMemory.data + 4
+            }
+        ) { $0.vector == JudgedState.Ending.none && $0.rflags & 0x4_0000 != 0 },
+        JudgedRow(
+            name: "FSTP of ten bytes asks for eight bytes' alignment", code: [0xdb, 0x38],
+            prepare: {
+                fillStack(&$0)
+                $0.rflags |= 0x4_0000
+                $0.general[0] = JudgedMemory.data + 4
+            }
+        ) { $0.vector == 17 },
+        JudgedRow(
+            name: "MOVUPS asks for 16 bytes' alignment", code: [0x0f, 0x10, 0x00],
+            prepare: {
+                $0.rflags |= 0x4_0000
+                $0.general[0] = JudgedMemory.data + 8
+            }
+        ) { $0.vector == 17 },
+        JudgedRow(
+            name: "FXSAVE is #AC before it is #GP", code: [0x0f, 0xae, 0x00],
+            prepare: {
+                $0.rflags |= 0x4_0000
+                $0.general[0] = JudgedMemory.data + 2
+            }
+        ) { $0.vector == 17 },
+        JudgedRow(
+            name: "MASKMOVDQU that writes nothing must be able to", code: [0x66, 0x0f, 0xf7, 0xc1],
+            prepare: { $0.general[7] = JudgedMemory.data + UInt64(JudgedMemory.dataCount) - 8 }
+        ) { $0.vector == 14 && $0.errorCode == 7 },
+        JudgedRow(
+            name: "MASKMOVQ that faults has made the registers MMX's", code: [0x0f, 0xf7, 0xc1],
+            prepare: {
+                $0.statusWord = 0x3800
+                $0.general[7] = endOfData
+            }
+        ) { $0.vector == 14 && $0.tags == 0xff && $0.statusWord == 0 },
+        JudgedRow(
+            name: "LOOPNE with F3 is LOOPE", code: [0xf3, 0xe0, 0x10],
+            prepare: {
+                $0.rflags |= 0x40
+                $0.general[1] = 2
+            }
+        ) { $0.rip == JudgedMemory.code + 0x13 },
+    ]
+
     /// 32-bit code with segments of 4 GiB.
     private static let narrow = [
         JudgedRow(
@@ -155,6 +213,21 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
                 $0.general[0] = JudgedMemory.data
             }
         ) { $0.vector == 13 && $0.errorCode == 0 },
+        JudgedRow(
+            name: "POP to code comes to the stack first", code: [0x2e, 0x8f, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.general[0] = JudgedMemory.data
+                $0.general[4] = endOfData
+            }
+        ) { $0.vector == 14 && $0.cr2 == endOfData },
+        JudgedRow(
+            name: "ARPL writes only what it raises", code: [0x2e, 0x63, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.general[0] = JudgedMemory.data
+            }
+        ) { $0.vector == JudgedState.Ending.none },
         JudgedRow(
             name: "an operand that wraps is beyond its segment", code: [0x8b, 0x00],
             prepare: {

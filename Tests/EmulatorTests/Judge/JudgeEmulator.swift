@@ -131,16 +131,19 @@ final class JudgeEmulator {
     }
 
     func run(_ judged: JudgeCase, _ before: JudgedState, into after: inout JudgedState) {
-        if before.poke != 0 {
-            write(before.poked[0], at: before.poke)
-            write(before.poked[1], at: before.poke + 8)
-        }
+        poke(before)
         load(before)
         execute(judged)
         save(judged, &after)
         if before.scrub != 0 {
             write([UInt8](repeating: 0, count: Int(before.scrubCount)), at: before.scrub)
         }
+    }
+
+    private func poke(_ before: JudgedState) {
+        guard before.poke != 0 else { return }
+        write(before.poked[0], at: before.poke)
+        write(before.poked[1], at: before.poke + 8)
     }
 
     private func load(_ before: JudgedState) {
@@ -201,6 +204,7 @@ final class JudgeEmulator {
     func strays(_ judged: JudgeCase, _ before: JudgedState, _ code: ArraySlice<UInt8>) -> Bool {
         if read(before.rip, code.count) != Array(code) { return true }
         guard !judged.isSequence else { return false }
+        poke(before)
         load(before)
         for _ in 0..<Self.patience where cpu.state.pending.vector == 0xff {
             if isDone(judged) { return false }

@@ -147,11 +147,11 @@ struct JudgeGenerator {
         return JudgeFlags.all & ~JudgeFlags.undefined(form, count: count, bits: operandBits)
     }
 
-    /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR, MASKMOVQ, MASKMOVDQU.
+    /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR.
     var hasManyAccesses: Bool {
         switch (form.map, form.opcode) {
         case (0, 0xd9), (0, 0xdd): form.group == 4 || form.group == 6
-        case (1, 0xae), (1, 0xf7): true
+        case (1, 0xae): true
         default: false
         }
     }
