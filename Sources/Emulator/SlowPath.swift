@@ -125,6 +125,9 @@ extension Processor {
             && state.systemFlags & ControlBits.ac != 0
     }
 
+    /// Not canonical, which is found before alignment is looked at.
+    private func isWrong(_ address: UInt64) -> Bool { state.mode.is64 && !isCanonical(address) }
+
     /// False: #AC is pending.
     @inline(never) func isAligned(_ address: UInt64, _ alignment: UInt64) -> Bool {
         guard address & (alignment &- 1) != 0, checksAlignment else { return true }
@@ -137,7 +140,7 @@ extension Processor {
         _ address: UInt64, alignment: UInt64, _ body: () -> Bool
     ) -> Bool {
         guard checksAlignment else { return body() }
-        guard isAligned(address, alignment) else { return false }
+        guard isWrong(address) || isAligned(address, alignment) else { return false }
         state.systemFlags &= ~ControlBits.ac
         defer { state.systemFlags |= ControlBits.ac }
         return body()
@@ -145,14 +148,14 @@ extension Processor {
 
     /// The halves of a vector, which may lie in two pages.
     @inline(never) func loadVectorSlow(_ address: UInt64) -> SIMD2<UInt64>? {
-        guard isAligned(address, 16), let low = loadSlow(address, byteCount: 8),
+        guard isWrong(address) || isAligned(address, 16), let low = loadSlow(address, byteCount: 8),
             let high = loadSlow(address &+ 8, byteCount: 8)
         else { return nil }
         return SIMD2(low, high)
     }
 
     @inline(never) func storeVectorSlow(_ address: UInt64, _ value: SIMD2<UInt64>) -> Bool {
-        isAligned(address, 16) && probeWrite(address, byteCount: 16)
+        (isWrong(address) || isAligned(address, 16)) && probeWrite(address, byteCount: 16)
             && storeSlow(address, byteCount: 8, value[0])
             && storeSlow(address &+ 8, byteCount: 8, value[1])
     }

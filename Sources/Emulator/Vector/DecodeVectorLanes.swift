@@ -108,10 +108,12 @@ extension Decoder {
         operand.scale = 0
         operand.displacement = 0
         requireVectors(prefix == .none ? .mmx : .sse)
-        finishOperand(defaultSegment: 3)
         if prefix == .none {
             emit(Vectors.enterMMX, reg: vectorReg & 7, rm: vectorRM & 7, immediate: 1)
             emit(Vectors.useMMX)
+        }
+        finishOperand(defaultSegment: 3)
+        if prefix == .none {
             emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory, immediate: 8)
         } else {
             emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM, immediate: 16)

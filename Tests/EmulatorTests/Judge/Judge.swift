@@ -59,8 +59,12 @@ final class Judge {
         for index in cases.indices { coverage.note(cases[index].form, after[index]) }
         if isSame { return [] }
         let excused = discarded
+        let first = firstDifference()
         let found = oneByOne()
-        if found.isEmpty && discarded == excused { unrepeated += 1 }
+        if found.isEmpty && discarded == excused {
+            unrepeated += 1
+            return first.map { [$0] } ?? []
+        }
         return found
     }
 
@@ -112,6 +116,29 @@ final class Judge {
     }
 
     // MARK: Comparing
+
+    /// What differed in a batch that was run as a whole.
+    private func firstDifference() -> Difference? {
+        for index in cases.indices {
+            let (real, mine) = comparable(index)
+            var phrases = JudgeComparison.differences(real, mine)
+            if phrases.isEmpty && index != cases.count - 1 { continue }
+            if let place = memoryDifference() { phrases.append(place) }
+            return difference(index, ["in its batch, but not alone"] + phrases)
+        }
+        return nil
+    }
+
+    private func ownCode(_ index: Int) -> ArraySlice<UInt8> {
+        let start = cases[index].offset
+        return code[start..<min(start + cases[index].codeCount, code.count)]
+    }
+
+    private func difference(_ index: Int, _ phrases: [String]) -> Difference {
+        Difference(
+            judged: cases[index], code: Array(ownCode(index)), before: before[index],
+            phrases: phrases)
+    }
 
     private func isSameResult(_ index: Int) -> Bool {
         let (real, mine) = comparable(index)
@@ -183,19 +210,14 @@ final class Judge {
             let (real, mine) = comparable(index)
             var phrases = JudgeComparison.differences(real, mine)
             if let place = memoryDifference() { phrases.append(place) }
-            let start = cases[index].offset
-            let own = code[start..<min(start + cases[index].codeCount, code.count)]
             let noResult = isNoResult(real, mine)
             if phrases.isEmpty && !noResult { continue }
             emulator.write(memory.0, at: JudgedMemory.data)
             emulator.write(memory.1, at: JudgedMemory.code)
-            if noResult || emulator.strays(cases[index], before[index], own) {
+            if noResult || emulator.strays(cases[index], before[index], ownCode(index)) {
                 discarded += 1
             } else {
-                found.append(
-                    Difference(
-                        judged: cases[index], code: Array(own), before: before[index],
-                        phrases: phrases))
+                found.append(difference(index, phrases))
             }
             takeNativeMemory()
         }

@@ -227,7 +227,7 @@ extension JudgeGenerator {
         if let base { address = address &+ state.general[base] }
         if let index { address = address &+ state.general[index] << scale }
         if addressBits == 32 { address &= 0xffff_ffff }
-        operand = address &+ segmentBase
+        operand = (address &+ segmentBase) & (form.is32 ? 0xffff_ffff : .max)
     }
 
     /// Makes a displacement relative to the end of the instruction.
