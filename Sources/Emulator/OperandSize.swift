@@ -23,10 +23,16 @@ extension Decoder {
         }
     }
 
-    /// Of those, the ones whose place is checked before others are looked at: the first of an image
-    /// or of ten bytes, and none where 16 bytes must be aligned, so that they cannot wrap.
+    /// Of those, the ones whose place is checked before others are looked at: the first of an image,
+    /// of ten bytes or of a pair, and none where 16 bytes must be aligned, so that they cannot wrap,
+    /// or where privilege counts first.
     var firstBytes: Int {
         let bytes = operandBytes
+        if opcodeMap == nil && opcode == 0x62 { return wordBytes }
+        if opcodeMap == .x0F {
+            if opcode == 0x01 && (group == 2 || group == 3 || group == 6) { return 0 }
+            if opcode == 0xf7 { return 8 }
+        }
         if bytes < 10 { return bytes }
         return bytes == 10 ? 8 : bytes > 16 ? 2 : isVectorAnywhere ? 16 : 0
     }
@@ -34,7 +40,7 @@ extension Decoder {
     private var isVectorAnywhere: Bool {
         switch opcodeMap {
         case .x0F:
-            opcode < 0x12 || opcode == 0xf0 || opcode == 0xf7
+            opcode < 0x12 || opcode == 0xf0
                 || (opcode == 0x6f || opcode == 0x7f) && mandatoryPrefix == .xF3
         case .x0F3A: opcode >= 0x60
         default: false

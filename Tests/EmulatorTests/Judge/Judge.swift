@@ -42,7 +42,7 @@ final class Judge {
         for _ in 0..<64 { refreshData() }
     }
 
-    /// Judges a batch; answers on what they differ.
+    /// Judges a batch; answers on what they differ, something if they differ at all.
     func batch() -> [Difference] {
         make()
         native.write(data, at: JudgedMemory.data)
@@ -63,7 +63,7 @@ final class Judge {
         let found = oneByOne()
         if found.isEmpty && discarded == excused {
             unrepeated += 1
-            return first.map { [$0] } ?? []
+            return [first ?? difference(0, ["in a batch, but not alone: memory"])]
         }
         return found
     }
