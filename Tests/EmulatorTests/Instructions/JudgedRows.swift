@@ -22,7 +22,7 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
         }
     }
 
-    static let rows = floatingPoint + others + aligned + narrow
+    static let rows = floatingPoint + more + others + aligned + narrow
 
     private static let floatingPoint = [
         JudgedRow(name: "FCMOVB leaves C1", code: [0xda, 0xc1], prepare: fillStack) {
@@ -74,6 +74,48 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             }
         ) { $0.vector == 19 && $0.tags == 0xff && $0.statusWord == 0 },
     ]
+
+    private static let more = [
+        JudgedRow(
+            name: "FNSTENV with REX.W and 66 stores 28 bytes", code: [0x66, 0x48, 0xd9, 0x30],
+            prepare: { $0.general[0] = endOfRoom - 20 }
+        ) { $0.vector == 14 && $0.cr2 == endOfRoom },
+        JudgedRow(
+            name: "FIST that may not store probes all the same", code: [0xdb, 0x10],
+            prepare: {
+                fillStack(&$0)
+                $0.controlWord = 0x37e
+                $0.setStack(0, significand: 0x8000_0000_0000_0000, signAndExponent: 0x7fff)
+                $0.general[0] = endOfRoom
+            }
+        ) { $0.vector == 14 && $0.errorCode == 7 },
+        JudgedRow(
+            name: "FPREM of a NaN leaves C3 and C0", code: [0xd9, 0xf8],
+            prepare: {
+                fillStack(&$0)
+                $0.setStack(0, significand: 0xc000_0000_0000_0001, signAndExponent: 0x7fff)
+            }
+        ) { $0.statusWord == 0x4100 },
+        JudgedRow(
+            name: "PADDB waits for an x87 exception before it reads", code: [0x0f, 0xfc, 0x00],
+            prepare: {
+                $0.controlWord = 0x37e
+                $0.statusWord = 0x8081
+                $0.general[0] = endOfData
+            }
+        ) { $0.vector == 16 },
+        JudgedRow(
+            name: "ADDPS tells of a denormal operand", code: [0x0f, 0x58, 0xc1],
+            prepare: { $0.setVector(1, SIMD2(1, 0)) }
+        ) { $0.mxcsr == 0x1f82 },
+        JudgedRow(
+            name: "PUSH to an address that is not canonical is #SS", code: [0x50],
+            prepare: { $0.general[4] = 0x8000_0000_0000_0000 }
+        ) { $0.vector == 12 && $0.errorCode == 0 },
+    ]
+
+    /// Nothing can be written from here on.
+    private static var endOfRoom: UInt64 { JudgedMemory.data + UInt64(JudgedMemory.dataCount) }
 
     private static let others = [
         JudgedRow(
