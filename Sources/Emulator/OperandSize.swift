@@ -24,8 +24,8 @@ extension Decoder {
     }
 
     /// Of those, the ones whose place is checked before others are looked at: the first of an image,
-    /// of ten bytes or of a pair, and none where 16 bytes must be aligned, so that they cannot wrap,
-    /// or where privilege counts first.
+    /// of ten bytes or of a pair, and none where privilege counts first, or where 16 bytes on the
+    /// stack must be aligned: #GP comes before #SS.
     var firstBytes: Int {
         let bytes = operandBytes
         if opcodeMap == nil && opcode == 0x62 { return wordBytes }
@@ -34,7 +34,7 @@ extension Decoder {
             if opcode == 0xf7 { return 8 }
         }
         if bytes < 10 { return bytes }
-        return bytes == 10 ? 8 : bytes > 16 ? 2 : isVectorAnywhere ? 16 : 0
+        return bytes == 10 ? 8 : bytes > 16 ? 2 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
     }
 
     private var isVectorAnywhere: Bool {

@@ -134,6 +134,9 @@ __attribute__((no_stack_protector)) static void take_exception(
     if (number == SIGPROF) {
         if (shared->seen != shared->serial) {
             shared->seen = shared->serial;
+            // Linux does not give RFLAGS.ID back to who was interrupted.
+            uint64_t flags = 0x202 | ((uint64_t)user->uc_mcontext.gregs[REG_EFL] & 0x200000);
+            __asm__ volatile("pushq %0\n popfq" ::"r"(flags) : "cc", "memory");
             return;
         }
     }

@@ -74,8 +74,8 @@ extension Decoder {
         guard repeatPrefix == 0 else { throw .invalidOpcode }
         let isMMX = prefix == .none
         requireVectors(isMMX ? .mmx : .sse)
-        finishOperand()
         if isMMX { emit(Vectors.enterMMX, reg: vectorReg & 7) }
+        finishOperand()
         emit(
             isMemory ? Vectors.insertMemory16 : Vectors.insertGeneral16,
             reg: isMMX ? Vectors.work : vectorReg, rm: register(rm, size: 3),

@@ -211,7 +211,10 @@ final class JudgeEmulator {
             let place = cpu.state.rip
             // Between the cases there is INT3.
             let isCode = place &- JudgedMemory.code < UInt64(JudgedMemory.codeCount)
-            if isCode && place != before.rip { return read(place, 1) != [0xcc] }
+            if isCode && place != before.rip {
+                let isOwn = place &- before.rip < UInt64(judged.codeCount)
+                return isOwn || read(place, 1) != [0xcc]
+            }
             enter(stepping: true)
         }
         return false
