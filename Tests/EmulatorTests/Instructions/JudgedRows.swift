@@ -271,6 +271,25 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             }
         ) { $0.vector == JudgedState.Ending.none },
         JudgedRow(
+            name: "MOVQ waits before it finds its operand in code",
+            code: [0x2e, 0x0f, 0x7f, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.controlWord = 0x37e
+                $0.statusWord = 0x8081
+                $0.general[0] = JudgedMemory.data
+            }
+        ) { $0.vector == 16 },
+        JudgedRow(
+            name: "an aligned operand may wrap in its segment",
+            code: [0x65, 0x66, 0x0f, 0xd8, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.gsBase = JudgedMemory.data + 14
+                $0.general[0] = 0xffff_fff2
+            }
+        ) { $0.vector == 13 },
+        JudgedRow(
             name: "an operand that wraps is beyond its segment", code: [0x8b, 0x00],
             prepare: {
                 $0.mode = 1
