@@ -6,24 +6,34 @@ import CLinux
 extension Processor {
     /// Reads an operand.
     @inline(__always) func load<T: Word>(_ address: UInt64, _ type: T.Type = T.self) -> T? {
-        let entry = TranslationEntry(table: state.dataTLB, linear: address)
-        let last = address &+ UInt64(T.byteCount - 1)
-        if entry.readTag == last & ~0xfff {
-            return HostAddress(address, addend: entry.addend).load(T.self)
-        }
+        if let value = loadHit(address, T.self) { return value }
         guard let value = loadSlow(address, byteCount: T.byteCount) else { return nil }
         return T(truncatingIfNeeded: value)
     }
 
-    /// Writes an operand.
-    @inline(__always) func store<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+    /// Reads an operand if the translation buffer knows its page; nil says no more than that.
+    ///
+    /// A handler that leaves everything else to a function which it ends with needs no stack frame.
+    @inline(__always) func loadHit<T: Word>(_ address: UInt64, _ type: T.Type = T.self) -> T? {
         let entry = TranslationEntry(table: state.dataTLB, linear: address)
         let last = address &+ UInt64(T.byteCount - 1)
-        if entry.writeTag == last & ~0xfff {
-            HostAddress(address, addend: entry.addend).store(value)
-            return true
-        }
-        return storeSlow(address, byteCount: T.byteCount, UInt64(truncatingIfNeeded: value))
+        guard entry.readTag == last & ~0xfff else { return nil }
+        return HostAddress(address, addend: entry.addend).load(T.self)
+    }
+
+    /// Writes an operand.
+    @inline(__always) func store<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+        storeHit(address, value)
+            || storeSlow(address, byteCount: T.byteCount, UInt64(truncatingIfNeeded: value))
+    }
+
+    /// As ``loadHit(_:_:)``.
+    @inline(__always) func storeHit<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        let last = address &+ UInt64(T.byteCount - 1)
+        guard entry.writeTag == last & ~0xfff else { return false }
+        HostAddress(address, addend: entry.addend).store(value)
+        return true
     }
 
     /// Reads an operand, computes and writes the new value to the same place. `body` must have no

@@ -212,7 +212,7 @@ extension Processor {
             return nil
         }
         let physical = found.page | linear & 0xfff
-        guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
+        guard let page = ram(found.page, count: 4096) else {
             return Target(host: 0, physical: physical)
         }
         if table != state.noTLB, vcpu.completion == nil {

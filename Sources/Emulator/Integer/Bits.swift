@@ -70,7 +70,7 @@ enum BitHandlers {
             guard let value = cpu.load(address, T.self) else { return cpu.fault(op) }
             was = value & bit != 0
         } else {
-            let body = { (value: T) -> T in
+            func body(_ value: T) -> T {
                 was = value & bit != 0
                 return changed(value, bit, kind)
             }
@@ -191,7 +191,7 @@ enum BitHandlers {
         let accumulator = cpu.get(Register.rax, T.self)
         let new = cpu.get(op.reg, T.self)
         var old: T = 0
-        let body = { (value: T) -> T in
+        func body(_ value: T) -> T {
             old = value
             return value == accumulator ? new : value
         }
@@ -222,7 +222,7 @@ enum BitHandlers {
         let addend = cpu.get(op.reg, T.self)
         var flags = Flags()
         var old: T = 0
-        let body = { (value: T) -> T in
+        func body(_ value: T) -> T {
             old = value
             return Add.apply(value, addend, &flags)
         }

@@ -69,10 +69,26 @@ enum StackHandlers {
     static let push64: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
+        let top = cpu.rsp &- 8
+        guard cpu.storeHit(top, cpu.get64(op.rm)) else { return push64Missed(p, o) }
+        cpu.rsp = top
+        return op.next
+    }
+    @inline(never) private static func push64Missed(_ p: UInt, _ o: UInt) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
         guard cpu.push(cpu.get64(op.rm), UInt64.self) else { return cpu.fault(op) }
         return op.next
     }
     static let pop64: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard let value = cpu.loadHit(cpu.rsp, UInt64.self) else { return pop64Missed(p, o) }
+        cpu.rsp = cpu.rsp &+ 8
+        cpu.set64(op.rm, value)
+        return op.next
+    }
+    @inline(never) private static func pop64Missed(_ p: UInt, _ o: UInt) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
         guard let value = cpu.loadStack(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
