@@ -108,11 +108,7 @@ extension Processor {
         if entry.readTag == (address &+ 15) & ~0xfff {
             return HostAddress(address, addend: entry.addend).load(SIMD2<UInt64>.self)
         }
-        // Two halves: the second may lie in another page.
-        guard let low = loadSlow(address, byteCount: 8),
-            let high = loadSlow(address &+ 8, byteCount: 8)
-        else { return nil }
-        return SIMD2(low, high)
+        return loadVectorSlow(address)
     }
 
     /// Writes 16 bytes, all or nothing.
@@ -122,9 +118,7 @@ extension Processor {
             HostAddress(address, addend: entry.addend).store(value)
             return true
         }
-        guard probeWrite(address, byteCount: 16) else { return false }
-        return storeSlow(address, byteCount: 8, value[0])
-            && storeSlow(address &+ 8, byteCount: 8, value[1])
+        return storeVectorSlow(address, value)
     }
 }
 

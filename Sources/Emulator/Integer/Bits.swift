@@ -28,11 +28,28 @@ enum BitHandlers {
     }
 
     /// The operand's address `distance` bytes on; those that have an address step wrap at 4 GiB.
+    /// Nil: an exception is pending.
     @inline(__always)
-    private static func farther(_ cpu: Processor, _ op: Op, _ distance: UInt64) -> UInt64 {
+    private static func farther<T: Word>(
+        _ cpu: Processor, _ op: Op, _ distance: UInt64, _: T.Type
+    ) -> UInt64? {
+        if op.extra >> 12 != 0 { return fartherInSegment(cpu, op, distance, T.byteCount) }
         guard op.base == Register.address else { return cpu.effectiveAddress(op) &+ distance }
         let offset = (cpu.get64(Register.address) &+ distance) & 0xffff_ffff
         return offset &+ cpu.get64(op.segment)
+    }
+
+    /// Outside 64-bit code: `extra` bits 12 to 14 hold the segment's number and one, bit 15 tells of
+    /// 16-bit addresses.
+    @inline(never)
+    private static func fartherInSegment(
+        _ cpu: Processor, _ op: Op, _ distance: UInt64, _ byteCount: Int
+    ) -> UInt64? {
+        let number = Int(op.extra >> 12 & 7) - 1
+        let start = cpu.get64(Register.address) &- cpu.get64(Register.base(of: number))
+        let mask: UInt64 = op.extra & 0x8000 != 0 ? 0xffff : 0xffff_ffff
+        return cpu.legacyAddress(
+            number, (start &+ distance) & mask, byteCount: byteCount, write: op.extra & 0xff != 0)
     }
 
     /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK.
@@ -43,7 +60,9 @@ enum BitHandlers {
         let number = cpu.get(op.reg, T.self)
         let shift = Int64(T.bitWidth.trailingZeroBitCount)
         let distance = (number.extended &>> shift) &* Int64(T.byteCount)
-        let address = farther(cpu, op, UInt64(bitPattern: distance))
+        guard let address = farther(cpu, op, UInt64(bitPattern: distance), T.self) else {
+            return cpu.fault(op)
+        }
         let bit: T = 1 &<< (number &+ T(truncatingIfNeeded: op.immediate))
         let kind = op.extra & 0xff
         var was = false

@@ -309,9 +309,11 @@ enum MoveHandlers {
         let op = Op(o)
         let mask: UInt64 = op.extra == 1 ? 0xffff : op.extra == 2 ? 0xffff_ffff : .max
         let offset = (cpu.get64(Register.rbx) &+ UInt64(cpu.get(Register.rax, UInt8.self))) & mask
-        guard let value = cpu.load(offset &+ cpu.get64(op.segment), UInt8.self) else {
-            return cpu.fault(op)
-        }
+        let address =
+            cpu.state.mode.is64
+            ? offset &+ cpu.get64(op.segment)
+            : cpu.legacyAddress(Register.segment(op.segment), offset, byteCount: 1, write: false)
+        guard let address, let value = cpu.load(address, UInt8.self) else { return cpu.fault(op) }
         cpu.set(Register.rax, value)
         return op.next
     }
