@@ -55,6 +55,8 @@ let package = Package(
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
         shelf("Control", []),
         fuzzer("JSON", ["Control"]),
+        fuzzer("HTTP", ["Control"]),
+        fuzzer("MMDS", ["Control", "Devices"]),
         .target(name: "CTree", path: "Shelves/CTree"),
         shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),

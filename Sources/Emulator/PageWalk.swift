@@ -192,16 +192,25 @@ extension Processor {
 
     // MARK: Entries
 
+    /// Host address of `count` bytes at a guest-physical address, if they are RAM.
+    @inline(__always) func ram(_ physical: UInt64, count: UInt64) -> UInt? {
+        state.ram.hostAddress(of: physical, count: count) ?? pluggedRAM(physical, count)
+    }
+
+    @inline(never) private func pluggedRAM(_ physical: UInt64, _ count: UInt64) -> UInt? {
+        vcpu.memory.hostAddress(of: GuestAddress(physical), count: count)
+    }
+
     /// Table entries outside RAM read as not present.
     private func loadEntry(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 8) else {
+        guard let host = ram(place, count: 8) else {
             return nil
         }
         return unsafe clinux_load64(HostAddress(host).pointer)
     }
 
     private func loadEntry32(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 4) else {
+        guard let host = ram(place, count: 4) else {
             return nil
         }
         return unsafe UInt64(clinux_load32(HostAddress(host).pointer))
@@ -209,7 +218,7 @@ extension Processor {
 
     /// False if somebody else has changed the entry meanwhile: walk again.
     private func replaceEntry(_ place: UInt64, _ old: UInt64, _ new: UInt64, wide: Bool) -> Bool {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: wide ? 8 : 4)
+        guard let host = ram(place, count: wide ? 8 : 4)
         else { return true }
         let address = HostAddress(host)
         defer { vcpu.completion?.wrote(host, wide ? 8 : 4) }

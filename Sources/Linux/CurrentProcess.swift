@@ -43,6 +43,10 @@ package enum CurrentProcess {
     /// executing are mapped again, from the page cache, one by one; those of its start are not.
     package static func forgetCode() { clinux_unmap_code() }
 
+    /// Lets what is executed from now on map less of the code around it. It costs a millisecond,
+    /// and saves half of the code's resident memory.
+    package static func divideCode() { clinux_divide_code() }
+
     /// Ends the program at once, with `status`.
     package static func exit(_ status: CInt) -> Never { CLinux.exit(status) }
 

@@ -11,6 +11,7 @@ enum Monitor {
         static var failure: CInt { 1 }
         static var badConfiguration: CInt { 152 }
         static var badArguments: CInt { 153 }
+        static var hungUp: CInt { 156 }
     }
 
     /// A monitor that cannot do what it was started for.
