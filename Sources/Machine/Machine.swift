@@ -147,6 +147,10 @@ package final class Machine: Sendable {
         EngineFinding(kind: virtualMachine.kind, reason: engineReason)
     }
 
+    /// Bytes of stack that a processor's thread may use. The software processor's handlers jump to
+    /// one another; were they calls, a quantum of them would still fit.
+    private static var processorStack: Int { 4 << 20 }
+
     /// Makes the threads of the processors; how many there are.
     ///
     /// No guest runs before all threads are confined. A thread has the limits of the one that makes
@@ -167,7 +171,7 @@ package final class Machine: Sendable {
             for vcpu in vcpus {
                 let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
                 do throws(Errno) {
-                    try Thread(name: "fc_vcpu \(vcpu.index)") {
+                    try Thread(name: "fc_vcpu \(vcpu.index)", stackSize: Self.processorStack) {
                         Self.drive(vcpu, on: place, outcome, gate) {
                             confine(.vcpu)
                             walls.withLock { _ in }
