@@ -124,9 +124,19 @@ final class Judge {
             var phrases = JudgeComparison.differences(real, mine)
             if phrases.isEmpty && index != cases.count - 1 { continue }
             if let place = memoryDifference() { phrases.append(place) }
-            return difference(index, ["in its batch, but not alone"] + phrases)
+            return difference(index, ["in its batch, but not alone"] + phrases + neighbours())
         }
         return nil
+    }
+
+    /// The cases that have their operand less than a page before the first difference in data.
+    private func neighbours() -> [String] {
+        let mine = emulator.read(JudgedMemory.data, JudgedMemory.dataCount)
+        guard let place = native.difference(mine, at: JudgedMemory.data) else { return [] }
+        let address = JudgedMemory.data + UInt64(place)
+        return cases.indices.filter { address &- cases[$0].operand < 512 }.map { index in
+            "\(String(cases[index].operand, radix: 16)) \(cases[index].form)"
+        }
     }
 
     private func ownCode(_ index: Int) -> ArraySlice<UInt8> {
@@ -239,7 +249,7 @@ extension Judge.Difference: CustomStringConvertible {
         let stack = isX87 ? [before.stack(0), before.stack(1)] : []
         let values = stack.map { " \(hex($0.signAndExponent)):\(hex($0.significand))" }.joined()
         let mode = before.is32 ? "32" : "64"
-        let found = phrases.prefix(12).joined(separator: "; ")
+        let found = phrases.prefix(24).joined(separator: "; ")
         return "\(mode) \(hex(before.rip)):\(bytes)\n  \(found)\n  "
             + registers.joined(separator: " ")
             + "\n  " + state + values
