@@ -58,10 +58,11 @@ final class Judge {
         }
         for index in cases.indices { coverage.note(cases[index].form, after[index]) }
         if isSame { return [] }
+        let hasNoResult = cases.indices.contains { isNoResult(after[$0], ours[$0]) }
         let excused = discarded
         let first = firstDifference()
         let found = oneByOne()
-        if found.isEmpty && discarded == excused {
+        if found.isEmpty && discarded == excused && !hasNoResult {
             unrepeated += 1
             return [first ?? difference(0, ["in a batch, but not alone: memory"])]
         }
@@ -187,7 +188,8 @@ final class Judge {
         for (name, start, length) in areas {
             let mine = emulator.read(start, length)
             if let place = native.difference(mine, at: start) {
-                return "\(name) at \(String(place, radix: 16)), ours \(mine[place])"
+                let real = native.read(start + UInt64(place), 1)[0]
+                return "\(name) at \(String(place, radix: 16)) \(real), ours \(mine[place])"
             }
         }
         return nil
