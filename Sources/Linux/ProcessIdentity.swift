@@ -41,12 +41,8 @@ package struct ProcessIdentity: Hashable, Sendable {
     /// Its share of the host's memory in bytes, pages that several have divided among them;
     /// nil: this user may not know, or it has ended.
     package var memory: UInt64? {
-        let lines = HostFiles().lines("/proc/\(number)/smaps_rollup")
-        guard let line = lines.first(where: { $0.hasPrefix("Pss:") }),
-            let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ UInt64($0) }),
-            isRunning
-        else { return nil }
-        return kibibytes << 10
+        guard let share = (try? MemoryMeter(of: number))?.share, isRunning else { return nil }
+        return share
     }
 
     private static func start(of number: CInt) -> UInt64? {

@@ -68,11 +68,12 @@ final class ScratchStore {
     {
         let scratch = ScratchStore()
         let seat = try scratch.make("web")
-        let id = seat.machine.record.id
+        let record = seat.machine.record
+        let id = record.id
         #expect(id.count == 12)
-        #expect(seat.machine.record.command == ["sleep", "9"])
+        #expect(record.command == ["sleep", "9"])
         for reference in [id, "web", String(id.prefix(1)), String(id.prefix(11))] {
-            #expect(try scratch.store.machine(reference).record == seat.machine.record)
+            #expect(try scratch.store.machine(reference).record == record)
         }
         for reference in ["", "we", id + "0", "../\(id)"] {
             let sentence = try ScratchStore.refusal { _ = try scratch.store.machine(reference) }
@@ -124,12 +125,13 @@ final class ScratchStore {
         let scratch = ScratchStore()
         do {
             let seat = try scratch.make("web")
-            #expect(seat.machine.isAlive)
-            #expect(seat.machine.status == .starting)
+            let machine = seat.machine
+            #expect(machine.isAlive)
+            #expect(machine.status == .starting)
             // As a child that is given the descriptor.
             let copy = try FileDescriptor.duplicating(seat.descriptor)
             let heir = try MachineSeat(
-                adopting: copy.release(), of: seat.machine.record.id, in: scratch.store)
+                adopting: copy.release(), of: machine.id, in: scratch.store)
             _ = consume seat
             #expect(try scratch.store.machine("web").isAlive)
             try heir.write(try ScratchStore.state(.running))
@@ -140,9 +142,9 @@ final class ScratchStore {
     @Test func `A living machine is not removed, an ended one is with all its files`() throws {
         let scratch = ScratchStore()
         let seat = try scratch.make("web")
-        let sentence = try ScratchStore.refusal { try scratch.store.remove(seat.machine) }
-        #expect(sentence == "the machine web has not ended; stop it first")
         let machine = seat.machine
+        let sentence = try ScratchStore.refusal { try scratch.store.remove(machine) }
+        #expect(sentence == "the machine web has not ended; stop it first")
         try seat.write(try ScratchStore.state(.ended))
         _ = consume seat
         #expect(try scratch.store.machine("web").status == .ended(3))
@@ -260,7 +262,7 @@ final class ScratchStore {
 
     @Test func `What a later version adds is passed over`() throws {
         var members = try ScratchStore.state(.running).members
-        members.append(("later", .array([.null])))
+        members.append(("later", JSON.array([.null])))
         let json = JSON.object(members)
         #expect(try MachineState(json: json) == ScratchStore.state(.running))
     }

@@ -46,20 +46,19 @@ final class DetachedHost {
     func done(
         _ arguments: String..., at location: SourceLocation = #_sourceLocation
     ) throws -> String {
-        let program = try Program.run(program, arguments, environment: environment, seconds: 120)
+        let result = try Program.run(program, arguments, environment: environment)
         #expect(
-            program.status == 0, "\(arguments): \(program.errorText)", sourceLocation: location)
-        #expect(program.errorText == "", sourceLocation: location)
-        return program.outputText
+            result.status == 0, "\(arguments): \(result.errorText)", sourceLocation: location)
+        #expect(result.errorText == "", sourceLocation: location)
+        return result.outputText
     }
 
     /// What a verb printed as JSON.
     func json(_ arguments: [String]) throws -> [[String: Any]] {
-        let program = try Program.run(
-            program, arguments, environment: environment, seconds: 120)
-        try #require(program.status == 0, "\(program.errorText)")
+        let result = try Program.run(program, arguments, environment: environment)
+        try #require(result.status == 0, "\(result.errorText)")
         return try #require(
-            try JSONSerialization.jsonObject(with: program.output) as? [[String: Any]])
+            try JSONSerialization.jsonObject(with: result.output) as? [[String: Any]])
     }
 
     /// Names of what is kept of machines.

@@ -207,7 +207,7 @@ import Testing
                 continue
             }
             let text = try host.done(String(verb), "--help")
-            #expect(verb == "doctor" || text.contains("Examples:\n"), "\(verb)")
+            #expect(text.contains("Examples:\n"), "\(verb)")
         }
         #expect(!help.contains("supervise"))
         for (shell, mark) in [

@@ -16,6 +16,10 @@ struct DoctorCommand: Verb {
             changed.
 
             Exit status: 0 if a machine can run here, else 1.
+
+            Examples:
+              swiftlet doctor
+              swiftlet doctor --json | jq '.engine'
             """)
 
     @Flag(help: "Print JSON.")
