@@ -192,22 +192,23 @@ extension Processor {
 
     // MARK: Entries
 
-    /// Table entries outside RAM read as not present.
+    /// Table entries outside memory read as not present.
     private func loadEntry(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 8) else {
+        guard let host = vcpu.memory.readableAddress(of: GuestAddress(place), count: 8) else {
             return nil
         }
         return unsafe clinux_load64(HostAddress(host).pointer)
     }
 
     private func loadEntry32(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 4) else {
+        guard let host = vcpu.memory.readableAddress(of: GuestAddress(place), count: 4) else {
             return nil
         }
         return unsafe UInt64(clinux_load32(HostAddress(host).pointer))
     }
 
-    /// False if somebody else has changed the entry meanwhile: walk again.
+    /// False if somebody else has changed the entry meanwhile: walk again. Tables in memory that is
+    /// read-only stay as they are.
     private func replaceEntry(_ place: UInt64, _ old: UInt64, _ new: UInt64, wide: Bool) -> Bool {
         guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: wide ? 8 : 4)
         else { return true }

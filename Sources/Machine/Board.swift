@@ -30,6 +30,7 @@ final class Board: Sendable {
     private let attachments: [Attachment]
     private let drives: [String: MMIOTransport<Block>]
     private let networks: [String: MMIOTransport<Net>]
+    private let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -84,6 +85,7 @@ final class Board: Sendable {
         hotplug = try layout.addHotplug(configuration.hotplug)
         drives = try layout.addDrives(configuration)
         networks = try layout.addNetworks(configuration)
+        pmems = try layout.addPmems(configuration)
         metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
@@ -172,6 +174,12 @@ final class Board: Sendable {
         network.withDevice { $0.responder = responder }
     }
 
+    /// Changes the limits of a running persistent memory.
+    func setLimits(ofPmem id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let pmem = pmems[id] else { throw .device("there is no pmem \(id)") }
+        pmem.withDevice { $0.setLimits(limits) }
+    }
+
     /// Changes the limits of a running drive.
     func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
         guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
@@ -180,7 +188,7 @@ final class Board: Sendable {
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
-private struct Layout: ~Copyable {
+struct Layout: ~Copyable {
     let memory: GuestMemory
     let machine: any VirtualMachine
     let loop: EventLoop

@@ -42,6 +42,14 @@ import Testing
             } == [])
     }
 
+    @Test(arguments: VirtioConformance<Pmem>.cases, [true, false])
+    func `Persistent memory conforms`(
+        _ rule: VirtioConformance<Pmem>.Case, _ isReadOnly: Bool
+    ) throws {
+        let guest = try PmemGuest(isReadOnly: isReadOnly)
+        #expect(try rule.check { try Pmem(guest.memory.persistent[0]) } == [])
+    }
+
     @Test(
         arguments: VirtioConformance<Block>.cases, BlockConfiguration.Engine.both)
     func `Disks conform`(
