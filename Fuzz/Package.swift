@@ -56,6 +56,8 @@ let package = Package(
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
         shelf("Control", []),
         fuzzer("JSON", ["Control"]),
+        fuzzer("HTTP", ["Control"]),
+        fuzzer("MMDS", ["Control", "Devices"]),
         shelf("Agent", []),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),

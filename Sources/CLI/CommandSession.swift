@@ -123,6 +123,7 @@ final class CommandSession {
             switch event {
             case .output(let bytes): output.append(bytes)
             case .errorOutput(let bytes): errorOutput.append(bytes)
+            case .started: continue
             case .ended(let ending):
                 if case .notStarted(let message, _) = ending {
                     raw = nil

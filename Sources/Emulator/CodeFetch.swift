@@ -19,8 +19,7 @@ extension Processor {
             pend(.page, errorCode: code)
             return nil
         }
-        guard let page = vcpu.memory.readableAddress(of: GuestAddress(found.page), count: 4096)
-        else {
+        guard let page = readable(found.page, count: 4096) else {
             pend(.invalidOpcode)
             return nil
         }

@@ -109,16 +109,55 @@ extension Processor {
     /// What is looked at on every access while nothing hits: alignment, where the guest asks for it,
     /// and data breakpoints.
     private func checkEach(_ address: UInt64, _ byteCount: Int, write: Bool) -> Bool {
-        let asked = state.cr0 & ControlBits.am != 0 && state.systemFlags & ControlBits.ac != 0
-        if asked, state.privilege == 3, address & UInt64(byteCount &- 1) != 0 {
-            pend(.alignment)
-            return false
-        }
+        // Ten bytes are as eight and two, sixteen as two times eight.
+        let alignment = min(8, 1 &<< (63 &- UInt64(byteCount).leadingZeroBitCount))
+        guard isAligned(address, UInt64(alignment)) else { return false }
         if hasBreakpoints {
             state.watchHits |= dataBreakpoints(
                 at: address, byteCount: UInt64(byteCount), isWrite: write)
         }
         return true
+    }
+
+    /// Whether programs are to be told of operands that are not aligned.
+    private var checksAlignment: Bool {
+        state.privilege == 3 && state.cr0 & ControlBits.am != 0
+            && state.systemFlags & ControlBits.ac != 0
+    }
+
+    /// Not canonical, which is found before alignment is looked at.
+    private func isWrong(_ address: UInt64) -> Bool { state.mode.is64 && !isCanonical(address) }
+
+    /// False: #AC is pending.
+    @inline(never) func isAligned(_ address: UInt64, _ alignment: UInt64) -> Bool {
+        guard address & (alignment &- 1) != 0, checksAlignment else { return true }
+        pend(.alignment)
+        return false
+    }
+
+    /// Runs `body`, whose accesses are parts of one operand, after the only check of its alignment.
+    @inline(never) func accessing(
+        _ address: UInt64, alignment: UInt64, _ body: () -> Bool
+    ) -> Bool {
+        guard checksAlignment else { return body() }
+        guard isWrong(address) || isAligned(address, alignment) else { return false }
+        state.systemFlags &= ~ControlBits.ac
+        defer { state.systemFlags |= ControlBits.ac }
+        return body()
+    }
+
+    /// The halves of a vector, which may lie in two pages.
+    @inline(never) func loadVectorSlow(_ address: UInt64) -> SIMD2<UInt64>? {
+        guard isWrong(address) || isAligned(address, 16), let low = loadSlow(address, byteCount: 8),
+            let high = loadSlow(address &+ 8, byteCount: 8)
+        else { return nil }
+        return SIMD2(low, high)
+    }
+
+    @inline(never) func storeVectorSlow(_ address: UInt64, _ value: SIMD2<UInt64>) -> Bool {
+        (isWrong(address) || isAligned(address, 16)) && probeWrite(address, byteCount: 16)
+            && storeSlow(address, byteCount: 8, value[0])
+            && storeSlow(address &+ 8, byteCount: 8, value[1])
     }
 
     /// The access that has just failed was the stack's own: an address that is not canonical is
@@ -184,11 +223,10 @@ extension Processor {
 
     /// Host address of a page of memory; nil: a device, which is what read-only memory is to writes.
     private func hostPage(_ found: inout Translation, write: Bool) -> UInt? {
-        let place = GuestAddress(found.page)
-        if let page = vcpu.memory.hostAddress(of: place, count: 4096) { return page }
+        if let page = ram(found.page, count: 4096) { return page }
         guard !write else { return nil }
         found.writable = false
-        return vcpu.memory.readableAddress(of: place, count: 4096)
+        return readable(found.page, count: 4096)
     }
 
     /// Pages that hold decoded code never hit for writes, so that every write to them is seen.

@@ -10,10 +10,17 @@ package struct Mapping: ~Copyable, @unchecked Sendable {
     package let byteCount: Int
 
     /// Zeroed private pages that cost nothing until they are touched.
-    package static func anonymous(byteCount: Int) throws(Errno) -> Mapping {
-        try Mapping(
+    ///
+    /// - Parameter hugePages: Use pages of 2 MiB where the host has them for programs that ask.
+    package static func anonymous(
+        byteCount: Int, hugePages: Bool = false
+    ) throws(Errno) -> Mapping {
+        let mapping = try Mapping(
             byteCount: byteCount, protection: PROT_READ | PROT_WRITE,
             flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1, offset: 0)
+        // A host without them has small ones.
+        if hugePages { try? mapping.advise(MADV_HUGEPAGE) }
+        return mapping
     }
 
     /// Shared pages of a file. `offset` is page-aligned.

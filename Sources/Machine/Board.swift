@@ -26,10 +26,12 @@ final class Board: Sendable {
     /// The devices for memory, if the machine has them.
     let balloon: MMIOTransport<Balloon>?
     let hotplug: MMIOTransport<MemoryDevice>?
-    private let serial: Serial
+    let entropy: MMIOTransport<Entropy>?
+    let vsock: MMIOTransport<Vsock>?
+    let serial: Serial
+    let drives: [String: MMIOTransport<Block>]
+    let networks: [String: MMIOTransport<Net>]
     private let attachments: [Attachment]
-    private let drives: [String: MMIOTransport<Block>]
-    private let networks: [String: MMIOTransport<Net>]
     private let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
     private let mark: Mark
@@ -75,11 +77,13 @@ final class Board: Sendable {
         }
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
-        if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
-        }
-        if let vsock = configuration.vsock {
-            try layout.addVirtio(Self.makeVsock(vsock))
+        entropy =
+            configuration.entropy && !configuration.deterministic
+            ? try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits)) : nil
+        if let wish = configuration.vsock {
+            vsock = try layout.addVirtio(Self.makeVsock(wish))
+        } else {
+            vsock = nil
         }
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)

@@ -57,6 +57,8 @@ package struct MachineConfiguration: Sendable {
     package var initrdPath: String?
     package var commandLine: String
     package var cpuCount = 1
+    /// Processors that the guest is told are threads of one core: 1, or 2 of an even number.
+    package var threadsPerCore = 1
     package var memoryBytes: UInt64 = 128 << 20
     package var hugePages = HugePages.none
     package var prefault = false

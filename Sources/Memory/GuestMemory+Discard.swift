@@ -22,7 +22,7 @@ extension GuestMemory {
             UInt64(host - self.host) < fileByteCount
         else { throw .outOfRange(address, count: count) }
         let granule = discardGranule
-        let start = UInt64(host - self.host)
+        let start = UInt64(host - layout.host)
         let first = (start + granule - 1) / granule * granule
         let end = (start + count) / granule * granule
         guard first < end else { return 0 }

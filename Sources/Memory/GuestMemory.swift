@@ -62,9 +62,7 @@ package final class GuestMemory: @unchecked Sendable {
     package let file: FileDescriptor
 
     private let mapping: Mapping
-    let host: UInt
-    let lowCount: UInt64
-    let highCount: UInt64
+    package let layout: RAMLayout
     let usesHugePages: Bool
     /// Told after the host has written to guest memory (device input). Set once by an engine that
     /// caches decoded guest code, before any device or vCPU runs.
@@ -120,9 +118,10 @@ package final class GuestMemory: @unchecked Sendable {
         }
         // A core file or a fork has no business with a guest's memory.
         try? mapping.advise(MADV_DONTDUMP)
-        host = mapping.address
-        lowCount = min(byteCount, Self.lowLimit)
-        highCount = byteCount - lowCount
+        let host = mapping.address
+        let lowCount = min(byteCount, Self.lowLimit)
+        let highCount = byteCount - lowCount
+        layout = RAMLayout(host: host, lowCount: lowCount, highCount: highCount)
         usesHugePages = hugePages
         self.byteCount = byteCount
         let low = GuestRegion(
@@ -176,19 +175,8 @@ package final class GuestMemory: @unchecked Sendable {
     /// For this module and for engines; what lies there changes under the reader.
     @inline(__always)
     package func hostAddress(of address: GuestAddress, count: UInt64) -> UInt? {
-        nearAddress(address.rawValue, count) ?? farAddress(address.rawValue, count, writing: true)
-    }
-
-    /// As ``hostAddress(of:count:)`` in the RAM that is there from the start.
-    @inline(__always)
-    func nearAddress(_ start: UInt64, _ count: UInt64) -> UInt? {
-        if start < lowCount {
-            return count <= lowCount &- start ? host &+ UInt(start) : nil
-        }
-        let offset = start &- Self.highBase
-        guard start >= Self.highBase, offset < highCount, count <= highCount &- offset
-        else { return nil }
-        return host &+ UInt(lowCount &+ offset)
+        layout.hostAddress(of: address.rawValue, count: count)
+            ?? farAddress(address.rawValue, count, writing: true)
     }
 
     @inline(__always)

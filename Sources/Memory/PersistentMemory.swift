@@ -51,13 +51,13 @@ extension GuestMemory {
     /// As ``hostAddress(of:count:)`` for the rest.
     @inline(__always)
     package func readableAddress(of address: GuestAddress, count: UInt64) -> UInt? {
-        nearAddress(address.rawValue, count)
+        layout.hostAddress(of: address.rawValue, count: count)
             ?? farAddress(address.rawValue, count, writing: false)
     }
 
-    /// As the two above, beyond the RAM that is there from the start.
+    /// As these, beyond the RAM that is there from the start.
     @inline(never)
-    func farAddress(_ start: UInt64, _ count: UInt64, writing: Bool) -> UInt? {
+    package func farAddress(_ start: UInt64, _ count: UInt64, writing: Bool) -> UInt? {
         guard start >= PersistentMemory.base else {
             return pluggable?.hostAddress(of: start, count: count)
         }

@@ -12,6 +12,8 @@ extension MachineConfiguration {
             commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
         initrdPath = config.bootSource.initrdPath
         cpuCount = Int(config.machine.vcpuCount)
+        threadsPerCore = config.machine.hasThreads && cpuCount > 1 ? 2 : 1
+        if case .here(let cpu) = config.cpu { apply(cpu) }
         memoryBytes = config.machine.memorySize << 20
         switch config.machine.hugePages {
         case .none: hugePages = .none
@@ -48,18 +50,27 @@ extension MachineConfiguration {
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
             ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
-            ("a processor configuration (cpu-config)", config.cpu.map(Self.changes) ?? false),
         ]
         for (name, isWanted) in absent where isWanted {
             throw .device("\(name): not supported by this version of swiftlet-vmm")
         }
     }
 
-    /// Whether a processor configuration asks for anything.
-    private static func changes(_ cpu: VMConfig.CPUSource) -> Bool {
-        switch cpu {
-        case .here(let config): !config.isEmpty
-        case .file: true
+    /// Takes a processor configuration over; a file of one has been read by now.
+    private mutating func apply(_ cpu: CPUConfig) {
+        for leaf in cpu.leaves {
+            for modifier in leaf.modifiers {
+                fixIdentity(
+                    leaf: leaf.leaf, subleaf: leaf.subleaf, IdentityRegister(modifier.register),
+                    mask: modifier.bits.mask, value: modifier.bits.value)
+            }
+        }
+        for register in cpu.registers {
+            fixModelSpecific(
+                register.address, mask: register.bits.mask, value: register.bits.value)
+        }
+        for capability in cpu.capabilities {
+            setCapability(capability.number, isRequired: !capability.isRemoved)
         }
     }
 
@@ -79,6 +90,17 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.IdentityRegister {
+    fileprivate init(_ register: CPUIDLeafModifier.Register) {
+        switch register {
+        case .eax: self = .eax
+        case .ebx: self = .ebx
+        case .ecx: self = .ecx
+        case .edx: self = .edx
+        }
     }
 }
 

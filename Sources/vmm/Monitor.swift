@@ -12,6 +12,7 @@ enum Monitor {
         static var memoryLost: CInt { MemoryLoss.exitStatus }
         static var badConfiguration: CInt { 152 }
         static var badArguments: CInt { 153 }
+        static var hungUp: CInt { 156 }
     }
 
     /// A monitor that cannot do what it was started for.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Control
+import Linux
 import Machine
 
 /// Devices of the running machine: changes to them, and what they say of themselves.
@@ -51,6 +52,7 @@ extension MonitorHost {
     }
 
     private func change(_ update: DriveUpdate, _ machine: Machine) throws(APIFault) {
+        if let path = update.path { try checkReach(path) }
         do throws(MachineError) {
             if let path = update.path { try machine.replaceDisk(ofDrive: update.id, path: path) }
             if let limiter = update.rateLimiter {
@@ -62,6 +64,16 @@ extension MonitorHost {
                 "Drive config error: Unable to patch the block device: \(error) Please verify the"
                     + " request arguments.")
         }
+    }
+
+    /// Says why a file that is there may be out of reach by now.
+    private func checkReach(_ path: String) throws(APIFault) {
+        guard FileSystem.openError(path, writable: false) == .noAccess else { return }
+        throw APIFault(
+            "Drive config error: Unable to patch the block device:"
+                + " \(JSONError.printable(path, limit: 256)) cannot be opened: Permission denied (os"
+                + " error 13). Once the guest runs only files in the folders of its drives can be,"
+                + " and in those of --allow-folder.")
     }
 
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {

@@ -11,7 +11,7 @@ final class MonitorHost: MachineHost {
     private let loop: EventLoop
     private let arguments: MonitorArguments
     private let metadata: Metadata
-    private let walls: Walls?
+    private let walls: Walls
     private let state = Mutex(State())
     private let sealed = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
 
@@ -23,7 +23,7 @@ final class MonitorHost: MachineHost {
 
     init(
         _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger,
-        _ metrics: MetricsWriter, _ metadata: Metadata, _ walls: Walls?
+        _ metrics: MetricsWriter, _ metadata: Metadata, _ walls: Walls
     ) {
         self.walls = walls
         self.arguments = arguments
@@ -97,6 +97,7 @@ final class MonitorHost: MachineHost {
                 histogram: name, label: "kind=\"\(kind)\"", bounds: BusReading.bounds,
                 counts: reading.buckets, sum: reading.sum)
         }
+        text.add(machine.deviceReadings)
         if let count = machine.timeline.instructions {
             text.add("swiftlet_guest_instructions_total", "counter", count)
         }
@@ -116,6 +117,7 @@ final class MonitorHost: MachineHost {
                 "vcpu", "exit_\(kind)_agg", least: reading.least / 1000,
                 most: reading.most / 1000, sum: reading.sum / 1000)
         }
+        metrics.metrics.store(machine.deviceReadings)
     }
 
     // MARK: The machine
@@ -130,7 +132,7 @@ final class MonitorHost: MachineHost {
             var configuration = try MachineConfiguration(
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
-            if let walls { configuration.confine = walls.enter }
+            configuration.confine = walls.enter
             machine = try Machine(configuration, loop: loop)
         } catch {
             throw APIFault("\(error)")
@@ -154,7 +156,7 @@ final class MonitorHost: MachineHost {
     /// Shuts the process in, before it makes a thread.
     private func seal(_ config: VMConfig) throws(APIFault) {
         do throws(Walls.Failure) {
-            try walls?.seal(config)
+            try walls.seal(config)
         } catch {
             throw APIFault(error.message)
         }

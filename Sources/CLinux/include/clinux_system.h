@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -55,6 +56,10 @@ static inline int clinux_pin(int cpu) {
 }
 static inline int clinux_mkdir(const char *path, unsigned mode) {
     return (int)clinux_result(mkdir(path, mode));
+}
+/// Locks the open file, for itself or with others; EAGAIN at once if another has the lock. flock(2).
+static inline int clinux_flock(int fd, int exclusive) {
+    return (int)clinux_result(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
 }
 static inline int clinux_ioctl(int fd, unsigned long request, void *argument) {
     return (int)clinux_result(ioctl(fd, request, argument));

@@ -19,8 +19,9 @@ extension Net {
         pairs[pair].waitsForRoom = false
         guard !limits.transmit.isWaiting else { return }
         var hasAnswers = false
-        for _ in 0..<Self.turnLimit {
+        for turn in 0..<Self.turnLimit {
             guard let chain = try queues[index].next() else {
+                if turn == 0 { statistics.idle &+= 1 }
                 if hasAnswers { try receive(0, &queues[0]) }
                 return
             }
@@ -60,10 +61,12 @@ extension Net {
     private mutating func write(
         _ packet: borrowing GuestSlices, _ size: Int, _ pair: Int
     ) -> Fate {
+        let begun = Clock.monotonic
         while true {
             do throws(Errno) {
                 try packet.send(
                     to: link.descriptor(pair), head: host.header, at: NetHeader.byteCount)
+                writes.record(Clock.monotonic &- begun)
                 statistics.sentFrames &+= 1
                 statistics.sentBytes &+= UInt64(size)
                 return .over

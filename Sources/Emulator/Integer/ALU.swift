@@ -115,6 +115,20 @@ func aluRegisterMemory<K: ALUOperation, T: Word>(
 ) -> UInt {
     let cpu = Processor(p)
     let op = Op(o)
+    guard let value = cpu.loadHit(cpu.effectiveAddress(op), T.self) else {
+        return aluRegisterMemoryMissed(p, o, K.self, T.self)
+    }
+    let result = K.apply(cpu.get(op.reg, T.self), value, &cpu.flags)
+    if !K.discards { cpu.set(op.reg, result) }
+    return op.next
+}
+
+@inline(never)
+private func aluRegisterMemoryMissed<K: ALUOperation, T: Word>(
+    _ p: UInt, _ o: UInt, _: K.Type, _: T.Type
+) -> UInt {
+    let cpu = Processor(p)
+    let op = Op(o)
     guard let value = cpu.load(cpu.effectiveAddress(op), T.self) else { return cpu.fault(op) }
     let result = K.apply(cpu.get(op.reg, T.self), value, &cpu.flags)
     if !K.discards { cpu.set(op.reg, result) }

@@ -19,6 +19,16 @@ enum MoveHandlers {
     private static func load<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
+        guard let value = cpu.loadHit(cpu.effectiveAddress(op), T.self) else {
+            return loadMissed(p, o, T.self)
+        }
+        cpu.set(op.reg, value)
+        return op.next
+    }
+    @inline(never)
+    private static func loadMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
         guard let value = cpu.load(cpu.effectiveAddress(op), T.self) else { return cpu.fault(op) }
         cpu.set(op.reg, value)
         return op.next
@@ -27,11 +37,25 @@ enum MoveHandlers {
     private static func store<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
+        return cpu.storeHit(cpu.effectiveAddress(op), cpu.get(op.reg, T.self))
+            ? op.next : storeMissed(p, o, T.self)
+    }
+    @inline(never)
+    private static func storeMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
         return cpu.store(cpu.effectiveAddress(op), cpu.get(op.reg, T.self))
             ? op.next : cpu.fault(op)
     }
     @inline(__always)
     private static func storeImmediate<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
+        return cpu.storeHit(cpu.effectiveAddress(op), T(truncatingIfNeeded: op.immediate))
+            ? op.next : storeImmediateMissed(p, o, T.self)
+    }
+    @inline(never)
+    private static func storeImmediateMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
         return cpu.store(cpu.effectiveAddress(op), T(truncatingIfNeeded: op.immediate))
@@ -102,6 +126,20 @@ enum MoveHandlers {
     }
     @inline(__always)
     private static func extendMemory<From: Word, To: Word>(
+        _ p: UInt, _ o: UInt, _: From.Type, _: To.Type, signed: Bool
+    ) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard let value = cpu.loadHit(cpu.effectiveAddress(op), From.self) else {
+            return extendMemoryMissed(p, o, From.self, To.self, signed: signed)
+        }
+        cpu.set(
+            op.reg,
+            signed ? To(truncatingIfNeeded: value.signed) : To(truncatingIfNeeded: value))
+        return op.next
+    }
+    @inline(never)
+    private static func extendMemoryMissed<From: Word, To: Word>(
         _ p: UInt, _ o: UInt, _: From.Type, _: To.Type, signed: Bool
     ) -> UInt {
         let cpu = Processor(p)
@@ -271,9 +309,11 @@ enum MoveHandlers {
         let op = Op(o)
         let mask: UInt64 = op.extra == 1 ? 0xffff : op.extra == 2 ? 0xffff_ffff : .max
         let offset = (cpu.get64(Register.rbx) &+ UInt64(cpu.get(Register.rax, UInt8.self))) & mask
-        guard let value = cpu.load(offset &+ cpu.get64(op.segment), UInt8.self) else {
-            return cpu.fault(op)
-        }
+        let address =
+            cpu.state.mode.is64
+            ? offset &+ cpu.get64(op.segment)
+            : cpu.legacyAddress(Register.segment(op.segment), offset, byteCount: 1, write: false)
+        guard let address, let value = cpu.load(address, UInt8.self) else { return cpu.fault(op) }
         cpu.set(Register.rax, value)
         return op.next
     }

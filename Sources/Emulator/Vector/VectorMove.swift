@@ -96,7 +96,8 @@ extension Vectors {
         return cpu.store(cpu.effectiveAddress(op), cpu.get(op.reg, type)) ? op.next : cpu.fault(op)
     }
 
-    /// MASKMOVDQU, MASKMOVQ: the bytes of `reg` whose mask byte in `rm` is negative go to the operand.
+    /// MASKMOVDQU, MASKMOVQ: the bytes of `reg` whose mask byte in `rm` is negative go to the operand,
+    /// `immediate` bytes, all of which must be writable.
     static let storeMasked: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
@@ -106,10 +107,7 @@ extension Vectors {
     @inline(never) private static func maskedStore(_ cpu: Processor, _ op: Op) -> Bool {
         let address = cpu.effectiveAddress(op)
         let mask = signBits(cast(cpu.vector(op.rm), Bytes.self))
-        // All or nothing: both ends first, the bytes then.
-        for index in 0..<16 where mask >> UInt32(index) & 1 != 0 {
-            guard cpu.probeWrite(address &+ UInt64(index), byteCount: 1) else { return false }
-        }
+        guard cpu.probeWrite(address, byteCount: Int(op.immediate)) else { return false }
         for index in 0..<16 where mask >> UInt32(index) & 1 != 0 {
             guard cpu.store(address &+ UInt64(index), cpu.lane(op.reg, index, UInt8.self)) else {
                 return false

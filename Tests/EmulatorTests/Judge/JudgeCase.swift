@@ -26,8 +26,6 @@ struct JudgeCase {
     var asBlocks = false
     /// Accesses many words, in whatever order: of a page fault the address is not compared.
     var hasManyAccesses = false
-    /// DPPS, DPPD: whether a denormal sum on the way sets MXCSR.DE is the processor's own.
-    var isDotProduct: Bool { form.map == 3 && (form.opcode == 0x40 || form.opcode == 0x41) }
     var definedFlags = JudgeFlags.all
     var tolerance = Tolerance.none
     /// The vector register that the tolerance is for.

@@ -44,15 +44,11 @@ extension JudgeGenerator {
         // The results of these with 16-bit operands are undefined.
         let isSwap = form.map == 1 && 0xc8...0xcf ~= form.opcode
         if isSwap { has66 = false }
-        // LOOPE and LOOPNE heed them on AMD's processors.
-        if form.map == 0 && 0xe0...0xe1 ~= form.opcode { repeats = 0 }
         if inBlock { repeats = form.prefix == 0x66 ? 0 : form.prefix }
         has67 = random.chance(5) && !inBlock
         if random.chance(10) && !inBlock {
             segment = random.pick([0x64, 0x65, 0x64, 0x65, 0x2e, 0x36, 0x3e, 0x26])
         }
-        // That 32-bit code cannot write through CS is not checked by the software processor.
-        if form.is32 && segment == 0x2e { segment = 0x3e }
         if form.is32 && has67 && form.isMemory == true && random.chance(80) { segment = 0x64 }
         let lockable = form.isMemory == true && form.map < 2
         if random.chance(lockable ? 8 : 2) && !inBlock { isLocked = true }
@@ -109,9 +105,6 @@ extension JudgeGenerator {
         {
             bits = UInt64(bitPattern: Int64(random.below(256) - 128))
         }
-        // The end of the displacements' range is not emulated: see docs/judge.md.
-        let upper = bits >> 16 & 0xffff
-        if upper == 0x7fff || upper == 0x8000 { bits ^= 0x4000_0000 }
         append(bits, 8)
     }
 
@@ -234,7 +227,7 @@ extension JudgeGenerator {
         if let base { address = address &+ state.general[base] }
         if let index { address = address &+ state.general[index] << scale }
         if addressBits == 32 { address &= 0xffff_ffff }
-        operand = address &+ segmentBase
+        operand = (address &+ segmentBase) & (form.is32 ? 0xffff_ffff : .max)
     }
 
     /// Makes a displacement relative to the end of the instruction.

@@ -7,7 +7,7 @@ import KVM
 import Linux
 
 /// `swiftlet doctor`: what this host can do, and what would make it better.
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: Verb {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Say which engines work here, and what would make the host better.",
@@ -21,7 +21,6 @@ struct DoctorCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    /// Does it; the exit status.
     func perform() -> CInt {
         let diagnosis = HostSurvey.here(kvm: KVMState(.detect())).diagnosis
         let text = json ? diagnosis.json.text + "\n" : diagnosis.text

@@ -5,7 +5,7 @@ import Control
 import Linux
 
 /// `swiftlet run`: one command in a machine of its own.
-struct RunCommand: ParsableCommand {
+struct RunCommand: Verb {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a command in a new microVM, which ends with it.",
@@ -17,10 +17,25 @@ struct RunCommand: ParsableCommand {
 
             With --kernel and no command, that kernel boots with its console on the terminal.
 
+            With --detach the machine goes on by itself once the command runs: its identifier is \
+            printed, and 'swiftlet ps', 'logs', 'exec', 'stop' and 'rm' do the rest.
+
+            Examples:
+              swiftlet run -- uname -a
+              swiftlet run -it -- sh
+              swiftlet run --rootfs debian.ext4 --net tap --memory 1G -- apt-get update
+              swiftlet run --detach --name web -- httpd -f -p 80
+
             Exit status: the command's own, or 128 and the signal that ended it; 124 after \
             --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
             there is no such command; with --debug-exit, what the guest wrote, modulo 256.
             """)
+
+    @Flag(name: .shortAndLong, help: "Leave the machine to itself, and print its identifier.")
+    var detach = false
+
+    @Option(help: "Name of a detached machine; one is made up without.")
+    var name: String?
 
     @Option(help: "Who executes the guest: auto, kvm or soft.")
     var engine: MicroVM.Engine = .auto
@@ -124,8 +139,11 @@ struct RunCommand: ParsableCommand {
             if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
             throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
         }
-        guard !command.isEmpty || kernel != nil else {
+        guard !command.isEmpty || kernel != nil && !detach else {
             throw ValidationError("What is to be run? swiftlet run -- uname -a")
+        }
+        guard detach || name == nil else {
+            throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
         for variable in env where variable.isEmpty || variable.hasPrefix("=") {
             throw ValidationError(
@@ -133,26 +151,22 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    /// Does it; the exit status.
-    func perform(since start: UInt64) -> CInt {
-        var timeline = Timeline(start: start)
-        let status: CInt
-        do throws(ClientError) {
-            let configuration = try machine()
-            if command.isEmpty {
-                status = try ConsoleSession(self, since: start).run(configuration, &timeline)
-            } else {
-                status = try CommandSession(self, since: start).run(configuration, &timeline)
-            }
-        } catch {
-            CurrentProcess.complain("swiftlet: \(error.message)\n")
-            status = ExitStatus.ownFailure
+    func perform() throws(ClientError) -> CInt {
+        if detach {
+            // As they were written: the supervisor reads them again.
+            let words = Array(CommandLine.arguments.dropFirst(2))
+            return try Detachment(options: self, arguments: words).perform()
         }
-        if verbose { CurrentProcess.complain(timeline.text) }
-        return status
+        var timeline = Timeline(start: Swiftlet.start)
+        defer { if verbose { CurrentProcess.complain(timeline.text) } }
+        let configuration = try machine()
+        return command.isEmpty
+            ? try ConsoleSession(self, since: timeline.start).run(configuration, &timeline)
+            : try CommandSession(self, since: timeline.start).run(configuration, &timeline)
     }
 
-    private func machine() throws(ClientError) -> MicroVM.Configuration {
+    /// The machine that the options describe.
+    func machine() throws(ClientError) -> MicroVM.Configuration {
         var configuration: MicroVM.Configuration
         if let kernel {
             // A kernel alone on the console gets what it is given; one for a command needs an agent.
