@@ -19,7 +19,7 @@ extension GuestMemory {
         guard count > 0 else { return 0 }
         // Persistent memory is a file's, and stays.
         guard let host = hostAddress(of: address, count: count),
-            UInt64(host - self.host) < fileByteCount
+            UInt64(host - layout.host) < fileByteCount
         else { throw .outOfRange(address, count: count) }
         let granule = discardGranule
         let start = UInt64(host - layout.host)

@@ -49,7 +49,7 @@ extension MachineConfiguration {
     /// Throws for what is configured and not there: a machine without it would be another machine.
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
-            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
+            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil)
         ]
         for (name, isWanted) in absent where isWanted {
             throw .device("\(name): not supported by this version of swiftlet-vmm")
