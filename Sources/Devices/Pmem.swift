@@ -38,6 +38,9 @@ package struct Pmem: ~Copyable, VirtioDevice {
         limiter = try RateLimiter(limits)
     }
 
+    /// Times that the limiter held a flush back.
+    package var limiterWaits: UInt64 { limiter.waits }
+
     /// Changes the limits of the running device.
     package mutating func setLimits(_ limits: RateLimits) { limiter.setLimits(limits) }
 

@@ -32,7 +32,7 @@ final class Board: Sendable {
     let drives: [String: MMIOTransport<Block>]
     let networks: [String: MMIOTransport<Net>]
     private let attachments: [Attachment]
-    private let pmems: [String: MMIOTransport<Pmem>]
+    let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
     private let mark: Mark
 

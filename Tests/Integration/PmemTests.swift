@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Support
 import Testing
 
 /// Files of the host as memory of a Linux guest.
@@ -96,6 +97,30 @@ struct PmemTests {
                 && result.outputText.contains("/dev/root / ext4 rw"),
             "\(result.outputText)")
         #expect(try file.contents(of: "/kept") == Data("kept\n".utf8))
+    }
+
+    @Test func `Its limits change while the machine runs`() throws {
+        let file = try PmemFile()
+        let monitor = try APIMonitor()
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let client = try monitor.client()
+        let limits = #"{"id":"p","rate_limiter":{"ops":{"size":7,"refill_time":1000}}}"#
+        for (method, path, body, status) in [
+            ("PUT", "/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}", 204),
+            ("PUT", "/pmem/p", "{\"id\":\"p\",\"path_on_host\":\"\(file.path)\"}", 204),
+            ("PUT", "/actions", #"{"action_type":"InstanceStart"}"#, 204),
+            ("PATCH", "/pmem/p", limits, 204), ("PATCH", "/pmem/q", #"{"id":"q"}"#, 400),
+            ("DELETE", "/pmem/p", nil, 400),
+        ] as [(String, String, String?, Int)] {
+            let reply = try client.ask(method, path, body)
+            #expect(reply.status == status, "\(method) \(path): \(reply)")
+        }
+        let config = try client.ask("GET", "/vm/config").json
+        let pmem = try #require((config["pmem"] as? [[String: Any]])?.first)
+        let ops = (pmem["rate_limiter"] as? [String: Any])?["ops"] as? [String: Any]
+        #expect(ops?["size"] as? Int == 7)
+        monitor.process.send(SIGTERM)
+        #expect(try monitor.process.end(seconds: 30).status == 0)
     }
 
     struct Refusal: CustomTestStringConvertible, Sendable {
