@@ -10,10 +10,10 @@ import Linux
 @safe package struct GuestSlices: ~Copyable {
     package let memory: GuestMemory
     /// Where each slice lies in this process; those before `first` have been removed.
-    private var vectors: UnsafeMutablePointer<iovec>
-    private var guests: UnsafeMutablePointer<GuestAddress>
+    private(set) var vectors: UnsafeMutablePointer<iovec>
+    private(set) var guests: UnsafeMutablePointer<GuestAddress>
     private var room: Int
-    private var first = 0
+    private(set) var first = 0
     private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
