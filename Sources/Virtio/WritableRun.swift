@@ -67,7 +67,8 @@ package struct WritableRun: ~Copyable {
 
     private mutating func makeRoom() {
         if first == end { return removeAll() }
-        guard first > 0, end == chains.count else { return }
+        // Half of it free is enough to make moving rare.
+        guard end == chains.count, 2 * first >= end else { return }
         for index in first..<end { chains[index - first] = chains[index] }
         end -= first
         first = 0
