@@ -13,7 +13,7 @@ SWIFT_BUILD := swift build -c release --omit-frame-pointers
 
 GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
-	Fuzz/Package.swift Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
+	Fuzz/Package.swift Fuzz/Driver Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
 
 .PHONY: help build policy guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
 

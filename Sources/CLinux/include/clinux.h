@@ -8,6 +8,7 @@
 #include "clinux_float.h"
 #include "clinux_gnu.h"
 #include "clinux_kvm.h"
+#include "clinux_loss.h"
 #include "clinux_math.h"
 #include "clinux_net.h"
 #include "clinux_socket.h"

@@ -3,6 +3,7 @@
 // vfork and exec or in a signal handler, or that do not import.
 #pragma once
 
+#include "clinux_loss.h"
 #include "clinux_system.h"
 #include <poll.h>
 #include <stddef.h>
@@ -178,6 +179,7 @@ __attribute__((unused)) static int clinux_terminal_raw(int fd) {
     clinux_raw_terminal = fd;
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        if (fatal[i] == SIGBUS && clinux_watches_loss) continue;
         struct sigaction action = {.sa_handler = clinux_terminal_fatal, .sa_flags = SA_RESETHAND};
         sigaction(fatal[i], &action, 0);
     }
