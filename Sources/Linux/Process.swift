@@ -107,19 +107,6 @@ package struct ChildProcess: ~Copyable {
             }
         }
     }
-
-    /// Calls `body` with a null-terminated array of C strings.
-    private static func withCStrings(
-        _ strings: [String],
-        _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt
-    ) -> CInt {
-        var list = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
-        return unsafe list.withUnsafeMutableBufferPointer { buffer in
-            guard let first = buffer.baseAddress else { return -EINVAL }
-            return unsafe body(first)
-        }
-    }
 }
 
 /// A one-way stream of bytes between two descriptors, both close-on-exec. pipe(2).
@@ -136,4 +123,10 @@ package struct Pipe: ~Copyable {
         reader = FileDescriptor(adopting: ends[0])
         writer = FileDescriptor(adopting: ends[1])
     }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoReader() -> FileDescriptor { reader }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoWriter() -> FileDescriptor { writer }
 }
