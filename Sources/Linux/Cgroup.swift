@@ -178,7 +178,8 @@ package final class Cgroup {
         case .second: controllers.isEmpty
         case .first:
             !controllers.isEmpty
-                && tree.controllers.isSuperset(of: controllers.split(separator: ",").map(String.init))
+                && tree.controllers.isSuperset(
+                    of: controllers.split(separator: ",").map(String.init))
         }
     }
 

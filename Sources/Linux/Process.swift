@@ -24,12 +24,15 @@ package struct ChildProcess: ~Copyable {
     /// descriptor 0, and so on, at most 16. The environment is empty unless one is given.
     ///
     /// The child has its own session, default signal actions and no signal blocked.
+    ///
+    /// - Parameter isolated: It sees no process but those that it makes, where the host allows that.
     package init(
-        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt]
+        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt],
+        isolated: Bool = false
     ) throws(Errno) {
         let answer = try Answer()
         let parent = try Thread(name: "child", stackSize: 64 << 10) {
-            let made = Self.spawn(path, arguments, environment, descriptors)
+            let made = Self.spawn(path, arguments, environment, descriptors, isolated)
             answer.give(made)
             if made > 0 { clinux_wait_ended(made) }
         }
@@ -90,7 +93,8 @@ package struct ChildProcess: ~Copyable {
     }
 
     private static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt]
+        _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt],
+        _ isolated: Bool
     ) -> CInt {
         // SAFETY: the C strings and arrays live until `clinux_spawn` returns, and by then the
         // child has its own memory.
@@ -101,7 +105,7 @@ package struct ChildProcess: ~Copyable {
                         path: argumentList[0], arguments: argumentList,
                         environment: environmentList, descriptors: descriptors.baseAddress,
                         descriptor_count: CInt(descriptors.count), new_session: 1,
-                        dies_with_parent: 1)
+                        dies_with_parent: 1, isolated: isolated ? 1 : 0)
                     return unsafe clinux_spawn(&child)
                 }
             }

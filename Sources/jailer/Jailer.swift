@@ -27,7 +27,7 @@ enum Jailer {
     private static func leaveCaller() throws(JailFailure) {
         try JailFailure.attempt("Failed to sanitize the Jailer process") { () throws(Errno) in
             try Confinement.closeDescriptors(except: [0, 1, 2])
-            try ProcessIdentity.completeStandardStreams()
+            try ProcessSetup.completeStandardStreams()
         }
         Confinement.clearEnvironment()
         FileSystem.setModeMask(0o022)

@@ -28,13 +28,13 @@ struct Launch {
 
     private func setLimits() throws(JailFailure) {
         for (resource, value) in arguments.limits {
-            let (limit, name): (ProcessIdentity.Limit, String) =
+            let (limit, name): (ProcessSetup.Limit, String) =
                 switch resource {
                 case .fileSize: (.fileSize, "size of file")
                 case .openFiles: (.openFiles, "number of file descriptors")
                 }
             do throws(Errno) {
-                try ProcessIdentity.limit(limit, to: value)
+                try ProcessSetup.limit(limit, to: value)
             } catch {
                 throw JailFailure("Failed to set limit for resource: \(name): \(error.withNumber)")
             }
@@ -45,8 +45,8 @@ struct Launch {
     private func become(parentTime: UInt64) -> JailFailure {
         do throws(Errno) {
             // Root without its capabilities cannot even open a file of another user's.
-            if arguments.user != 0 { try ProcessIdentity.closeCapabilityBounds() }
-            try ProcessIdentity.become(user: arguments.user, group: arguments.group)
+            if arguments.user != 0 { try ProcessSetup.closeCapabilityBounds() }
+            try ProcessSetup.become(user: arguments.user, group: arguments.group)
         } catch {
             return JailFailure("Failed to drop privileges: \(error.withNumber)")
         }
@@ -55,8 +55,8 @@ struct Launch {
             "--start-time-cpu-us", "\(Clock.processCPU / 1000)", "--parent-cpu-time-us",
             "\(parentTime)",
         ]
-        let error = ProcessIdentity.execute(words + arguments.rest)
-        try? ProcessIdentity.regain()
+        let error = ProcessSetup.execute(words + arguments.rest)
+        try? ProcessSetup.regain()
         return JailFailure("Failed to exec into Firecracker: \(error.withNumber)")
     }
 
@@ -71,19 +71,19 @@ struct Launch {
     ) throws(JailFailure) {
         let parentTime = Clock.processCPU / 1000 &- moment.processorTime
         // As a session's leader we would end it, and a new init(1) would hear the hang-up.
-        let leavesSession = arguments.isDaemon || ProcessIdentity.isSessionLeader
+        let leavesSession = arguments.isDaemon || ProcessSetup.isSessionLeader
         let order = try Self.pipe()
         let answer = try Self.pipe()
         let made = try JailFailure.attempt("Failed cloning into a new child process") {
             () throws(Errno) in
             if arguments.hasOwnProcesses { try Namespaces.process.unshare() }
-            return try ProcessIdentity.fork()
+            return try ProcessSetup.fork()
         }
         guard let child = made else {
             let failure = continueInChild(
                 order.intoReader(), leavesSession: leavesSession, standardStreams, parentTime)
             _ = try? answer.intoWriter().write(Array(failure.description.utf8)[...])
-            ProcessIdentity.end(1)
+            ProcessSetup.end(1)
         }
         let orders = order.intoWriter()
         let answers = answer.intoReader()
@@ -96,7 +96,7 @@ struct Launch {
         } catch {
             // Without an order it ends by itself.
             _ = consume orders
-            _ = try? ProcessIdentity.wait(for: child)
+            _ = try? ProcessSetup.wait(for: child)
             throw error
         }
     }
@@ -115,13 +115,13 @@ struct Launch {
         do throws(JailFailure) {
             if leavesSession {
                 try JailFailure.attempt("Failed to daemonize: setsid") { () throws(Errno) in
-                    try ProcessIdentity.makeSession()
+                    try ProcessSetup.makeSession()
                 }
             }
-            guard Self.isGiven(order) else { ProcessIdentity.end(1) }
+            guard Self.isGiven(order) else { ProcessSetup.end(1) }
             if let standardStreams {
                 try JailFailure.attempt("Failed to duplicate fd") { () throws(Errno) in
-                    try ProcessIdentity.replaceStandardStreams(by: standardStreams)
+                    try ProcessSetup.replaceStandardStreams(by: standardStreams)
                 }
             }
             try setLimits()

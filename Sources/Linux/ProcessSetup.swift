@@ -3,7 +3,7 @@ import CLinux
 
 /// Whose a process is, what it may use, and where it goes on: what a program does to itself before
 /// it becomes another.
-package enum ProcessIdentity {
+package enum ProcessSetup {
     /// A bound of setrlimit(2).
     package enum Limit: Hashable, Sendable {
         /// Largest file in bytes.
