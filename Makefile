@@ -24,9 +24,10 @@ help: ## What can be made
 build: ## The programs, in bin/
 	@.ci/prepare build
 	@$(SWIFT_BUILD) --product swiftlet-vmm
+	@$(SWIFT_BUILD) --product swiftlet-jailer
 	@$(SWIFT_BUILD) --product swiftlet
 	@mkdir -p bin
-	@for program in swiftlet swiftlet-vmm; do \
+	@for program in swiftlet swiftlet-vmm swiftlet-jailer; do \
 		cmp -s .build/release/$$program bin/$$program || \
 			{ cp .build/release/$$program bin/.$$program.new && mv bin/.$$program.new bin/$$program; }; \
 	done

@@ -51,6 +51,7 @@ let package = Package(
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
         .executable(name: "swiftlet-vmm", targets: ["swiftlet-vmm"]),
+        .executable(name: "swiftlet-jailer", targets: ["swiftlet-jailer"]),
         .library(name: "Client", targets: ["Client"]),
     ],
     dependencies: [
@@ -80,6 +81,10 @@ let package = Package(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],
             path: "Sources/vmm",
             swiftSettings: hot,
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+        .executableTarget(
+            name: "swiftlet-jailer", dependencies: ["Control", "Linux"], path: "Sources/jailer",
+            swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .executableTarget(
             name: "swiftlet",

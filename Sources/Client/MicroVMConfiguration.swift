@@ -114,6 +114,8 @@ extension MicroVM.Configuration {
                 kernelPath: kernel, initrdPath: initrd, arguments: commandLine),
             machine: MachineConfig(vcpuCount: cpus, memorySize: memory))
         config.vsock = socket.map { VsockConfig(guestCID: Self.guestCID, path: $0) }
+        // The agent calls once.
+        config.swiftlet.guestCalls = socket == nil ? nil : 2
         config.entropy = EntropyConfig()
         config.balloon = balloon
         config.memoryHotplug = hotplug?.config

@@ -121,7 +121,7 @@ final class Board: Sendable {
         _ vsock: MachineConfiguration.Vsock
     ) throws(MachineError) -> sending Vsock {
         do throws(VsockError) {
-            return try Vsock(guestCID: vsock.cid, path: vsock.path)
+            return try Vsock(guestCID: vsock.cid, path: vsock.path, reserve: vsock.reserve)
         } catch {
             throw .device("vsock: \(error)")
         }

@@ -19,6 +19,8 @@ package struct MachineConfiguration: Sendable {
     package struct Vsock: Hashable, Sendable {
         package var cid: UInt32
         package var path: String
+        /// Calls of the guest for which sockets are made beforehand.
+        package var reserve = 0
 
         package init(cid: UInt32, path: String) {
             self.cid = cid

@@ -30,6 +30,7 @@ extension MachineConfiguration {
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        vsock?.reserve = config.swiftlet.guestCalls ?? 0
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }

@@ -17,12 +17,16 @@ import Testing
         return result.outputText.contains("INTERP") || result.outputText.contains("DYNAMIC")
     }
 
-    @Test func `The monitor is static`() throws {
-        #expect(try !Self.isDynamic(try Built.file("bin/swiftlet-vmm")))
+    @Test(arguments: ["swiftlet-vmm", "swiftlet-jailer"])
+    func `The monitor and its jailer are static`(_ name: String) throws {
+        #expect(try !Self.isDynamic(try Built.file("bin/" + name)))
     }
 
-    @Test func `The monitor holds nothing of Foundation, Dispatch, NIO or _Concurrency`() throws {
-        let result = try Program.run("nm", [try Built.file("bin/swiftlet-vmm")])
+    @Test(arguments: ["swiftlet-vmm", "swiftlet-jailer"])
+    func `They hold nothing of Foundation, Dispatch, NIO or _Concurrency`(
+        _ name: String
+    ) throws {
+        let result = try Program.run("nm", [try Built.file("bin/" + name)])
         let symbols = result.outputText.split(separator: "\n")
             .compactMap { $0.split(separator: " ").last }
         // A stripped program would pass without having been looked at.

@@ -7,6 +7,7 @@
 #include "clinux_cpuid.h"
 #include "clinux_float.h"
 #include "clinux_gnu.h"
+#include "clinux_jail.h"
 #include "clinux_kvm.h"
 #include "clinux_loss.h"
 #include "clinux_math.h"
