@@ -11,6 +11,7 @@ let counted: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Extern"),
     .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("SafeInteropWrappers"),
     .unsafeFlags([
         "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",
@@ -58,8 +59,10 @@ let package = Package(
         fuzzer("JSON", ["Control"]),
         fuzzer("HTTP", ["Control"]),
         fuzzer("MMDS", ["Control", "Devices"]),
-        shelf("Agent", []),
+        .target(name: "CTree", path: "Shelves/CTree"),
+        shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
+        fuzzer("Tree", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]

@@ -145,10 +145,7 @@ struct RunCommand: Verb {
         guard detach || name == nil else {
             throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
-        for variable in env where variable.isEmpty || variable.hasPrefix("=") {
-            throw ValidationError(
-                "'\(JSONError.printable(variable))' is no environment variable; write NAME=value.")
-        }
+        try Command.check(environment: env)
     }
 
     func perform() throws(ClientError) -> CInt {
@@ -209,20 +206,7 @@ struct RunCommand: Verb {
 
     /// The command with the environment that was asked for.
     var requested: Command {
-        var request = Command(command)
-        request.workingDirectory = workdir
-        for variable in env {
-            if variable.contains("=") {
-                request.environment.append(variable)
-            } else if let value = CurrentProcess.environment(variable) {
-                request.environment.append("\(variable)=\(value)")
-            }
-        }
-        let hasTerm = request.environment.contains { $0.hasPrefix("TERM=") }
-        if terminal, !hasTerm, let term = CurrentProcess.environment("TERM") {
-            request.environment.append("TERM=\(term)")
-        }
-        return request
+        Command(command, environment: env, directory: workdir, terminal: terminal)
     }
 }
 

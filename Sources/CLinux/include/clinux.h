@@ -16,4 +16,5 @@
 #include "clinux_process.h"
 #include "clinux_probe.h"
 #include "clinux_system.h"
+#include "clinux_tcp.h"
 #include "clinux_disk.h"
