@@ -31,14 +31,12 @@ let shared: [SwiftSetting] =
     ]
 
 /// As ``hot`` for the module whose functions nobody else inlines: they stay its own, so that each
-/// handler is one function. Handlers are a dozen instructions: a frame pointer would be a fifth.
+/// handler is one function.
 let closed: [SwiftSetting] =
     strict + [
         .unsafeFlags(
-            [
-                "-enforce-exclusivity=unchecked", "-num-threads", "2", "-Xcc",
-                "-fomit-frame-pointer",
-            ], .when(configuration: .release))
+            ["-enforce-exclusivity=unchecked", "-num-threads", "2"],
+            .when(configuration: .release))
     ]
 
 /// Tests are not optimized: what they test is, they compile sooner so, and the optimizer of Swift
@@ -63,6 +61,7 @@ let package = Package(
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
         .executable(name: "swiftlet-vmm", targets: ["swiftlet-vmm"]),
+        .executable(name: "swiftlet-jailer", targets: ["swiftlet-jailer"]),
         .library(name: "Client", targets: ["Client"]),
     ],
     dependencies: [
@@ -94,6 +93,10 @@ let package = Package(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],
             path: "Sources/vmm",
             swiftSettings: hot,
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+        .executableTarget(
+            name: "swiftlet-jailer", dependencies: ["Control", "Linux"], path: "Sources/jailer",
+            swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .executableTarget(
             name: "swiftlet",

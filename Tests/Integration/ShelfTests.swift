@@ -41,6 +41,7 @@ struct Shelf: CustomTestStringConvertible, Sendable {
         Shelf("agent", ["Agent", "CGuest"]),
         Shelf("policyc", ["Linux"]),
         Shelf("vmm", ["Machine", "Control", "Linux"]),
+        Shelf("jailer", ["Control", "Linux"]),
         Shelf("Client", ["Agent", "Control", "Linux"]),
         Shelf(
             "CLI", ["Client", "Agent", "Control", "Hypervisor", "KVM", "Linux", "ArgumentParser"]),

@@ -80,6 +80,12 @@ struct RunCommand: Verb {
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
 
+    @Option(
+        name: .customLong("pmem"),
+        help: "File as persistent memory, /dev/pmem0: PATH[:ro][:id=NAME]. Repeat for more.",
+        transform: { try PmemArgument($0) })
+    var pmems: [PmemArgument] = []
+
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
 
@@ -187,6 +193,7 @@ struct RunCommand: Verb {
         configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
+        configuration.pmems = pmems.map(MicroVM.Pmem.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration
@@ -204,6 +211,14 @@ struct RunCommand: Verb {
 }
 
 extension MicroVM.Engine: ExpressibleByArgument {}
+
+extension MicroVM.Pmem {
+    fileprivate init(_ argument: PmemArgument) {
+        self.init(path: argument.path)
+        isReadOnly = argument.isReadOnly
+        id = argument.id
+    }
+}
 
 extension MicroVM.Disk {
     fileprivate init(_ argument: DiskArgument) {
