@@ -34,6 +34,7 @@ extension Decoder {
             if opcode == 0xf7 { return 8 }
         }
         if bytes < 10 { return bytes }
+        if bytes == Self.environmentBytes.wide || bytes == Self.unitBytes.wide { return 4 }
         if bytes != 10 && bytes != 16 { return 2 }
         return bytes == 10 ? 8 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
     }
