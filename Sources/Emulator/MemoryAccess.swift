@@ -74,6 +74,34 @@ extension Processor {
         }
     }
 
+    /// As ``update(_:_:_:)``, or as ``updateLocked(_:_:_:)``; answers what was there before.
+    @inline(__always) func replace<T: Word>(
+        _ address: UInt64, _ type: T.Type = T.self, locked: Bool, _ body: (T) -> T
+    ) -> T? {
+        var old: T = 0
+        // Not one closure for both: kept in a variable it would be allocated.
+        if locked {
+            guard
+                updateLocked(
+                    address, T.self,
+                    {
+                        old = $0
+                        return body($0)
+                    })
+            else { return nil }
+        } else {
+            guard
+                update(
+                    address, T.self,
+                    {
+                        old = $0
+                        return body($0)
+                    })
+            else { return nil }
+        }
+        return old
+    }
+
     /// Reads 16 bytes.
     @inline(__always) func loadVector(_ address: UInt64) -> SIMD2<UInt64>? {
         let entry = TranslationEntry(table: state.dataTLB, linear: address)

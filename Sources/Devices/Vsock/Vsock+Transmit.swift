@@ -21,6 +21,7 @@ extension Vsock {
     }
 
     private mutating func take(_ packet: borrowing GuestSlices) {
+        statistics.packetsFromGuest &+= 1
         guard let header = packet.load(VsockHeader.self),
             header.sourceCID == UInt64(guestCID), header.destinationCID == VsockHeader.hostCID
         else {
@@ -69,7 +70,7 @@ extension Vsock {
     /// The guest calls a port of the host.
     private mutating func connect(_ ports: VsockPorts, _ header: VsockHeader) {
         guard !table.isFull,
-            let socket = try? UnixSocket.connect(to: "\(path)_\(ports.host)"),
+            let socket = try? host.reserve.connect(to: "\(path)_\(ports.host)"),
             let connection = open(socket, ports: ports, phase: .connected)
         else {
             resets.append(ports)
@@ -133,6 +134,7 @@ extension Vsock {
         } catch .again, .interrupted {
             return 0
         } catch {
+            statistics.writeFailures &+= 1
             hostLeft(connection)
             return count
         }

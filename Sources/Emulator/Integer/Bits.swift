@@ -70,14 +70,11 @@ enum BitHandlers {
             guard let value = cpu.load(address, T.self) else { return cpu.fault(op) }
             was = value & bit != 0
         } else {
-            func body(_ value: T) -> T {
-                was = value & bit != 0
-                return changed(value, bit, kind)
-            }
-            let done =
-                op.extra & 0x100 != 0
-                ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-            guard done else { return cpu.fault(op) }
+            guard
+                let old = cpu.replace(
+                    address, T.self, locked: op.extra & 0x100 != 0, { changed($0, bit, kind) })
+            else { return cpu.fault(op) }
+            was = old & bit != 0
         }
         cpu.flags = cpu.flags.settingCarry(was)
         return op.next
@@ -94,7 +91,7 @@ enum BitHandlers {
             cpu.set(op.reg, T(truncatingIfNeeded: index))
         }
         cpu.flags = Flags(logical: value == 0 ? T(0) : T(1))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func forward<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -140,7 +137,7 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.rm, doubled(cpu, op, cpu.get(op.rm, T.self), &cpu.flags))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func doubleMemory<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -166,7 +163,7 @@ enum BitHandlers {
         let op = Op(o)
         // BSWAP of a 16-bit register is undefined; zero is what processors give.
         cpu.set(op.rm, T.bitWidth == 16 ? 0 : cpu.get(op.rm, T.self).byteSwapped)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     @inline(__always)
@@ -190,16 +187,11 @@ enum BitHandlers {
         let op = Op(o)
         let accumulator = cpu.get(Register.rax, T.self)
         let new = cpu.get(op.reg, T.self)
-        var old: T = 0
-        func body(_ value: T) -> T {
-            old = value
-            return value == accumulator ? new : value
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0,
+                { $0 == accumulator ? new : $0 })
+        else { return cpu.fault(op) }
         _ = Compare.apply(accumulator, old, &cpu.flags)
         if old != accumulator { cpu.set(Register.rax, old) }
         return op.next
@@ -220,18 +212,11 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let addend = cpu.get(op.reg, T.self)
-        var flags = Flags()
-        var old: T = 0
-        func body(_ value: T) -> T {
-            old = value
-            return Add.apply(value, addend, &flags)
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
-        cpu.flags = flags
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0, { $0 &+ addend })
+        else { return cpu.fault(op) }
+        _ = Add.apply(old, addend, &cpu.flags)
         cpu.set(op.reg, old)
         return op.next
     }
