@@ -126,7 +126,7 @@ extension Processor {
     }
 
     /// Not canonical, which is found before alignment is looked at.
-    private func isWrong(_ address: UInt64, _ byteCount: UInt64) -> Bool {
+    func isWrong(_ address: UInt64, _ byteCount: UInt64) -> Bool {
         state.mode.is64 && !(isCanonical(address) && isCanonical(address &+ byteCount &- 1))
     }
 
@@ -142,7 +142,7 @@ extension Processor {
         _ address: UInt64, alignment: UInt64, _ body: () -> Bool
     ) -> Bool {
         guard checksAlignment else { return body() }
-        guard isWrong(address, 1) || isAligned(address, alignment) else { return false }
+        guard isWrong(address, alignment) || isAligned(address, alignment) else { return false }
         state.systemFlags &= ~ControlBits.ac
         defer { state.systemFlags |= ControlBits.ac }
         return body()
