@@ -11,7 +11,8 @@ struct Swiftlet: ParsableCommand {
         abstract: "Runs a workload in a virtual machine of its own, started in a moment.",
         version: Version.current,
         subcommands: [
-            RunCommand.self, PsCommand.self, InspectCommand.self, LogsCommand.self,
+            RunCommand.self, ExecCommand.self, CopyCommand.self, PortForwardCommand.self,
+            PsCommand.self, InspectCommand.self, LogsCommand.self,
             StopCommand.self, KillCommand.self, RmCommand.self, PauseCommand.self,
             ResumeCommand.self, WaitCommand.self, StatsCommand.self, DoctorCommand.self,
             CompletionCommand.self, SuperviseCommand.self,

@@ -68,7 +68,7 @@ final class MonitorProcess {
             descriptors: [
                 ends.input, ends.output, complaintPipe.writer.rawValue, file.rawValue,
                 reportPipe.writer.rawValue,
-            ] + (link.map { [$0] } ?? []))
+            ] + (link.map { [$0] } ?? []), isolated: true)
         identifier = child.identifier
         process = consume child
     }

@@ -12,9 +12,10 @@ enum AddressStep {
 
     /// MOV with an absolute offset: the immediate is the address.
     static let absolute: Handler = { processor, operation in
+        let cpu = Processor(processor)
         let op = Op(operation)
-        Processor(processor).set64(Register.address, UInt64(bitPattern: op.immediate))
-        return op.next
+        cpu.set64(Register.address, UInt64(bitPattern: op.immediate))
+        return cpu.goOn(behind: op)
     }
 
     private static let plain32: Handler = { compute($0, $1, mask: 0xffff_ffff) }

@@ -20,7 +20,7 @@ extension Processor {
                 .find(target, key: state.codeKey)
             if block != 0 {
                 page = target & ~0xfff
-                return block
+                return goOn(at: block)
             }
         }
         state.rip = target
@@ -31,7 +31,7 @@ extension Processor {
     @inline(__always) func jumpInPage(_ op: Op) -> UInt {
         if !retire(op) {
             let link = op.immediate
-            if link != 0 { return UInt(truncatingIfNeeded: link) }
+            if link != 0 { return goOn(at: UInt(truncatingIfNeeded: link)) }
             return makeLink(op)
         }
         state.rip = page &+ UInt64(bitPattern: Int64(op.displacement))
@@ -95,7 +95,7 @@ enum BranchHandlers {
     static let conditionalElsewhere: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
-        guard cpu.flags.holds(op.extra) else { return op.next }
+        guard cpu.flags.holds(op.extra) else { return cpu.goOn(behind: op) }
         return cpu.jump(op, to: cpu.displaced(op))
     }
 
@@ -126,7 +126,7 @@ enum BranchHandlers {
     @inline(__always) private static func inPage(_ p: UInt, _ o: UInt, _ cc: UInt16) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
-        return cpu.flags.holds(cc) ? cpu.jumpInPage(op) : op.next
+        return cpu.flags.holds(cc) ? cpu.jumpInPage(op) : cpu.goOn(behind: op)
     }
 
     /// CALL to a displacement; the return address goes on the stack (`extra`: size in bytes).

@@ -141,9 +141,7 @@ final class CodeCache {
     ) -> Block? {
         let block = Block(arena.address &+ used)
         block.header = Block.Header(physical: physical, mode: cpu.state.mode)
-        var buffer = BlockBuffer(
-            start: block.operations, capacity: Self.operationLimit,
-            placeholder: BranchHandlers.stale)
+        var buffer = BlockBuffer(start: block.operations, capacity: Self.operationLimit)
         let start = Int(linear & 0xfff)
         let frame = codeMap.frame(host)
         // Code is noted before its bytes are read: see CodeMap.

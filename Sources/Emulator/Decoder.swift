@@ -62,7 +62,7 @@ struct Decoder {
         self.available = min(available, 15)
         self.mode = mode
         self.output = output
-        operand = Operation(handler: output.placeholder)
+        operand = Operation(handler: BranchHandlers.stale)
     }
 
     // MARK: Bytes

@@ -34,7 +34,8 @@ extension Decoder {
             if opcode == 0xf7 { return 8 }
         }
         if bytes < 10 { return bytes }
-        return bytes == 10 ? 8 : bytes > 16 ? 2 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
+        if bytes != 10 && bytes != 16 { return 2 }
+        return bytes == 10 ? 8 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
     }
 
     private var isVectorAnywhere: Bool {

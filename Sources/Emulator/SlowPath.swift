@@ -205,20 +205,28 @@ extension Processor {
             return Target(
                 host: HostAddress(linear, addend: entry.addend).rawValue, physical: physical)
         }
-        let found = walk(linear, access)
+        var found = walk(linear, access)
         if let code = found.fault {
             state.cr2 = linear
             pend(.page, errorCode: code)
             return nil
         }
         let physical = found.page | linear & 0xfff
-        guard let page = ram(found.page, count: 4096) else {
+        guard let page = hostPage(&found, write: write) else {
             return Target(host: 0, physical: physical)
         }
         if table != state.noTLB, vcpu.completion == nil {
             fill(entry, tag: tag, host: page, found)
         }
         return Target(host: page &+ UInt(linear & 0xfff), physical: physical)
+    }
+
+    /// Host address of a page of memory; nil: a device, which is what read-only memory is to writes.
+    private func hostPage(_ found: inout Translation, write: Bool) -> UInt? {
+        if let page = ram(found.page, count: 4096) { return page }
+        guard !write else { return nil }
+        found.writable = false
+        return readable(found.page, count: 4096)
     }
 
     /// Pages that hold decoded code never hit for writes, so that every write to them is seen.

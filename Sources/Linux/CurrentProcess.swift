@@ -150,6 +150,16 @@ package enum Stream {
         return buffer
     }
 
+    /// Reads at most `bytes.count` bytes into the front of `bytes`; 0 at the end.
+    package static func read(
+        _ descriptor: CInt, into bytes: inout [UInt8]
+    ) throws(Errno) -> Int {
+        let result = unsafe bytes.withUnsafeMutableBytes {
+            unsafe clinux_read(descriptor, $0.baseAddress, $0.count)
+        }
+        return try Errno.check(result)
+    }
+
     /// Writes at most all of `bytes`; how many were taken.
     package static func write(
         _ bytes: ArraySlice<UInt8>, to descriptor: CInt

@@ -22,6 +22,8 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var noMemory: Self { Self(rawValue: ENOMEM) }
     package static var invalid: Self { Self(rawValue: EINVAL) }
     package static var exists: Self { Self(rawValue: EEXIST) }
+    package static var notDirectory: Self { Self(rawValue: ENOTDIR) }
+    package static var tooManyLinks: Self { Self(rawValue: ELOOP) }
     package static var isDirectory: Self { Self(rawValue: EISDIR) }
 
     /// Turns a `CLinux` answer into a value or a thrown error.
@@ -44,4 +46,7 @@ extension Errno: CustomStringConvertible {
         // SAFETY: strerror answers a C string that lives until the thread's next call.
         unsafe String(cString: strerror(rawValue))
     }
+
+    /// The C library's text and the number, as Rust shows an error of the host.
+    package var withNumber: String { "\(self) (os error \(rawValue))" }
 }

@@ -24,13 +24,17 @@ package struct ChildProcess: ~Copyable {
     /// descriptor 0, and so on, at most 16. The environment is empty unless one is given.
     ///
     /// The child has its own session, default signal actions and no signal blocked.
+    ///
+    /// - Parameter isolated: It sees no process but those that it makes, where the host allows that.
     package init(
-        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt]
+        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt],
+        isolated: Bool = false
     ) throws(Errno) {
         let answer = try Answer()
         let parent = try Thread(name: "child", stackSize: 64 << 10) {
             let made = Self.spawn(
-                path, arguments, environment, descriptors, diesWithParent: true)
+                path, arguments, environment, descriptors, diesWithParent: true,
+                isolated: isolated)
             answer.give(made)
             if made > 0 { clinux_wait_ended(made) }
         }
@@ -92,7 +96,7 @@ package struct ChildProcess: ~Copyable {
 
     fileprivate static func spawn(
         _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt],
-        diesWithParent: Bool
+        diesWithParent: Bool, isolated: Bool
     ) -> CInt {
         // SAFETY: the C strings and arrays live until `clinux_spawn` returns, and by then the
         // child has its own memory.
@@ -103,23 +107,10 @@ package struct ChildProcess: ~Copyable {
                         path: argumentList[0], arguments: argumentList,
                         environment: environmentList, descriptors: descriptors.baseAddress,
                         descriptor_count: CInt(descriptors.count), new_session: 1,
-                        dies_with_parent: diesWithParent ? 1 : 0)
+                        dies_with_parent: diesWithParent ? 1 : 0, isolated: isolated ? 1 : 0)
                     return unsafe clinux_spawn(&child)
                 }
             }
-        }
-    }
-
-    /// Calls `body` with a null-terminated array of C strings.
-    private static func withCStrings(
-        _ strings: [String],
-        _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt
-    ) -> CInt {
-        var list = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
-        return unsafe list.withUnsafeMutableBufferPointer { buffer in
-            guard let first = buffer.baseAddress else { return -EINVAL }
-            return unsafe body(first)
         }
     }
 }
@@ -131,7 +122,8 @@ package enum DetachedProcess {
         path: String, arguments: [String], environment: [String], descriptors: [CInt]
     ) throws(Errno) {
         try Errno.check(
-            ChildProcess.spawn(path, arguments, environment, descriptors, diesWithParent: false))
+            ChildProcess.spawn(
+                path, arguments, environment, descriptors, diesWithParent: false, isolated: false))
     }
 }
 
@@ -149,4 +141,10 @@ package struct Pipe: ~Copyable {
         reader = FileDescriptor(adopting: ends[0])
         writer = FileDescriptor(adopting: ends[1])
     }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoReader() -> FileDescriptor { reader }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoWriter() -> FileDescriptor { writer }
 }

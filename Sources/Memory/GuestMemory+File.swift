@@ -15,8 +15,8 @@ extension GuestMemory {
             throw .outOfRange(address, count: count)
         }
         do throws(Errno) {
-            // Files of huge pages take no writes.
-            if !usesHugePages {
+            // Files of huge pages take no writes, and persistent memory is another file's.
+            if !usesHugePages, UInt64(target - layout.host) < fileByteCount {
                 let copied = try file.copy(range, to: self.file, at: Int64(target - layout.host))
                 didWrite(address, UInt64(copied))
                 return copied == range.count

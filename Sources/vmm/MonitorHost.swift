@@ -146,13 +146,16 @@ final class MonitorHost: MachineHost {
         } catch {
             throw APIFault("\(error)")
         }
+        // With an API more files are opened later, by their paths.
+        let seclusion = arguments.socketPath == nil ? Seclusion.enter(config) : nil
         try seal(config)
         do throws(Errno) {
             try console.makeRaw()
         } catch {
             throw APIFault("cannot take the console: \(error)")
         }
-        let report = ReportWriter(machine, descriptor: config.swiftlet.report)
+        let report = ReportWriter(
+            machine, seclusion, descriptor: config.swiftlet.report)
         state.withLock { $0 = State(machine: machine, console: console, report: report) }
         try answerSignals()
         machine.start()

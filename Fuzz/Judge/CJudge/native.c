@@ -132,7 +132,8 @@ __attribute__((no_stack_protector)) static void take_exception(
         return;
     }
     if (number == SIGPROF) {
-        if (shared->seen != shared->serial) {
+        // Code under judgement lies below 256 MiB: elsewhere, the judge is at the case's end already.
+        if (shared->seen != shared->serial || user->uc_mcontext.gregs[REG_RIP] >= 0x10000000) {
             shared->seen = shared->serial;
             // Linux does not give RFLAGS.ID back to who was interrupted.
             uint64_t flags = 0x202 | ((uint64_t)user->uc_mcontext.gregs[REG_EFL] & 0x200000);

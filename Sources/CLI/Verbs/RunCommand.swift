@@ -80,6 +80,12 @@ struct RunCommand: Verb {
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
 
+    @Option(
+        name: .customLong("pmem"),
+        help: "File as persistent memory, /dev/pmem0: PATH[:ro][:id=NAME]. Repeat for more.",
+        transform: { try PmemArgument($0) })
+    var pmems: [PmemArgument] = []
+
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
 
@@ -139,10 +145,7 @@ struct RunCommand: Verb {
         guard detach || name == nil else {
             throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
-        for variable in env where variable.isEmpty || variable.hasPrefix("=") {
-            throw ValidationError(
-                "'\(JSONError.printable(variable))' is no environment variable; write NAME=value.")
-        }
+        try Command.check(environment: env)
     }
 
     func perform() throws(ClientError) -> CInt {
@@ -190,6 +193,7 @@ struct RunCommand: Verb {
         configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
+        configuration.pmems = pmems.map(MicroVM.Pmem.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration
@@ -202,24 +206,19 @@ struct RunCommand: Verb {
 
     /// The command with the environment that was asked for.
     var requested: Command {
-        var request = Command(command)
-        request.workingDirectory = workdir
-        for variable in env {
-            if variable.contains("=") {
-                request.environment.append(variable)
-            } else if let value = CurrentProcess.environment(variable) {
-                request.environment.append("\(variable)=\(value)")
-            }
-        }
-        let hasTerm = request.environment.contains { $0.hasPrefix("TERM=") }
-        if terminal, !hasTerm, let term = CurrentProcess.environment("TERM") {
-            request.environment.append("TERM=\(term)")
-        }
-        return request
+        Command(command, environment: env, directory: workdir, terminal: terminal)
     }
 }
 
 extension MicroVM.Engine: ExpressibleByArgument {}
+
+extension MicroVM.Pmem {
+    fileprivate init(_ argument: PmemArgument) {
+        self.init(path: argument.path)
+        isReadOnly = argument.isReadOnly
+        id = argument.id
+    }
+}
 
 extension MicroVM.Disk {
     fileprivate init(_ argument: DiskArgument) {

@@ -104,6 +104,11 @@ static inline uintptr_t clinux_mmap(size_t size, int protection, int flags, int 
     void *address = mmap(0, size, protection, flags, fd, offset);
     return address == MAP_FAILED ? (uintptr_t)-(intptr_t)errno : (uintptr_t)address;
 }
+static inline uintptr_t clinux_mmap_fixed(
+    uintptr_t place, size_t size, int protection, int flags, int fd) {
+    void *address = mmap((void *)place, size, protection, flags | MAP_FIXED, fd, 0);
+    return address == MAP_FAILED ? (uintptr_t)-(intptr_t)errno : (uintptr_t)address;
+}
 static inline int clinux_epoll_create(void) { return (int)clinux_result(epoll_create1(EPOLL_CLOEXEC)); }
 static inline int clinux_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t token) {
     struct epoll_event event = {.events = events, .data = {.u64 = token}};

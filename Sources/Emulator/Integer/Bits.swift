@@ -91,7 +91,7 @@ enum BitHandlers {
             cpu.set(op.reg, T(truncatingIfNeeded: index))
         }
         cpu.flags = Flags(logical: value == 0 ? T(0) : T(1))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func forward<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -137,7 +137,7 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.rm, doubled(cpu, op, cpu.get(op.rm, T.self), &cpu.flags))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func doubleMemory<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -163,7 +163,7 @@ enum BitHandlers {
         let op = Op(o)
         // BSWAP of a 16-bit register is undefined; zero is what processors give.
         cpu.set(op.rm, T.bitWidth == 16 ? 0 : cpu.get(op.rm, T.self).byteSwapped)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     @inline(__always)

@@ -7,13 +7,13 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.reg, cpu.get(op.rm, T.self))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func registerImmediate<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let op = Op(o)
         Processor(p).set(op.reg, T(truncatingIfNeeded: op.immediate))
-        return op.next
+        return Processor(p).goOn(behind: op)
     }
     @inline(__always)
     private static func load<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -23,7 +23,7 @@ enum MoveHandlers {
             return loadMissed(p, o, T.self)
         }
         cpu.set(op.reg, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(never)
     private static func loadMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -38,7 +38,7 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         return cpu.storeHit(cpu.effectiveAddress(op), cpu.get(op.reg, T.self))
-            ? op.next : storeMissed(p, o, T.self)
+            ? cpu.goOn(behind: op) : storeMissed(p, o, T.self)
     }
     @inline(never)
     private static func storeMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -52,7 +52,7 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         return cpu.storeHit(cpu.effectiveAddress(op), T(truncatingIfNeeded: op.immediate))
-            ? op.next : storeImmediateMissed(p, o, T.self)
+            ? cpu.goOn(behind: op) : storeImmediateMissed(p, o, T.self)
     }
     @inline(never)
     private static func storeImmediateMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -66,7 +66,7 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.reg, T(truncatingIfNeeded: cpu.effectiveAddress(op)))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func exchange<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -101,7 +101,7 @@ enum MoveHandlers {
         let op = Op(o)
         let value = cpu.flags.holds(op.extra) ? cpu.get(op.rm, T.self) : cpu.get(op.reg, T.self)
         cpu.set(op.reg, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     /// Reads memory whether or not the condition holds.
     @inline(__always)
@@ -110,7 +110,7 @@ enum MoveHandlers {
         let op = Op(o)
         guard let value = cpu.load(cpu.effectiveAddress(op), T.self) else { return cpu.fault(op) }
         cpu.set(op.reg, cpu.flags.holds(op.extra) ? value : cpu.get(op.reg, T.self))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func extend<From: Word, To: Word>(
@@ -122,7 +122,7 @@ enum MoveHandlers {
         cpu.set(
             op.reg,
             signed ? To(truncatingIfNeeded: value.signed) : To(truncatingIfNeeded: value))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func extendMemory<From: Word, To: Word>(
@@ -136,7 +136,7 @@ enum MoveHandlers {
         cpu.set(
             op.reg,
             signed ? To(truncatingIfNeeded: value.signed) : To(truncatingIfNeeded: value))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(never)
     private static func extendMemoryMissed<From: Word, To: Word>(

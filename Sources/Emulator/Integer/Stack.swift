@@ -72,7 +72,7 @@ enum StackHandlers {
         let top = cpu.rsp &- 8
         guard cpu.storeHit(top, cpu.get64(op.rm)) else { return push64Missed(p, o) }
         cpu.rsp = top
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(never) private static func push64Missed(_ p: UInt, _ o: UInt) -> UInt {
         let cpu = Processor(p)
@@ -86,7 +86,7 @@ enum StackHandlers {
         guard let value = cpu.loadHit(cpu.rsp, UInt64.self) else { return pop64Missed(p, o) }
         cpu.rsp = cpu.rsp &+ 8
         cpu.set64(op.rm, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(never) private static func pop64Missed(_ p: UInt, _ o: UInt) -> UInt {
         let cpu = Processor(p)

@@ -58,10 +58,11 @@ final class Judge {
         }
         for index in cases.indices { coverage.note(cases[index].form, after[index]) }
         if isSame { return [] }
+        let hasNoResult = cases.indices.contains { isNoResult(after[$0], ours[$0]) }
         let excused = discarded
         let first = firstDifference()
         let found = oneByOne()
-        if found.isEmpty && discarded == excused {
+        if found.isEmpty && discarded == excused && !hasNoResult {
             unrepeated += 1
             return [first ?? difference(0, ["in a batch, but not alone: memory"])]
         }
@@ -124,9 +125,19 @@ final class Judge {
             var phrases = JudgeComparison.differences(real, mine)
             if phrases.isEmpty && index != cases.count - 1 { continue }
             if let place = memoryDifference() { phrases.append(place) }
-            return difference(index, ["in its batch, but not alone"] + phrases)
+            return difference(index, ["in its batch, but not alone"] + phrases + neighbours())
         }
         return nil
+    }
+
+    /// The cases that have their operand less than a page before the first difference in data.
+    private func neighbours() -> [String] {
+        let mine = emulator.read(JudgedMemory.data, JudgedMemory.dataCount)
+        guard let place = native.difference(mine, at: JudgedMemory.data) else { return [] }
+        let address = JudgedMemory.data + UInt64(place)
+        return cases.indices.filter { address &- cases[$0].operand < 512 }.map { index in
+            "\(String(cases[index].operand, radix: 16)) \(cases[index].form)"
+        }
     }
 
     private func ownCode(_ index: Int) -> ArraySlice<UInt8> {
@@ -177,7 +188,8 @@ final class Judge {
         for (name, start, length) in areas {
             let mine = emulator.read(start, length)
             if let place = native.difference(mine, at: start) {
-                return "\(name) at \(String(place, radix: 16)), ours \(mine[place])"
+                let real = native.read(start + UInt64(place), 1)[0]
+                return "\(name) at \(String(place, radix: 16)) \(real), ours \(mine[place])"
             }
         }
         return nil
@@ -239,7 +251,7 @@ extension Judge.Difference: CustomStringConvertible {
         let stack = isX87 ? [before.stack(0), before.stack(1)] : []
         let values = stack.map { " \(hex($0.signAndExponent)):\(hex($0.significand))" }.joined()
         let mode = before.is32 ? "32" : "64"
-        let found = phrases.prefix(12).joined(separator: "; ")
+        let found = phrases.prefix(24).joined(separator: "; ")
         return "\(mode) \(hex(before.rip)):\(bytes)\n  \(found)\n  "
             + registers.joined(separator: " ")
             + "\n  " + state + values

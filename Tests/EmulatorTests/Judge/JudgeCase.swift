@@ -20,6 +20,8 @@ struct JudgeCase {
     var codeCount = 0
     /// Address behind the last instruction.
     var end: UInt64 = 0
+    /// Address of the memory operand, if the generator chose one.
+    var operand: UInt64 = 0
     /// Instructions, if there is more than one.
     var isSequence = false
     /// The emulator executes it as blocks.

@@ -25,12 +25,11 @@ final class JudgeEmulator {
         // It would tell the processor by mail, which is read in ``SoftVCPU/run()`` only.
         memory.writeObserver = nil
         var state = vcpu.save()
-        let flat = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
-        state.system.ds = flat
-        state.system.es = flat
-        state.system.ss = flat
-        state.system.fs = flat
-        state.system.gs = flat
+        state.system.ds = Self.flat
+        state.system.es = Self.flat
+        state.system.ss = Self.flat
+        state.system.fs = Self.flat
+        state.system.gs = Self.flat
         state.system.cs = Self.code64
         // PE MP ET NE WP AM PG; PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE LME LMA NXE.
         state.system.cr0 = 0x8005_0033
@@ -47,6 +46,9 @@ final class JudgeEmulator {
         cpu.state.xcr0 = 3
     }
 
+    private static var flat: Segment {
+        Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
+    }
     private static var code64: Segment {
         Segment(selector: 0x33, base: 0, limit: .max, attributes: 0xa0fb)
     }
@@ -54,15 +56,25 @@ final class JudgeEmulator {
         Segment(selector: 0x23, base: 0, limit: .max, attributes: 0xc0fb)
     }
 
-    private static var descriptors: UInt64 { 0x12_0000 }
+    /// In the kernel's half: programs find nothing at the host's addresses.
+    private static var descriptors: UInt64 { 0xffff_8000_0000_0000 }
+
+    private func mapDescriptors() throws {
+        let table: UInt64 = 0x12_0000
+        try memory.store(UInt64(0x12_2003), at: GuestAddress(0x10_0000 + 8 * 256))
+        try memory.store(UInt64(0x12_3003), at: GuestAddress(0x12_2000))
+        try memory.store(UInt64(0x12_4003), at: GuestAddress(0x12_3000))
+        try memory.store(table | 3, at: GuestAddress(0x12_4000))
+        try memory.store(UInt64(0x00cf_fb00_0000_ffff), at: GuestAddress(table + 0x20))
+        try memory.store(UInt64(0x00cf_f300_0000_ffff), at: GuestAddress(table + 0x28))
+        try memory.store(UInt64(0x00af_fb00_0000_ffff), at: GuestAddress(table + 0x30))
+    }
+
     private static var exitPage: UInt64 { 0x12_1000 }
 
     private func map() throws {
         try map(JudgedMemory.exit, 4096, 5, at: Self.exitPage)
-        try map(Self.descriptors, 4096, 3)
-        try memory.store(UInt64(0x00cf_fb00_0000_ffff), at: GuestAddress(Self.descriptors + 0x20))
-        try memory.store(UInt64(0x00cf_f300_0000_ffff), at: GuestAddress(Self.descriptors + 0x28))
-        try memory.store(UInt64(0x00af_fb00_0000_ffff), at: GuestAddress(Self.descriptors + 0x30))
+        try mapDescriptors()
         try memory.store(UInt64(0x10_1007), at: GuestAddress(0x10_0000))
         let noExecute: UInt64 = 1 << 63
         let readOnly = JudgedMemory.data + UInt64(JudgedMemory.dataCount)
@@ -152,6 +164,8 @@ final class JudgeEmulator {
         cpu.state.rip = before.rip
         cpu.state.pending = PendingException()
         cpu.state.inhibitInterrupts = false
+        // What went astray may have loaded others.
+        for number in 0..<6 { cpu.state.segments[number] = Self.flat }
         cpu.state.segments[4].base = before.fsBase
         cpu.state.segments[5].base = before.gsBase
         cpu.state.segments[1] = before.is32 ? Self.code32 : Self.code64

@@ -101,6 +101,7 @@ struct JudgeGenerator {
         result.codeCount = code.count
         result.asBlocks = random.chance(30)
         finishState()
+        result.operand = operand ?? 0
         return (result, state)
     }
 

@@ -23,7 +23,22 @@ extension JudgeGenerator {
         let length = decoder.length(code[start...], is32: form.is32) ?? min(code.count - start, 15)
         code.removeSubrange((start + length)...)
         if code.count < tail { while code.count < tail { code.append(0) } }
+        breakLoop(length: code.count - start)
         if let hole { fixRelative(hole) }
+    }
+
+    /// A jump to itself, which would never end, becomes one to what follows it.
+    private mutating func breakLoop(length: Int) {
+        let isShort = form.map == 0 && (0x70...0x7f ~= form.opcode || 0xe0...0xe3 ~= form.opcode)
+        let isNearJump = form.map == 0 && form.opcode == 0xe9 || isNear
+        let count = isShort || form.map == 0 && form.opcode == 0xeb ? 1 : isNearJump ? 4 : 0
+        guard count != 0, code.count >= count, !has66 || count == 1 else { return }
+        let itself = -Int64(length)
+        for index in 0..<count {
+            let byte = UInt8(truncatingIfNeeded: itself >> Int64(8 * index))
+            if code[code.count - count + index] != byte { return }
+        }
+        for index in 1...count { code[code.count - index] = 0 }
     }
 
     private mutating func choosePrefixes() {

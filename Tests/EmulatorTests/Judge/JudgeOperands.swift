@@ -193,7 +193,7 @@ extension JudgeGenerator {
         guard form.map == 0 else { return }
         // 32-bit code leaves through the far jump behind it only.
         let exit = form.is32 ? place &+ UInt64(code.count - 7) : JudgedMemory.exit
-        let target = random.chance(70) ? exit : place &+ UInt64(random.below(64))
+        let target = random.chance(70) ? exit : place &+ 1 &+ UInt64(random.below(63))
         switch form.opcode {
         case 0xc2, 0xc3:
             guard random.chance(70), isInData(state.general[4], 16) else { return }
