@@ -20,13 +20,13 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
-/// As ``hot`` for the module that calls C as the guest's agent does. The compiler of Swift 6.3.1
-/// fails on such calls when it has more than one thread.
+/// For the module that calls C as the guest's agent does. The compiler of Swift 6.3.1 fails on such
+/// calls when it compiles the whole module at once for more than one object file.
 let shared: [SwiftSetting] =
     strict + [
         .enableExperimentalFeature("SafeInteropWrappers"),
         .unsafeFlags(
-            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+            ["-no-whole-module-optimization", "-enforce-exclusivity=unchecked"],
             .when(configuration: .release)),
     ]
 
