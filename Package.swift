@@ -20,6 +20,16 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
+/// As ``hot`` for the module that calls C as the guest's agent does. The compiler of Swift 6.3.1
+/// fails on such calls when it has more than one thread.
+let shared: [SwiftSetting] =
+    strict + [
+        .enableExperimentalFeature("SafeInteropWrappers"),
+        .unsafeFlags(
+            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+            .when(configuration: .release)),
+    ]
+
 /// As ``hot`` for the module whose functions nobody else inlines: they stay its own, so that each
 /// handler is one function.
 let closed: [SwiftSetting] =
@@ -51,6 +61,7 @@ let package = Package(
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
         .executable(name: "swiftlet-vmm", targets: ["swiftlet-vmm"]),
+        .executable(name: "swiftlet-jailer", targets: ["swiftlet-jailer"]),
         .library(name: "Client", targets: ["Client"]),
     ],
     dependencies: [
@@ -74,12 +85,18 @@ let package = Package(
                 "Devices", "Virtio", "Emulator", "KVM", "Boot", "Hypervisor", "Memory", "Bus",
                 "Linux",
             ]),
-        library("Agent", []),
+        // Compiled into the guest's agent as well, with another C library.
+        .target(name: "CTree"),
+        library("Agent", ["CTree"], shared),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],
             path: "Sources/vmm",
             swiftSettings: hot,
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+        .executableTarget(
+            name: "swiftlet-jailer", dependencies: ["Control", "Linux"], path: "Sources/jailer",
+            swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .executableTarget(
             name: "swiftlet",

@@ -36,6 +36,7 @@ struct Timeline {
         if let completed = report?.completed {
             lines.append("  completed by the software processor: \(completed)")
         }
+        if let seclusion = report?.seclusion { lines.append("  \(seclusion)") }
         if let exits = report?.exits { lines.append("  \(Self.grouped(exits)) exits") }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -40,6 +40,8 @@ package struct MachineReport: Hashable, Sendable {
     package var engine: String?
     /// Instructions that KVM left to the software processor: opcodes and how often.
     package var completed: String?
+    /// What of the host the monitor has left behind, or why not, in words.
+    package var seclusion: String?
 
     package init(end: End) { self.end = end }
 
@@ -51,6 +53,7 @@ package struct MachineReport: Hashable, Sendable {
                 "end", "value", "message", "vm_created_ns", "first_instruction_ns",
                 "user_entry_ns", "user_entry_instructions", "boot_timer_ns",
                 "boot_timer_instructions", "instructions", "exits", "engine", "completed",
+                "seclusion",
             ])
         end = try fields.require("end") { json throws(JSONError) in
             try json.asChoice(of: End.self)
@@ -73,6 +76,9 @@ package struct MachineReport: Hashable, Sendable {
         completed = try fields.optional("completed") { json throws(JSONError) in
             JSONError.printable(try json.asString(), limit: 4096)
         }
+        seclusion = try fields.optional("seclusion") { json throws(JSONError) in
+            JSONError.printable(try json.asString(), limit: 1024)
+        }
     }
 
     package var json: JSON {
@@ -90,6 +96,7 @@ package struct MachineReport: Hashable, Sendable {
             ("exits", exits.map { .integer($0) }),
             ("engine", engine.map(JSON.string)),
             ("completed", completed.map(JSON.string)),
+            ("seclusion", seclusion.map(JSON.string)),
         ])
     }
 }

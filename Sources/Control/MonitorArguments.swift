@@ -244,7 +244,8 @@ extension MonitorArguments {
           --version, -V          print the version and exit
           --help, -h             print this and exit
 
-        Exit status: 0 the guest ended, 1 it failed, 152 bad configuration, 153 bad arguments;
+        Exit status: 0 the guest ended, 1 it failed, 149 a file mapped as its memory was lost,
+        152 bad configuration, 153 bad arguments;
         with "debug_exit", the value that the guest wrote, modulo 256.
 
         """

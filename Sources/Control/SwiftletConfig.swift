@@ -8,6 +8,8 @@ package struct SwiftletConfig: Hashable, Sendable {
 
     /// Highest descriptor that a configuration may name.
     package static var descriptorLimit: CInt { 1023 }
+    /// Most calls of a guest that may be foreseen.
+    private static var callLimit: Int { 64 }
 
     package var engine = Engine.auto
     /// Time goes by retired instructions, so that two runs are the same.
@@ -20,6 +22,9 @@ package struct SwiftletConfig: Hashable, Sendable {
     package var prefaults = false
     /// What the guest is to plug of its `memory-hotplug` as soon as it runs, in MiB.
     package var pluggedMemory: UInt32 = 0
+    /// How often the guest will call the host through its vsock, for one whose name is abstract: the
+    /// monitor then leaves the host's network with so many sockets of it.
+    package var guestCalls: Int?
     /// Inherited descriptors of the serial console; nil: standard input and output.
     package var console: Console?
     /// An inherited descriptor to which the monitor writes its report, one JSON object a line.
@@ -43,7 +48,7 @@ package struct SwiftletConfig: Hashable, Sendable {
             json,
             [
                 "engine", "affinity", "deterministic", "debug_exit", "prefault",
-                "plugged_memory_mib", "console", "report",
+                "plugged_memory_mib", "guest_calls", "console", "report",
             ])
         engine =
             try fields.optional("engine") { json throws(JSONError) in
@@ -57,6 +62,9 @@ package struct SwiftletConfig: Hashable, Sendable {
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
         pluggedMemory = try fields.integer("plugged_memory_mib") ?? 0
+        guestCalls = try fields.optional("guest_calls") { json throws(JSONError) in
+            try json.asInteger(in: 0...Self.callLimit)
+        }
         console = try fields.optional("console") { json throws(JSONError) in
             let fields = try JSONFields(json, ["input", "output"])
             return Console(
@@ -76,6 +84,7 @@ package struct SwiftletConfig: Hashable, Sendable {
             ("debug_exit", hasDebugExit ? .bool(true) : nil),
             ("prefault", prefaults ? .bool(true) : nil),
             ("plugged_memory_mib", pluggedMemory == 0 ? nil : .integer(pluggedMemory)),
+            ("guest_calls", guestCalls.map { .integer($0) }),
             (
                 "console",
                 console.map { console in

@@ -177,7 +177,11 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     private mutating func change(_ range: Range<Int>, plugged: Bool) -> Answer {
         let before = self.plugged(range)
         if plugged {
-            memory.plug(blocks: range)
+            do throws(MemoryError) {
+                try memory.plug(blocks: range)
+            } catch {
+                return .refused
+            }
             pluggedCount += UInt64(range.count - before)
             return .acknowledged
         }
@@ -225,14 +229,19 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             throw .value("plugged")
         }
         requestedByteCount = state.requestedByteCount
-        pluggedCount = 0
+        defer {
+            pluggedCount = UInt64((0..<blocks.blockCount).filter { blocks.isPlugged($0) }.count)
+        }
         for block in 0..<blocks.blockCount {
             let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
-            pluggedCount += isPlugged ? 1 : 0
             // What a plugged block holds is the snapshot's, and stays.
             guard isPlugged != blocks.isPlugged(block) else { continue }
             if isPlugged {
-                memory.plug(blocks: block..<block + 1)
+                do throws(MemoryError) {
+                    try memory.plug(blocks: block..<block + 1)
+                } catch {
+                    throw .value("plugged")
+                }
             } else {
                 try? memory.unplug(blocks: block..<block + 1)
             }

@@ -13,6 +13,7 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var brokenPipe: Self { Self(rawValue: EPIPE) }
     package static var connectionReset: Self { Self(rawValue: ECONNRESET) }
     package static var inProgress: Self { Self(rawValue: EINPROGRESS) }
+    package static var timedOut: Self { Self(rawValue: ETIMEDOUT) }
     package static var noEntry: Self { Self(rawValue: ENOENT) }
     package static var noDevice: Self { Self(rawValue: ENODEV) }
     package static var noSuchAddress: Self { Self(rawValue: ENXIO) }
@@ -21,6 +22,8 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var noMemory: Self { Self(rawValue: ENOMEM) }
     package static var invalid: Self { Self(rawValue: EINVAL) }
     package static var exists: Self { Self(rawValue: EEXIST) }
+    package static var notDirectory: Self { Self(rawValue: ENOTDIR) }
+    package static var tooManyLinks: Self { Self(rawValue: ELOOP) }
     package static var isDirectory: Self { Self(rawValue: EISDIR) }
 
     /// Turns a `CLinux` answer into a value or a thrown error.
@@ -43,4 +46,7 @@ extension Errno: CustomStringConvertible {
         // SAFETY: strerror answers a C string that lives until the thread's next call.
         unsafe String(cString: strerror(rawValue))
     }
+
+    /// The C library's text and the number, as Rust shows an error of the host.
+    package var withNumber: String { "\(self) (os error \(rawValue))" }
 }

@@ -24,12 +24,17 @@ package struct ChildProcess: ~Copyable {
     /// descriptor 0, and so on, at most 16. The environment is empty unless one is given.
     ///
     /// The child has its own session, default signal actions and no signal blocked.
+    ///
+    /// - Parameter isolated: It sees no process but those that it makes, where the host allows that.
     package init(
-        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt]
+        path: String, arguments: [String], environment: [String] = [], descriptors: [CInt],
+        isolated: Bool = false
     ) throws(Errno) {
         let answer = try Answer()
         let parent = try Thread(name: "child", stackSize: 64 << 10) {
-            let made = Self.spawn(path, arguments, environment, descriptors)
+            let made = Self.spawn(
+                path, arguments, environment, descriptors, diesWithParent: true,
+                isolated: isolated)
             answer.give(made)
             if made > 0 { clinux_wait_ended(made) }
         }
@@ -89,8 +94,9 @@ package struct ChildProcess: ~Copyable {
         }
     }
 
-    private static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt]
+    fileprivate static func spawn(
+        _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt],
+        diesWithParent: Bool, isolated: Bool
     ) -> CInt {
         // SAFETY: the C strings and arrays live until `clinux_spawn` returns, and by then the
         // child has its own memory.
@@ -101,24 +107,23 @@ package struct ChildProcess: ~Copyable {
                         path: argumentList[0], arguments: argumentList,
                         environment: environmentList, descriptors: descriptors.baseAddress,
                         descriptor_count: CInt(descriptors.count), new_session: 1,
-                        dies_with_parent: 1)
+                        dies_with_parent: diesWithParent ? 1 : 0, isolated: isolated ? 1 : 0)
                     return unsafe clinux_spawn(&child)
                 }
             }
         }
     }
+}
 
-    /// Calls `body` with a null-terminated array of C strings.
-    private static func withCStrings(
-        _ strings: [String],
-        _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt
-    ) -> CInt {
-        var list = unsafe strings.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe list.indices { unsafe free(list[index]) } }
-        return unsafe list.withUnsafeMutableBufferPointer { buffer in
-            guard let first = buffer.baseAddress else { return -EINVAL }
-            return unsafe body(first)
-        }
+/// A program that goes on when this process has ended.
+package enum DetachedProcess {
+    /// Starts the program at `path`, as ``ChildProcess`` does, but leaves it alone from then on.
+    package static func start(
+        path: String, arguments: [String], environment: [String], descriptors: [CInt]
+    ) throws(Errno) {
+        try Errno.check(
+            ChildProcess.spawn(
+                path, arguments, environment, descriptors, diesWithParent: false, isolated: false))
     }
 }
 
@@ -136,4 +141,10 @@ package struct Pipe: ~Copyable {
         reader = FileDescriptor(adopting: ends[0])
         writer = FileDescriptor(adopting: ends[1])
     }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoReader() -> FileDescriptor { reader }
+
+    /// Keeps one end and closes the other.
+    package consuming func intoWriter() -> FileDescriptor { writer }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Synchronization
 
 /// Stream sockets that are found by a path. unix(7); never blocking, close-on-exec.
 ///
@@ -24,7 +25,12 @@ package enum UnixSocket {
 
     /// Connects to whoever listens at `path`; `.again` if too many wait there already.
     package static func connect(to path: String) throws(Errno) -> FileDescriptor {
-        let socket = FileDescriptor(adopting: try Errno.check(clinux_unix_socket()))
+        try connect(FileDescriptor(adopting: try Errno.check(clinux_unix_socket())), to: path)
+    }
+
+    fileprivate static func connect(
+        _ socket: consuming FileDescriptor, to path: String
+    ) throws(Errno) -> FileDescriptor {
         try Errno.check(unsafe clinux_unix_connect(socket.rawValue, path, path.utf8.count))
         if path.hasPrefix("@") {
             guard try peer(of: socket).isSameUser else { throw Errno(rawValue: ECONNREFUSED) }
@@ -99,6 +105,35 @@ package enum UnixSocket {
     /// Removes the file of a socket.
     package static func remove(_ path: String) {
         if !path.hasPrefix("@") { _ = unsafe clinux_unlink(path) }
+    }
+}
+
+/// Sockets that were made beforehand. They find abstract names where they were made, wherever the
+/// process is when it connects them: such names belong to a network namespace, and so does a socket.
+package final class SocketReserve: Sendable {
+    private let sockets: Mutex<[CInt]>
+
+    package init(count: Int) throws(Errno) {
+        var made: [CInt] = []
+        for _ in 0..<count {
+            let socket = clinux_unix_socket()
+            guard socket >= 0 else {
+                for socket in made { _ = clinux_close(socket) }
+                throw Errno(rawValue: -socket)
+            }
+            made.append(socket)
+        }
+        sockets = Mutex(made)
+    }
+
+    deinit { sockets.withLock { for socket in $0 { _ = clinux_close(socket) } } }
+
+    /// As ``UnixSocket/connect(to:)``; once no socket is left, from where the process is.
+    package func connect(to path: String) throws(Errno) -> FileDescriptor {
+        guard let socket = sockets.withLock({ $0.popLast() }) else {
+            return try UnixSocket.connect(to: path)
+        }
+        return try UnixSocket.connect(FileDescriptor(adopting: socket), to: path)
     }
 }
 

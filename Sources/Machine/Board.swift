@@ -32,6 +32,7 @@ final class Board: Sendable {
     let drives: [String: MMIOTransport<Block>]
     let networks: [String: MMIOTransport<Net>]
     private let attachments: [Attachment]
+    let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -88,6 +89,7 @@ final class Board: Sendable {
         hotplug = try layout.addHotplug(configuration.hotplug)
         drives = try layout.addDrives(configuration)
         networks = try layout.addNetworks(configuration)
+        pmems = try layout.addPmems(configuration)
         metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
@@ -119,7 +121,7 @@ final class Board: Sendable {
         _ vsock: MachineConfiguration.Vsock
     ) throws(MachineError) -> sending Vsock {
         do throws(VsockError) {
-            return try Vsock(guestCID: vsock.cid, path: vsock.path)
+            return try Vsock(guestCID: vsock.cid, path: vsock.path, reserve: vsock.reserve)
         } catch {
             throw .device("vsock: \(error)")
         }
@@ -176,6 +178,12 @@ final class Board: Sendable {
         network.withDevice { $0.responder = responder }
     }
 
+    /// Changes the limits of a running persistent memory.
+    func setLimits(ofPmem id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let pmem = pmems[id] else { throw .device("there is no pmem \(id)") }
+        pmem.withDevice { $0.setLimits(limits) }
+    }
+
     /// Changes the limits of a running drive.
     func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
         guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
@@ -184,7 +192,7 @@ final class Board: Sendable {
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
-private struct Layout: ~Copyable {
+struct Layout: ~Copyable {
     let memory: GuestMemory
     let machine: any VirtualMachine
     let loop: EventLoop

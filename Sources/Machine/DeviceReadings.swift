@@ -72,6 +72,7 @@ extension Board {
     var readings: [DeviceReading] {
         var all = drives.map { Self.reading(ofDrive: $0.key, $0.value) }
         all += networks.map { Self.reading(ofNetwork: $0.key, $0.value) }
+        all += pmems.map { Self.reading(ofPmem: $0.key, $0.value) }
         all += [
             vsock.map(Self.reading), entropy.map(Self.reading), balloon.map(Self.reading),
             hotplug.map(Self.reading),
@@ -132,6 +133,19 @@ extension Board {
                 ])
             reading.latencies = [("tap_write_agg", LatencyReading(device.writes))]
             return reading
+        }
+    }
+
+    private static func reading(ofPmem id: String, _ pmem: MMIOTransport<Pmem>) -> DeviceReading {
+        let transport = pmem.counts
+        return pmem.withDevice { device in
+            DeviceReading(
+                "pmem", id, transport, failures: "event_fails",
+                [
+                    ("queue_event_count", transport.allNotifications),
+                    ("rate_limiter_throttled_events", device.limiterWaits),
+                    ("rate_limiter_event_count", transport.hostEvents),
+                ])
         }
     }
 

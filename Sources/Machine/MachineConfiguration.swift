@@ -19,6 +19,8 @@ package struct MachineConfiguration: Sendable {
     package struct Vsock: Hashable, Sendable {
         package var cid: UInt32
         package var path: String
+        /// Calls of the guest for which sockets are made beforehand.
+        package var reserve = 0
 
         package init(cid: UInt32, path: String) {
             self.cid = cid
@@ -80,6 +82,8 @@ package struct MachineConfiguration: Sendable {
     package var hotplug: Hotplug?
     /// In the guest's order: the first is `/dev/vda`.
     package var drives: [Drive] = []
+    /// In the guest's order.
+    package var pmems: [Pmem] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
@@ -101,6 +105,8 @@ package enum MachineEnd: Hashable, Sendable {
     case debugExit(UInt32)
     /// A triple fault; the text says where.
     case shutdown(String)
+    /// The host took away what lay behind the guest's memory; the text says what.
+    case memoryLost(String)
     /// The monitor could not go on; the text says why.
     case failed(String)
 }

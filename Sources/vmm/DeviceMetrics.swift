@@ -23,7 +23,7 @@ extension Metrics {
 
     /// Kinds of which there may be several.
     private static var schemas: [String: MetricsSchema.Group] {
-        ["block": MetricsSchema.block, "net": MetricsSchema.net]
+        ["block": MetricsSchema.block, "net": MetricsSchema.net, "pmem": MetricsSchema.pmem]
     }
 
     private func store(_ readings: [DeviceReading], in group: String) {

@@ -30,6 +30,7 @@ extension MachineConfiguration {
         deterministic = config.swiftlet.isDeterministic
         debugExit = config.swiftlet.hasDebugExit
         vsock = config.vsock.map { Vsock(cid: $0.guestCID, path: $0.path) }
+        vsock?.reserve = config.swiftlet.guestCalls ?? 0
         networks = config.networks.map(Network.init)
         entropy = config.entropy != nil
         entropyLimits = config.entropy?.rateLimiter.map { Limits($0) }
@@ -38,6 +39,7 @@ extension MachineConfiguration {
             Hotplug($0, plugged: config.swiftlet.pluggedMemory)
         }
         drives = config.drives.map(Drive.init)
+        pmems = config.pmems.map(Pmem.init)
         if let words = Self.rootWords(config) {
             self.commandLine = Self.commandLine(self.commandLine, adding: [words])
         }
@@ -48,8 +50,7 @@ extension MachineConfiguration {
     /// Throws for what is configured and not there: a machine without it would be another machine.
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
-            ("persistent memories (pmem)", !config.pmems.isEmpty),
-            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
+            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil)
         ]
         for (name, isWanted) in absent where isWanted {
             throw .device("\(name): not supported by this version of swiftlet-vmm")
@@ -79,6 +80,9 @@ extension MachineConfiguration {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
+        }
+        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
+            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
         }
         return nil
     }
@@ -136,6 +140,14 @@ extension MachineConfiguration.Drive {
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .concurrent
         isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.Pmem {
+    fileprivate init(_ config: PmemConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }

@@ -88,8 +88,3 @@ final class MetricsWriter: Sendable {
         return nil
     }
 }
-
-extension Errno {
-    /// The C library's text and the number, as Rust shows an error of the host.
-    var withNumber: String { "\(self) (os error \(rawValue))" }
-}

@@ -25,10 +25,7 @@ extension MonitorHost {
                     "Memory hotplug update error: there are no such blocks of memory")
             }
         case .network(let update): try self.change(update, machine)
-        case .pmem:
-            throw APIFault(
-                "The requested operation is not supported: this version cannot change the limits of"
-                    + " the device while it runs.")
+        case .pmem(let update): try self.change(update, machine)
         case .insertDrive, .insertNetwork, .insertPmem, .remove:
             throw APIFault("PCI is not enabled")
         }
@@ -42,6 +39,15 @@ extension MonitorHost {
                 transmit: update.transmitLimiter.map { MachineConfiguration.Limits($0) })
         } catch {
             throw APIFault("Network config error: Unable to update the net device: \(error)")
+        }
+    }
+
+    private func change(_ update: PmemUpdate, _ machine: Machine) throws(APIFault) {
+        guard let limiter = update.rateLimiter else { return }
+        do throws(MachineError) {
+            try machine.setLimits(ofPmem: update.id, MachineConfiguration.Limits(limiter))
+        } catch {
+            throw APIFault("Pmem config error: Unable to patch the pmem device: \(error)")
         }
     }
 

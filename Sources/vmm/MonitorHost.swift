@@ -12,6 +12,8 @@ final class MonitorHost: MachineHost {
     private let arguments: MonitorArguments
     private let metadata: Metadata
     private let walls: Walls
+    /// Nil: nobody can ask.
+    private let memory: MemoryMeter?
     private let state = Mutex(State())
     private let sealed = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
 
@@ -31,6 +33,12 @@ final class MonitorHost: MachineHost {
         self.loop = loop
         self.logger = logger
         self.metrics = metrics
+        if arguments.socketPath != nil {
+            // Later the file is out of reach.
+            memory = try? MemoryMeter()
+        } else {
+            memory = nil
+        }
     }
 
     /// The machine, once it has been started.
@@ -88,6 +96,7 @@ final class MonitorHost: MachineHost {
     var prometheusText: String {
         refreshMetrics()
         var text = metrics.metrics.prometheusText
+        if let share = memory?.share { text.add("swiftlet_process_pss_bytes", "gauge", share) }
         guard let machine else { return text.text }
         let readings = machine.busReadings
         let name = "swiftlet_vcpu_exit_duration_seconds"
@@ -137,13 +146,16 @@ final class MonitorHost: MachineHost {
         } catch {
             throw APIFault("\(error)")
         }
+        // With an API more files are opened later, by their paths.
+        let seclusion = arguments.socketPath == nil ? Seclusion.enter(config) : nil
         try seal(config)
         do throws(Errno) {
             try console.makeRaw()
         } catch {
             throw APIFault("cannot take the console: \(error)")
         }
-        let report = ReportWriter(machine, descriptor: config.swiftlet.report)
+        let report = ReportWriter(
+            machine, seclusion, descriptor: config.swiftlet.report)
         state.withLock { $0 = State(machine: machine, console: console, report: report) }
         try answerSignals()
         machine.start()

@@ -8,10 +8,12 @@ import Synchronization
 final class ReportWriter: Sendable {
     private let machine: Machine
     private let descriptor: CInt?
+    private let seclusion: Seclusion?
     private let isWritten = Mutex(false)
 
-    init(_ machine: Machine, descriptor: CInt?) {
+    init(_ machine: Machine, _ seclusion: Seclusion?, descriptor: CInt?) {
         self.machine = machine
+        self.seclusion = seclusion
         self.descriptor = descriptor
     }
 
@@ -29,7 +31,7 @@ final class ReportWriter: Sendable {
         case .shutdown(let text):
             report = MachineReport(end: .shutdown)
             report.message = text
-        case .failed(let text):
+        case .memoryLost(let text), .failed(let text):
             report = MachineReport(end: .failed)
             report.message = text
         }
@@ -57,6 +59,7 @@ final class ReportWriter: Sendable {
         report.exits = timeline.exits
         report.engine = machine.engine.description
         report.completed = Self.list(timeline.completed)
+        report.seclusion = seclusion?.description
         let line = report.json.bytes + [UInt8(ascii: "\n")]
         isWritten.withLock { isWritten in
             guard !isWritten else { return }

@@ -268,6 +268,9 @@ final class Session: Sendable {
         case .powerOff, .reset: return Monitor.ExitStatus.success
         case .debugExit(let value): return CInt(value & 0xff)
         case .shutdown(let text): fail("the guest's processor shut down: \(text)")
+        case .memoryLost(let text):
+            fail(text)
+            return Monitor.ExitStatus.memoryLost
         case .failed(let text): fail("the machine failed: \(text)")
         }
         return Monitor.ExitStatus.failure

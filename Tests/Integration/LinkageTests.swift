@@ -17,12 +17,16 @@ import Testing
         return result.outputText.contains("INTERP") || result.outputText.contains("DYNAMIC")
     }
 
-    @Test func `The monitor is static`() throws {
-        #expect(try !Self.isDynamic(try Built.file("bin/swiftlet-vmm")))
+    @Test(arguments: ["swiftlet-vmm", "swiftlet-jailer"])
+    func `The monitor and its jailer are static`(_ name: String) throws {
+        #expect(try !Self.isDynamic(try Built.file("bin/" + name)))
     }
 
-    @Test func `The monitor holds nothing of Foundation, Dispatch, NIO or _Concurrency`() throws {
-        let result = try Program.run("nm", [try Built.file("bin/swiftlet-vmm")])
+    @Test(arguments: ["swiftlet-vmm", "swiftlet-jailer"])
+    func `They hold nothing of Foundation, Dispatch, NIO or _Concurrency`(
+        _ name: String
+    ) throws {
+        let result = try Program.run("nm", [try Built.file("bin/" + name)])
         let symbols = result.outputText.split(separator: "\n")
             .compactMap { $0.split(separator: " ").last }
         // A stripped program would pass without having been looked at.
@@ -31,6 +35,29 @@ import Testing
             let isWide = Self.wide.contains(where: symbol.hasPrefix)
             #expect(!isWide, "\(symbol)")
         }
+    }
+
+    /// A handler that called its successor, where it should end in a jump to it, would leave a frame
+    /// on the stack for each instruction of the guest.
+    @Test func `Handlers of the software processor jump to the next one`() throws {
+        let code = try Program.run(
+            "objdump", ["-d", "--no-show-raw-insn", try Built.file("bin/swiftlet-vmm")])
+        let families = [
+            "ALUTable", "BitHandlers", "BranchHandlers", "MoveHandlers",
+            "MultiplyHandlers", "ShiftTable", "StackHandlers", "UnaryTable",
+        ].map { "8Emulator\($0.utf8.count)\($0)O" }
+        var jumps = 0
+        var handler: Substring?
+        for line in code.outputText.split(separator: "\n") {
+            if line.hasSuffix(">:") {
+                let isHandler = families.contains(where: line.contains)
+                handler = isHandler && line.contains("S2u_SutcfU") ? line : nil
+            } else if let handler {
+                if line.contains("jmp    *%r") { jumps += 1 }
+                #expect(!line.contains("call   *"), "\(handler) \(line)")
+            }
+        }
+        #expect(jumps > 300)
     }
 
     @Test func `The agent is static and at most 500 KB`() throws {

@@ -3,6 +3,7 @@
 // vfork and exec or in a signal handler, or that do not import.
 #pragma once
 
+#include "clinux_loss.h"
 #include "clinux_system.h"
 #include <poll.h>
 #include <stddef.h>
@@ -18,61 +19,13 @@ struct clinux_child {
     int new_session;
     /// SIGKILL for it as soon as the *thread* that made it ends. prctl(2), PR_SET_PDEATHSIG.
     int dies_with_parent;
+    /// Its own process namespace, in which it is init(1), and without root's rights the user namespace
+    /// that this takes; in that, user and group stay what they are.
+    int isolated;
 };
 
-/// Runs in the child, on the parent's memory: system calls only, on locals only. Answers an errno.
-static inline int clinux_child_enter(const struct clinux_child *child, pid_t parent) {
-    if (child->dies_with_parent) {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return errno;
-        // The parent may have gone before the request: then nobody would ever send the signal.
-        if (getppid() != parent) return ESRCH;
-    }
-    if (child->new_session && setsid() < 0) return errno;
-    int count = child->descriptor_count, copies[16];
-    if (count > 16) return EINVAL;
-    // Two rounds, as a source may have a number that is a target of another.
-    for (int i = 0; i < count; i++) {
-        copies[i] = fcntl(child->descriptors[i], F_DUPFD_CLOEXEC, count);
-        if (copies[i] < 0) return errno;
-    }
-    for (int i = 0; i < count; i++)
-        if (dup2(copies[i], i) < 0) return errno;
-    // CLOSE_RANGE_CLOEXEC; kernels before 5.11 refuse it, and every descriptor of ours has the flag.
-    syscall(SYS_close_range, count, ~0U, 4);
-    for (int signal = 1; signal < 65; signal++)
-        if (signal != SIGKILL && signal != SIGSTOP) {
-            struct sigaction action = {.sa_handler = SIG_DFL};
-            sigaction(signal, &action, 0);
-        }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, 0);
-    execve(child->path, child->arguments, child->environment);
-    return errno;
-}
-
 /// The child's process number, or a negated errno, that of exec included.
-__attribute__((noinline, unused)) static pid_t clinux_spawn(const struct clinux_child *child) {
-    sigset_t all, before;
-    sigfillset(&all);
-    // No handler may run in the child while it shares our memory.
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t parent = getpid();
-    volatile int failure = 0;
-    pid_t made = vfork();
-    if (made == 0) {
-        failure = clinux_child_enter(child, parent);
-        _exit(127);
-    }
-    int refused = made < 0 ? errno : failure;
-    pthread_sigmask(SIG_SETMASK, &before, 0);
-    if (refused) {
-        if (made > 0)
-            while (waitpid(made, 0, 0) < 0 && errno == EINTR) {}
-        return -refused;
-    }
-    return made;
-}
+pid_t clinux_spawn(const struct clinux_child *child);
 
 static inline int clinux_pidfd(pid_t process) {
     return (int)clinux_result(syscall(SYS_pidfd_open, process, 0));
@@ -93,6 +46,16 @@ static inline int clinux_reap(pid_t process) {
 }
 static inline int clinux_pidfd_signal(int pidfd, int signal) {
     return (int)clinux_result(syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0));
+}
+/// Processor time of any process, in nanoseconds.
+static inline int clinux_process_time(pid_t process, uint64_t *nanoseconds) {
+    clockid_t clock;
+    int failure = clock_getcpuclockid(process, &clock);
+    struct timespec time;
+    if (failure) return -failure;
+    if (clock_gettime(clock, &time) < 0) return -errno;
+    *nanoseconds = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+    return 0;
 }
 static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(ends, O_CLOEXEC)); }
 
@@ -168,6 +131,7 @@ __attribute__((unused)) static int clinux_terminal_raw(int fd) {
     clinux_raw_terminal = fd;
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        if (fatal[i] == SIGBUS && clinux_watches_loss) continue;
         struct sigaction action = {.sa_handler = clinux_terminal_fatal, .sa_flags = SA_RESETHAND};
         sigaction(fatal[i], &action, 0);
     }
@@ -194,6 +158,10 @@ __attribute__((noinline, unused)) static pid_t clinux_terminal_guard(int termina
     if (count == 0) tcsetattr(0, TCSADRAIN, &clinux_cooked);
     _exit(0);
 }
+
+extern char **environ;
+/// `NAME=value` each, and a null behind the last.
+static inline char *const *clinux_environment(void) { return environ; }
 
 /// The target of a symbolic link, without a zero at its end; its length.
 static inline long clinux_readlink(const char *path, char *buffer, size_t size) {

@@ -70,7 +70,7 @@ extension Vsock {
     /// The guest calls a port of the host.
     private mutating func connect(_ ports: VsockPorts, _ header: VsockHeader) {
         guard !table.isFull,
-            let socket = try? UnixSocket.connect(to: "\(path)_\(ports.host)"),
+            let socket = try? host.reserve.connect(to: "\(path)_\(ports.host)"),
             let connection = open(socket, ports: ports, phase: .connected)
         else {
             resets.append(ports)

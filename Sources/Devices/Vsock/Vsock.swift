@@ -77,6 +77,8 @@ package struct Vsock: ~Copyable, VirtioDevice {
         let listener: FileDescriptor
         let again: EventFD
         let timer: Timer
+        /// For calls of the guest.
+        let reserve: SocketReserve
     }
 
     struct Flags {
@@ -96,10 +98,12 @@ package struct Vsock: ~Copyable, VirtioDevice {
     ///   - guestCID: The guest's address, at least 3.
     ///   - path: Where the host's socket is made, mode 0600; it must not exist. It is removed
     ///     with the device.
-    package init(guestCID: UInt32, path: String) throws(VsockError) {
+    ///   - reserve: Calls of the guest for which sockets are made now, so that they reach abstract
+    ///     names also when the process has left its network namespace.
+    package init(guestCID: UInt32, path: String, reserve: Int = 0) throws(VsockError) {
         guard guestCID >= 3, guestCID < .max else { throw .guestCID(guestCID) }
         guard !path.isEmpty, path.utf8.count <= Self.pathLimit else { throw .path(path) }
-        let host = try Self.makeHost(path)
+        let host = try Self.makeHost(path, reserve)
         Signals.ignoreBrokenPipe()
         self.guestCID = guestCID
         self.path = path
@@ -108,8 +112,12 @@ package struct Vsock: ~Copyable, VirtioDevice {
         events.reserveCapacity(64)
     }
 
-    private static func makeHost(_ path: String) throws(VsockError) -> Host {
-        do throws(Errno) { return try Host(path: path) } catch { throw .host(error) }
+    private static func makeHost(_ path: String, _ reserve: Int) throws(VsockError) -> Host {
+        do throws(Errno) {
+            return try Host(path: path, reserve: try SocketReserve(count: reserve))
+        } catch {
+            throw .host(error)
+        }
     }
 
     deinit { UnixSocket.remove(path) }
@@ -194,7 +202,7 @@ package struct Vsock: ~Copyable, VirtioDevice {
 }
 
 extension Vsock.Host {
-    fileprivate init(path: String) throws(Errno) {
+    fileprivate init(path: String, reserve: SocketReserve) throws(Errno) {
         let poller = try Poller()
         let again = try EventFD()
         let timer = try Timer()
@@ -211,5 +219,6 @@ extension Vsock.Host {
         self.again = again
         self.timer = timer
         self.listener = listener
+        self.reserve = reserve
     }
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Control
+import Linux
+
+/// Namespaces of the monitor's own, with an empty directory as its root.
+///
+/// What is open stays open, and works as before: memory, drives, interfaces, /dev/kvm, sockets. It is
+/// for a monitor that opens nothing more, and before Landlock, which lets nobody mount. A host that
+/// forbids it costs these walls and no others.
+struct Seclusion: Sendable {
+    /// What it came to, for a person.
+    let description: String
+
+    /// Enters them. Before the first thread.
+    static func enter(_ config: VMConfig) -> Seclusion {
+        let folder = socketFolder(config)
+        var wanted: Namespaces = [.ipc, .hostName]
+        if !reachesHost(config) { wanted.insert(.network) }
+        // A socket in the root itself, or whose path leads up again, would not be found there.
+        let hasRoot = folder != "/" && folder?.split(separator: "/").contains("..") != true
+        if hasRoot { wanted.insert(.mount) }
+        let process = hasOwnProcesses ? ["process"] : []
+        do throws(Errno) {
+            let own = try leave(wanted)
+            if hasRoot {
+                try RootDirectory.detachMounts(receiving: false)
+                try RootDirectory.becomeEmpty(keeping: folder)
+            }
+            return Seclusion(
+                description: "own namespaces: " + (names(own) + process).joined(separator: ", "))
+        } catch {
+            return Seclusion(
+                description: "warning: the monitor has no namespaces of its own: \(error); see"
+                    + " 'swiftlet doctor'")
+        }
+    }
+
+    /// Whoever may not leave the host's namespaces may do so from a user namespace.
+    private static func leave(_ wanted: Namespaces) throws(Errno) -> Namespaces {
+        do throws(Errno) {
+            try wanted.unshare()
+            return wanted
+        } catch .notPermitted {
+            try wanted.union(.user).unshare()
+            return wanted.union(.user)
+        }
+    }
+
+    /// Whether calls of the guest are to find abstract names, and nobody knows how many there will be.
+    private static func reachesHost(_ config: VMConfig) -> Bool {
+        config.vsock?.path.hasPrefix("@") == true && config.swiftlet.guestCalls == nil
+    }
+
+    /// The directory with the sockets of vsock, which calls of the guest go to by their paths.
+    private static func socketFolder(_ config: VMConfig) -> String? {
+        guard let path = config.vsock?.path, !path.hasPrefix("@") else { return nil }
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func names(_ own: Namespaces) -> [String] {
+        let all: [(Namespaces, String)] = [
+            (.user, "user"), (.mount, "mount"), (.network, "network"), (.ipc, "IPC"),
+            (.hostName, "UTS"),
+        ]
+        return all.filter { own.contains($0.0) }.map(\.1)
+    }
+
+    /// The first process of a namespace is its init(1). That one was made by who has started us.
+    private static var hasOwnProcesses: Bool { CurrentProcess.identifier == 1 }
+}
