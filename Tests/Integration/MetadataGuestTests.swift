@@ -35,9 +35,10 @@ struct MetadataGuestTests {
         let setUp =
             "mount -t proc p /proc; ip address add 172.16.0.2/24 dev eth0; ip link set eth0 up;"
             + " ip route add 169.254.169.254 dev eth0; "
-        // The end of the first program is the kernel's, which restarts at once.
+        // The end of the first program is the kernel's, which restarts at once and forgets what the
+        // serial port was still to be given.
         let arguments =
-            "console=ttyS0 quiet panic=-1 reboot=k init=/bin/sh -- -c \\\"\(setUp)\(script)\\\""
+            "console=ttyS0 quiet panic=-1 reboot=k init=/bin/sh -- -c \\\"\(setUp)\(script); sleep 2\\\""
         let config = """
             {"boot-source": {"kernel_image_path": "\(try Built.file("bin/guest/vmlinux"))",
                 "boot_args": "\(arguments)"},
