@@ -20,7 +20,7 @@ file=${1:-$work/disk}
 [[ -e $file ]] || head -c $((256 << 20)) /dev/urandom > "$file"
 cat "$file" > /dev/null
 bench=.build/release/swiftlet-bench-block
-[[ -x $bench || ${DEVICE:-1} -eq 0 ]] || swift build -c release --product swiftlet-bench-block
+[[ -x $bench || ${DEVICE:-1} -eq 0 ]] || swift build -c release --omit-frame-pointers --product swiftlet-bench-block
 
 # Both print requests a second, and requests a second of processor time: on a machine that others
 # use, too, only the second is worth comparing.

@@ -11,6 +11,7 @@ let counted: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Extern"),
     .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("SafeInteropWrappers"),
     .unsafeFlags([
         "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",
@@ -25,7 +26,7 @@ func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 /// One executable a parser of hostile bytes: `Sources/Fuzz<Name>/`.
 func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
-        name: "Fuzz" + name, dependencies: dependencies, swiftSettings: counted,
+        name: "Fuzz" + name, dependencies: ["Driver"] + dependencies, swiftSettings: counted,
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
 }
 
@@ -33,6 +34,7 @@ let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
+        .target(name: "Driver", dependencies: ["Memory"], path: "Driver", swiftSettings: counted),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Hypervisor", ["Memory"]),
@@ -49,13 +51,18 @@ let package = Package(
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
         fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Pmem", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         shelf("Emulator", ["Hypervisor", "Memory", "Linux", "CLinux"]),
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
         shelf("Control", []),
         fuzzer("JSON", ["Control"]),
-        shelf("Agent", []),
+        fuzzer("HTTP", ["Control"]),
+        fuzzer("MMDS", ["Control", "Devices"]),
+        .target(name: "CTree", path: "Shelves/CTree"),
+        shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
+        fuzzer("Tree", ["Agent"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]

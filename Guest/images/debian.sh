@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes images with Debian's smallest system and fio in them: debian.sh ext4|erofs OUT
+# Makes images with Debian's smallest system, fio, curl and ip in them: debian.sh ext4|erofs OUT
 #
 # debootstrap --variant=minbase, as root. The result is kept in the cache under a hash of what goes
 # into it; OUT is a copy of its own, sparse where the image is. Status 69: it cannot be made here
@@ -11,7 +11,7 @@ set -euo pipefail
 [[ $# -eq 2 && $1 =~ ^(ext4|erofs)$ ]] || { echo "usage: debian.sh ext4|erofs OUT" >&2; exit 2; }
 kind=$1 out=$2
 suite=bookworm
-packages=fio
+packages=fio,curl,iproute2
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 cache=${SWIFTLET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/swiftlet}/images
 

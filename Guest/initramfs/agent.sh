@@ -22,7 +22,7 @@ hash=$({
     swiftc --version 2>/dev/null
     cd "$root"
     sha256sum Guest/initramfs/agent.sh "$musl/libc.a"
-    find Sources/Agent/ Sources/agent/ -type f | LC_ALL=C sort | xargs sha256sum
+    find Sources/Agent/ Sources/CTree/ Sources/agent/ -type f | LC_ALL=C sort | xargs sha256sum
 } | sha256sum | cut -c1-16)
 
 if [ ! -x "$cache/$hash/swiftlet-agent" ]; then
@@ -40,20 +40,23 @@ if [ ! -x "$cache/$hash/swiftlet-agent" ]; then
             -enable-experimental-feature Embedded \
             -enable-experimental-feature SafeInteropWrappers \
             -target x86_64-unknown-linux-gnu -wmo -O -Xfrontend -function-sections -package-name swiftlet \
-            -file-prefix-map "$root=." -I "$work" -module-name "$name" "$@"
+            -file-prefix-map "$root=." -I "$work" -I "$root/Sources/CTree/include" \
+            -module-name "$name" "$@"
     }
     module Agent -c -emit-module -emit-module-path "$work/Agent.swiftmodule" \
         -o "$work/Agent.o" "$root"/Sources/Agent/*.swift
     module swiftlet_agent -c -I "$root/Sources/agent/CGuest" \
         -o "$work/agent.o" "$root"/Sources/agent/*.swift
-    for file in guest network; do
+    for file in agent/CGuest/guest agent/CGuest/network CTree/tree; do
         clang --target=x86_64-linux-musl -Os -Wall -Wextra -Werror -nostdlibinc \
             -isystem /usr/include/x86_64-linux-musl -ffunction-sections \
-            -c "$root/Sources/agent/CGuest/$file.c" -o "$work/$file.o"
+            -I "$root/Sources/CTree/include" \
+            -c "$root/Sources/$file.c" -o "$work/${file##*/}.o"
     done
     ld.lld -static -s -O2 --gc-sections --build-id=none -z norelro -z noseparate-code \
         -o "$work/swiftlet-agent" "$musl/crt1.o" "$musl/crti.o" \
-        "$work/agent.o" "$work/Agent.o" "$work/guest.o" "$work/network.o" "$musl/libc.a" "$musl/crtn.o"
+        "$work/agent.o" "$work/Agent.o" "$work/guest.o" "$work/network.o" "$work/tree.o" \
+        "$musl/libc.a" "$musl/crtn.o"
 
     mkdir -p "$cache/$hash"
     mv "$work/swiftlet-agent" "$cache/$hash/swiftlet-agent"

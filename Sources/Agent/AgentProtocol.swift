@@ -6,7 +6,9 @@
 /// (`docs/agent.md`). Each side's first frame is `Frame.hello`.
 package enum AgentProtocol {
     /// The version this source speaks. Both sides use the lower of the two that they offer.
-    package static var version: UInt16 { 1 }
+    ///
+    /// 1: commands, clock and end. 2: trees of files, and connections to ports of the guest.
+    package static var version: UInt16 { 2 }
 
     /// The lowest version this source still understands.
     package static var oldestVersion: UInt16 { 1 }

@@ -56,32 +56,11 @@ package struct StartFailure: Equatable, Sendable {
         let directory = String(decoding: request.workingDirectory, as: UTF8.self)
         return switch step {
         case .execute:
-            "exec: \"\(command)\": \(errno == 2 ? "not found" : Self.text(errno))"
+            "exec: \"\(command)\": \(errno == 2 ? "not found" : ErrorText.text(errno))"
         case .directory:
-            "exec: \"\(command)\": cannot enter directory \"\(directory)\": \(Self.text(errno))"
+            "exec: \"\(command)\": cannot enter directory \"\(directory)\": \(ErrorText.text(errno))"
         case .process:
-            "exec: \"\(command)\": cannot start a process in the guest: \(Self.text(errno))"
-        }
-    }
-
-    /// The errors that a command meets when it starts; others by number.
-    private static func text(_ errno: UInt32) -> String {
-        switch errno {
-        case 1: "operation not permitted"
-        case 2: "no such file or directory"
-        case 5: "input/output error"
-        case 7: "argument list too long"
-        case 8: "exec format error"
-        case 11: "no more processes allowed"
-        case 12: "out of memory"
-        case 13: "permission denied"
-        case 20: "not a directory"
-        case 21: "is a directory"
-        case 24: "too many open files"
-        case 26: "text file busy"
-        case 36: "file name too long"
-        case 40: "too many levels of symbolic links"
-        default: "error \(errno)"
+            "exec: \"\(command)\": cannot start a process in the guest: \(ErrorText.text(errno))"
         }
     }
 }

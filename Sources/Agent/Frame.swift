@@ -51,6 +51,31 @@ package enum Frame: Equatable, Sendable {
     /// Agent: the command has ended and all its output has been sent.
     case ended(CommandEnd)
 
+    /// Host: connect this channel with a TCP port of the guest's own address.
+    case connect(port: UInt16)
+
+    /// Agent: from here on, the channel carries the bytes of that connection and nothing else.
+    case connected
+
+    /// Host: send the tree at this path. Its entries come, or `treeFault`, and the channel ends.
+    case sendTree(path: [UInt8])
+
+    /// Host: make the tree whose entries follow. The answer is `done` or `treeFault`, and the
+    /// channel ends.
+    case takeTree(TreeDestination)
+
+    /// Either side: the next entry of a tree.
+    case entry(TreeEntry)
+
+    /// Either side: data of the file that came last, at most `AgentProtocol.payloadLimit` bytes.
+    case data([UInt8])
+
+    /// Either side: the file or directory that is open has come to its end.
+    case endOfEntry
+
+    /// Agent: the tree cannot be sent or made to its end.
+    case treeFault(TreeFault)
+
     /// A kind that this version does not know. Answer `refused` and go on.
     case unknown(kind: UInt16)
 }
@@ -105,6 +130,14 @@ package enum FrameKind: UInt16, CaseIterable, Sendable {
     case resize = 22
     case signal = 23
     case ended = 24
+    case connect = 32
+    case connected = 33
+    case sendTree = 48
+    case takeTree = 49
+    case entry = 50
+    case data = 51
+    case endOfEntry = 52
+    case treeFault = 53
 
     /// Longest payload of this kind in bytes.
     package var limit: Int {
@@ -133,6 +166,14 @@ extension Frame {
         case .resize: kind = .resize
         case .signal: kind = .signal
         case .ended: kind = .ended
+        case .connect: kind = .connect
+        case .connected: kind = .connected
+        case .sendTree: kind = .sendTree
+        case .takeTree: kind = .takeTree
+        case .entry: kind = .entry
+        case .data: kind = .data
+        case .endOfEntry: kind = .endOfEntry
+        case .treeFault: kind = .treeFault
         case .unknown(let number): return number
         }
         return kind.rawValue

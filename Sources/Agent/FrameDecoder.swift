@@ -39,6 +39,14 @@ package struct FrameDecoder: Sendable {
         return count
     }
 
+    /// Takes out all bytes that are not part of a frame handed out: a stream goes on without frames.
+    package mutating func takeRest() -> [UInt8] {
+        let rest = Array(storage[start..<end])
+        start = 0
+        end = 0
+        return rest
+    }
+
     /// Takes as many of `bytes` as there is room for; returns how many.
     ///
     /// Takes at least one, unless `bytes` is empty or a whole frame waits in `next()`.
@@ -125,6 +133,13 @@ extension Frame {
         case .input: self = .input(Array(payload))
         case .output: self = .output(Array(payload))
         case .errorOutput: self = .errorOutput(Array(payload))
+        case .data: self = .data(Array(payload))
+        case .sendTree:
+            self = .sendTree(path: Array(payload))
+            guard TreeEntry.isPath(Array(payload)) else { throw .text }
+        case .takeTree:
+            self = .takeTree(try TreeDestination(payload: payload, kind: number))
+        case .entry: self = .entry(try TreeEntry(payload: payload, kind: number))
         default:
             var reader = ByteReader(payload, kind: number)
             self = try Self.fixed(kind, &reader)
@@ -150,7 +165,12 @@ extension Frame {
             .resize(TerminalSize(rows: try reader.integer(), columns: try reader.integer()))
         case .signal: .signal(try signal(&reader))
         case .ended: .ended(try CommandEnd(reader: &reader, kind: kind.rawValue))
-        case .execute, .input, .output, .errorOutput: .unknown(kind: kind.rawValue)
+        case .connect: .connect(port: try port(&reader))
+        case .connected: .connected
+        case .endOfEntry: .endOfEntry
+        case .treeFault: .treeFault(try TreeFault(reader: &reader, kind: kind.rawValue))
+        case .execute, .input, .output, .errorOutput, .data, .sendTree, .takeTree, .entry:
+            .unknown(kind: kind.rawValue)
         }
     }
 
@@ -178,6 +198,12 @@ extension Frame {
             throw .value(kind: FrameKind.shutDown.rawValue, value: UInt32(number))
         }
         return shutdown
+    }
+
+    private static func port(_ reader: inout ByteReader) throws(FrameError) -> UInt16 {
+        let number = try reader.integer(UInt16.self)
+        guard number > 0 else { throw .value(kind: FrameKind.connect.rawValue, value: 0) }
+        return number
     }
 
     private static func signal(_ reader: inout ByteReader) throws(FrameError) -> UInt8 {

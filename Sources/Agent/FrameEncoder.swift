@@ -25,17 +25,40 @@ extension Frame {
         bytes.append(integer: 0 as UInt16)
     }
 
+    /// Puts the payload's length, once it is known, into the header that begins at `header`.
+    static func setLength(_ length: Int, at header: Int, in bytes: inout [UInt8]) {
+        var rest = UInt32(truncatingIfNeeded: length)
+        for index in header..<header &+ 4 {
+            bytes[index] = UInt8(truncatingIfNeeded: rest)
+            rest = rest >> 8
+        }
+    }
+
     private func payloadLength() throws(FrameError) -> Int {
         let length: Int
         switch self {
-        case .done, .endOfInput, .unknown: length = 0
+        case .done, .endOfInput, .connected, .endOfEntry, .unknown: length = 0
         case .shutDown, .signal: length = 1
+        case .connect(let port):
+            guard port > 0 else { throw .value(kind: kind, value: 0) }
+            length = 2
         case .inputCredit, .resize: length = 4
         case .hello, .refused, .ping, .pong, .setClock, .ended: length = 8
-        case .input(let data), .output(let data), .errorOutput(let data): length = data.count
+        case .treeFault: length = 16
+        case .input(let data), .output(let data), .errorOutput(let data), .data(let data):
+            length = data.count
         case .execute(let request):
             try request.check()
             length = request.encodedLength
+        case .sendTree(let path):
+            guard TreeEntry.isPath(path) else { throw .text }
+            length = path.count
+        case .takeTree(let destination):
+            try destination.check()
+            length = destination.encodedLength
+        case .entry(let entry):
+            try entry.check()
+            length = entry.encodedLength
         }
         guard length <= (FrameKind(rawValue: kind)?.limit ?? 0) else {
             throw .tooLong(kind: kind, length: UInt32(clamping: length))
@@ -45,7 +68,7 @@ extension Frame {
 
     private func appendPayload(to bytes: inout [UInt8]) {
         switch self {
-        case .done, .endOfInput, .unknown: break
+        case .done, .endOfInput, .connected, .endOfEntry, .unknown: break
         case .hello(let version):
             bytes.append(integer: AgentProtocol.magic)
             bytes.append(integer: version)
@@ -58,8 +81,13 @@ extension Frame {
             bytes.append(integer: number)
         case .shutDown(let shutdown): bytes.append(shutdown.rawValue)
         case .execute(let request): request.encode(into: &bytes)
-        case .input(let data), .output(let data), .errorOutput(let data):
+        case .input(let data), .output(let data), .errorOutput(let data), .data(let data):
             bytes.append(contentsOf: data)
+        case .connect(let port): bytes.append(integer: port)
+        case .sendTree(let path): bytes.append(contentsOf: path)
+        case .takeTree(let destination): destination.encode(into: &bytes)
+        case .entry(let entry): entry.encode(into: &bytes)
+        case .treeFault(let fault): fault.encode(into: &bytes)
         case .inputCredit(let count): bytes.append(integer: count)
         case .resize(let size):
             bytes.append(integer: size.rows)

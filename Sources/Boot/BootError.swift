@@ -47,6 +47,8 @@ package enum BootError: Error, Hashable {
     case empty(File)
     case tooLarge(File, byteCount: Int, limit: Int)
     case truncated(needed: UInt64, present: Int)
+    /// The file became shorter while it was read, or its medium failed.
+    case unreadable(File)
     /// The first bytes, at most four.
     case unrecognized([UInt8])
     case wrongArchitecture(String)
@@ -70,6 +72,7 @@ extension BootError: CustomStringConvertible {
             "the \(file.rawValue) file has \(byteCount) bytes; at most \(limit) are accepted"
         case .truncated(let needed, let present):
             "the kernel file is truncated: its headers speak of \(needed) bytes, it has \(present)"
+        case .unreadable(let file): "the \(file.rawValue) file could not be read to its end"
         case .unrecognized(let first):
             "the kernel file (first bytes: \(hex(first))) is no ELF, bzImage or Multiboot kernel"
         case .wrongArchitecture(let name):

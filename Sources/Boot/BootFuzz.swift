@@ -6,13 +6,14 @@ package enum BootFuzz {
     /// Never traps; answers how many of the plans came about.
     @discardableResult
     package static func run(_ bytes: Span<UInt8>) -> Int {
+        let file = ByteArray(bytes.indices.map { bytes[$0] })
         var plans = 0
         let protocols: [BootProtocol?] = [nil, .linux64, .pvh, .multiboot]
         for entryProtocol in protocols {
             for lowEnd in [32 << 20, 3 << 30] as [UInt64] {
                 do throws(BootError) {
                     let plan = try BootImage.plan(
-                        kernel: bytes, entryProtocol: entryProtocol, lowEnd: lowEnd)
+                        kernel: file, entryProtocol: entryProtocol, lowEnd: lowEnd)
                     check(plan, fileSize: bytes.count, lowEnd: lowEnd)
                     plans += 1
                 } catch {

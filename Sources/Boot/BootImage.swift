@@ -30,12 +30,12 @@ package enum BootImage {
     /// before it is checked.
     ///
     /// - Parameters:
-    ///   - kernel: The file's bytes; copied once, into guest memory.
-    ///   - initrd: The file's bytes; copied once. Nil: none.
+    ///   - kernel: Copied once, into guest memory.
+    ///   - initrd: Copied once. Nil: none.
     ///   - memory: Fresh: all bytes zero.
     package static func load(
-        kernel: Span<UInt8>, initrd: Span<UInt8>? = nil, configuration: BootConfiguration,
-        into memory: GuestMemory
+        kernel: some ByteSource, initrd: (any ByteSource)? = nil,
+        configuration: BootConfiguration, into memory: GuestMemory
     ) throws(BootError) -> BootResult {
         try configuration.check()
         let map = MemoryMap(memory)
@@ -44,7 +44,7 @@ package enum BootImage {
         let commandLine = try commandLine(configuration.commandLine, limit: plan.commandLineLimit)
         let initrdRange = try place(initrd, plan: plan, into: memory, lowEnd: map.lowEnd)
         for segment in plan.segments {
-            try memory.put(kernel.extracting(segment.file), at: segment.start)
+            try memory.put(segment.file, of: kernel, .kernel, at: segment.start)
         }
         try memory.put(commandLine, at: BootLayout.commandLine)
         let apicIDs = (0..<UInt32(configuration.cpuCount)).map { $0 }
@@ -69,26 +69,30 @@ package enum BootImage {
 
     /// Recognizes a kernel file and works out what goes where.
     static func plan(
-        kernel: Span<UInt8>, entryProtocol: BootProtocol?, lowEnd: UInt64
+        kernel source: some ByteSource, entryProtocol: BootProtocol?, lowEnd: UInt64
     ) throws(BootError) -> KernelPlan {
-        guard !kernel.isEmpty else { throw .empty(.kernel) }
-        guard kernel.count <= kernelLimit else {
-            throw .tooLarge(.kernel, byteCount: kernel.count, limit: kernelLimit)
+        guard source.byteCount > 0 else { throw .empty(.kernel) }
+        guard source.byteCount <= kernelLimit else {
+            throw .tooLarge(.kernel, byteCount: source.byteCount, limit: kernelLimit)
         }
-        if LinuxImage.matches(kernel) {
+        let kernel = KernelFile(source)
+        let first = kernel.head
+        let head = first.span
+        guard !head.isEmpty else { throw .unreadable(.kernel) }
+        if LinuxImage.matches(head) {
             guard entryProtocol == nil || entryProtocol == .linux64 else {
                 throw .unsupported(.entry(entryProtocol ?? .linux64))
             }
             return try LinuxImage(kernel).plan(lowEnd: lowEnd)
         }
-        let multiboot = MultibootHeader(kernel)
-        if ELFImage.matches(kernel) {
+        let multiboot = MultibootHeader(head)
+        if ELFImage.matches(head) {
             return try plan(
                 try ELFImage(kernel), multiboot, kernel, entryProtocol: entryProtocol,
                 lowEnd: lowEnd)
         }
         guard let multiboot, multiboot.hasAddresses else {
-            throw explanation(of: kernel)
+            throw explanation(of: head)
         }
         guard entryProtocol == nil || entryProtocol == .multiboot else {
             throw .unsupported(.entry(entryProtocol ?? .multiboot))
@@ -97,7 +101,7 @@ package enum BootImage {
     }
 
     private static func plan(
-        _ image: ELFImage, _ multiboot: MultibootHeader?, _ file: Span<UInt8>,
+        _ image: ELFImage, _ multiboot: MultibootHeader?, _ file: KernelFile,
         entryProtocol wish: BootProtocol?, lowEnd: UInt64
     ) throws(BootError) -> KernelPlan {
         let entryProtocol: BootProtocol
@@ -133,7 +137,7 @@ package enum BootImage {
     }
 
     private static func plan(
-        _ header: MultibootHeader, _ file: Span<UInt8>, _ image: ELFImage?, lowEnd: UInt64
+        _ header: MultibootHeader, _ file: KernelFile, _ image: ELFImage?, lowEnd: UInt64
     ) throws(BootError) -> KernelPlan {
         try header.checkFlags()
         if header.hasAddresses {
@@ -179,28 +183,35 @@ package enum BootImage {
     }
 
     private static func place(
-        _ initrd: Span<UInt8>?, plan: KernelPlan, into memory: GuestMemory, lowEnd: UInt64
+        _ initrd: (any ByteSource)?, plan: KernelPlan, into memory: GuestMemory, lowEnd: UInt64
     ) throws(BootError) -> Range<UInt64>? {
         guard let initrd else { return nil }
-        guard !initrd.isEmpty else { throw .empty(.initrd) }
-        let address = try plan.initrdAddress(byteCount: initrd.count, lowEnd: lowEnd)
-        try memory.put(initrd, at: address)
-        return address..<(address + UInt64(initrd.count))
+        let count = initrd.byteCount
+        guard count > 0 else { throw .empty(.initrd) }
+        let address = try plan.initrdAddress(byteCount: count, lowEnd: lowEnd)
+        try memory.put(0..<count, of: initrd, .initrd, at: address)
+        return address..<(address + UInt64(count))
     }
 }
 
 extension GuestMemory {
     /// Writes what was placed; that it is RAM has been checked before.
-    fileprivate func put(_ bytes: Span<UInt8>, at address: UInt64) throws(BootError) {
-        do throws(MemoryError) {
-            try write(bytes, at: GuestAddress(address))
-        } catch {
-            throw .kernelOutsideMemory(
-                end: address &+ UInt64(bytes.count), limit: regions[0].byteCount)
-        }
+    fileprivate func put(_ bytes: [UInt8], at address: UInt64) throws(BootError) {
+        try put(0..<bytes.count, of: ByteArray(bytes), .kernel, at: address)
     }
 
-    fileprivate func put(_ bytes: [UInt8], at address: UInt64) throws(BootError) {
-        try put(bytes.span, at: address)
+    /// Copies a part of a file to where it was placed.
+    fileprivate func put(
+        _ range: Range<Int>, of source: some ByteSource, _ file: BootError.File,
+        at address: UInt64
+    ) throws(BootError) {
+        let isThere: Bool
+        do throws(MemoryError) {
+            isThere = try source.copy(range, to: self, at: GuestAddress(address))
+        } catch {
+            throw .kernelOutsideMemory(
+                end: address &+ UInt64(range.count), limit: regions[0].byteCount)
+        }
+        guard isThere else { throw .unreadable(file) }
     }
 }

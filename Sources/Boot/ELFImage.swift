@@ -29,15 +29,17 @@ struct ELFImage {
         file.has([0x7f, 0x45, 0x4c, 0x46], at: 0)
     }
 
-    init(_ file: Span<UInt8>) throws(BootError) {
-        is64 = try Self.checkIdentity(file)
+    init(_ file: KernelFile) throws(BootError) {
+        let first = file.head
+        let head = first.span
+        is64 = try Self.checkIdentity(head)
         let wide = is64
-        guard let type = file.little16(at: 16),
-            let entry = wide ? file.little64(at: 24) : file.little32(at: 24).map(UInt64.init),
-            let table = wide ? file.little64(at: 32) : file.little32(at: 28).map(UInt64.init),
-            let size = file.little16(at: wide ? 54 : 42),
-            let count = file.little16(at: wide ? 56 : 44)
-        else { throw .truncated(needed: wide ? 64 : 52, present: file.count) }
+        guard let type = head.little16(at: 16),
+            let entry = wide ? head.little64(at: 24) : head.little32(at: 24).map(UInt64.init),
+            let table = wide ? head.little64(at: 32) : head.little32(at: 28).map(UInt64.init),
+            let size = head.little16(at: wide ? 54 : 42),
+            let count = head.little16(at: wide ? 56 : 44)
+        else { throw .truncated(needed: wide ? 64 : 52, present: file.byteCount) }
         guard type == 2 || type == 3 else { throw .unsupported(.objectFile(type: type)) }
         guard size == (wide ? 56 : 32) else { throw .malformed(.programHeaderSize(size)) }
         guard 1...Self.mostProgramHeaders ~= Int(count) else {
@@ -45,17 +47,20 @@ struct ELFImage {
         }
         self.entry = entry
         let (end, overflow) = table.addingReportingOverflow(UInt64(size) * UInt64(count))
-        guard !overflow, end <= UInt64(file.count) else {
-            throw .truncated(needed: overflow ? .max : end, present: file.count)
+        guard !overflow, end <= UInt64(file.byteCount) else {
+            throw .truncated(needed: overflow ? .max : end, present: file.byteCount)
         }
+        let headers = file.bytes(in: Int(table)..<Int(end))
         for index in 0..<Int(count) {
-            let offset = Int(table) + index * Int(size)
-            guard let header = Self.programHeader(file, at: offset, wide: wide) else {
-                throw .truncated(needed: end, present: file.count)
-            }
+            guard
+                let header = Self.programHeader(
+                    headers.span, at: index * Int(size), wide: wide)
+            else { throw .unreadable(.kernel) }
             switch header.type {
-            case 1: try addLoad(header, index, fileSize: file.count)
-            case 4: readNotes(file, try Self.bytes(of: header, index, fileSize: file.count))
+            case 1: try addLoad(header, index, fileSize: file.byteCount)
+            case 4:
+                let range = try Self.bytes(of: header, index, fileSize: file.byteCount)
+                readNotes(file.bytes(in: range.prefix(Self.noteLimit)).span)
             default: break
             }
         }
@@ -155,8 +160,7 @@ struct ELFImage {
     }
 
     /// Looks through a note segment; a note that reaches out of it ends the search.
-    private mutating func readNotes(_ file: Span<UInt8>, _ range: Range<Int>) {
-        let notes = file.extracting(range.prefix(Self.noteLimit))
+    private mutating func readNotes(_ notes: Span<UInt8>) {
         var offset = 0
         while let nameSize = notes.little32(at: offset), let size = notes.little32(at: offset + 4),
             let type = notes.little32(at: offset + 8)

@@ -21,43 +21,45 @@ struct LinuxImage {
         let preferred: UInt64
     }
 
-    static func matches(_ file: Span<UInt8>) -> Bool {
-        file.little16(at: 0x1fe) == 0xaa55 && file.has([UInt8]("HdrS".utf8), at: 0x202)
+    static func matches(_ head: Span<UInt8>) -> Bool {
+        head.little16(at: 0x1fe) == 0xaa55 && head.has([UInt8]("HdrS".utf8), at: 0x202)
     }
 
-    init(_ file: Span<UInt8>) throws(BootError) {
+    init(_ file: KernelFile) throws(BootError) {
+        let first = file.head
+        let head = first.span
         let short = BootError.truncated(
-            needed: UInt64(Self.smallestHeaderEnd), present: file.count)
-        guard let version = file.little16(at: 0x206) else { throw short }
+            needed: UInt64(Self.smallestHeaderEnd), present: file.byteCount)
+        guard let version = head.little16(at: 0x206) else { throw short }
         guard version >= 0x20c else { throw .unsupported(.linuxProtocol(version)) }
-        guard let loadFlags = file.byte(at: 0x211), let extendedFlags = file.little16(at: 0x236),
-            let setupSectors = file.byte(at: 0x1f1), let paragraphs = file.little32(at: 0x1f4),
-            let jump = file.byte(at: 0x201), file.holds(Self.smallestHeaderEnd, at: 0)
+        guard let loadFlags = head.byte(at: 0x211), let extendedFlags = head.little16(at: 0x236),
+            let setupSectors = head.byte(at: 0x1f1), let paragraphs = head.little32(at: 0x1f4),
+            let jump = head.byte(at: 0x201), head.holds(Self.smallestHeaderEnd, at: 0)
         else { throw short }
         guard loadFlags & 1 != 0 else { throw .unsupported(.lowLinux) }
         guard extendedFlags & 1 != 0 else { throw .unsupported(.linux32) }
         let headerEnd = 0x202 + Int(jump)
         guard Self.smallestHeaderEnd...Self.largestHeaderEnd ~= headerEnd,
-            file.holds(headerEnd, at: 0)
+            head.holds(headerEnd, at: 0)
         else { throw .malformed(.setupHeader(byteCount: headerEnd - Self.headerOffset)) }
-        header = (Self.headerOffset..<headerEnd).map { file[$0] }
+        header = (Self.headerOffset..<headerEnd).map { head[$0] }
 
         let start = (Int(setupSectors == 0 ? 4 : setupSectors) + 1) * 512
         let count = Int(paragraphs) * 16
         // The size is in units of 16 bytes: the last unit may be cut.
-        guard count > 0, start + count < file.count + 16, start < file.count else {
-            throw .truncated(needed: UInt64(start + count), present: file.count)
+        guard count > 0, start + count < file.byteCount + 16, start < file.byteCount else {
+            throw .truncated(needed: UInt64(start + count), present: file.byteCount)
         }
-        code = start..<min(start + count, file.count)
-        fields = try Self.fields(file, short)
+        code = start..<min(start + count, file.byteCount)
+        fields = try Self.fields(head, short)
     }
 
     private static func fields(
-        _ file: Span<UInt8>, _ short: BootError
+        _ head: Span<UInt8>, _ short: BootError
     ) throws(BootError) -> Fields {
-        guard let initrdLast = file.little32(at: 0x22c), let alignment = file.little32(at: 0x230),
-            let relocatable = file.byte(at: 0x234), let commandLineSize = file.little32(at: 0x238),
-            let preferred = file.little64(at: 0x258), let initSize = file.little32(at: 0x260)
+        guard let initrdLast = head.little32(at: 0x22c), let alignment = head.little32(at: 0x230),
+            let relocatable = head.byte(at: 0x234), let commandLineSize = head.little32(at: 0x238),
+            let preferred = head.little64(at: 0x258), let initSize = head.little32(at: 0x260)
         else { throw short }
         return Fields(
             initrdLast: initrdLast, alignment: alignment, commandLineSize: commandLineSize,

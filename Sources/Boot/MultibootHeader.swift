@@ -11,11 +11,13 @@ struct MultibootHeader {
     let flags: UInt32
 
     /// Finds the header, if the file has one.
-    init?(_ file: Span<UInt8>) {
+    ///
+    /// - Parameter head: The file's first bytes.
+    init?(_ head: Span<UInt8>) {
         for offset in stride(from: 0, through: Self.searchLimit - 12, by: 4) {
-            guard let magic = file.little32(at: offset) else { return nil }
-            guard magic == Self.magic, let flags = file.little32(at: offset + 4),
-                let checksum = file.little32(at: offset + 8), magic &+ flags &+ checksum == 0
+            guard let magic = head.little32(at: offset) else { return nil }
+            guard magic == Self.magic, let flags = head.little32(at: offset + 4),
+                let checksum = head.little32(at: offset + 8), magic &+ flags &+ checksum == 0
             else { continue }
             self.offset = offset
             self.flags = flags
@@ -34,25 +36,29 @@ struct MultibootHeader {
     }
 
     /// The segment and entry of a kernel that gives its addresses in the header.
-    func addresses(_ file: Span<UInt8>) throws(BootError) -> (KernelSegment, entry: UInt64) {
-        guard let header = file.little32(at: offset + 12),
-            let load = file.little32(at: offset + 16),
-            let loadEnd = file.little32(at: offset + 20),
-            let bssEnd = file.little32(at: offset + 24),
-            let entry = file.little32(at: offset + 28)
-        else { throw .truncated(needed: UInt64(offset) + 32, present: file.count) }
+    func addresses(_ file: KernelFile) throws(BootError) -> (KernelSegment, entry: UInt64) {
+        let first = file.head
+        let head = first.span
+        guard let header = head.little32(at: offset + 12),
+            let load = head.little32(at: offset + 16),
+            let loadEnd = head.little32(at: offset + 20),
+            let bssEnd = head.little32(at: offset + 24),
+            let entry = head.little32(at: offset + 28)
+        else { throw .truncated(needed: UInt64(offset) + 32, present: file.byteCount) }
         guard load <= header, Int(header - load) <= offset else {
             throw .malformed(.multibootAddresses)
         }
         let start = offset - Int(header - load)
         let end: Int
         if loadEnd == 0 {
-            end = file.count
+            end = file.byteCount
         } else {
             guard loadEnd > load else { throw .malformed(.multibootAddresses) }
             end = start + Int(loadEnd - load)
         }
-        guard end <= file.count else { throw .truncated(needed: UInt64(end), present: file.count) }
+        guard end <= file.byteCount else {
+            throw .truncated(needed: UInt64(end), present: file.byteCount)
+        }
         let inFile = UInt64(end - start)
         guard bssEnd == 0 || UInt64(bssEnd) >= UInt64(load) + inFile else {
             throw .malformed(.multibootAddresses)

@@ -10,14 +10,22 @@ struct Swiftlet: ParsableCommand {
         commandName: "swiftlet",
         abstract: "Runs a workload in a virtual machine of its own, started in a moment.",
         version: Version.current,
-        subcommands: [RunCommand.self, DoctorCommand.self])
+        subcommands: [
+            RunCommand.self, ExecCommand.self, CopyCommand.self, PortForwardCommand.self,
+            PsCommand.self, InspectCommand.self, LogsCommand.self,
+            StopCommand.self, KillCommand.self, RmCommand.self, PauseCommand.self,
+            ResumeCommand.self, WaitCommand.self, StatsCommand.self, DoctorCommand.self,
+            CompletionCommand.self, SuperviseCommand.self,
+        ])
+
+    /// When this process began, on ``Clock/monotonic``.
+    static let start = CurrentProcess.start
 
     static func main() {
-        let start = CurrentProcess.start
+        _ = start
         do {
             switch try parseAsRoot() {
-            case let command as RunCommand: CurrentProcess.exit(command.perform(since: start))
-            case let command as DoctorCommand: CurrentProcess.exit(command.perform())
+            case let verb as any Verb: verb.end()
             case var command: try command.run()
             }
         } catch {

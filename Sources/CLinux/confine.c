@@ -20,7 +20,9 @@ const uint32_t clinux_audit_arch = AUDIT_ARCH_X86_64;
 const uint32_t clinux_audit_arch = AUDIT_ARCH_AARCH64;
 #endif
 
-int clinux_violation_descriptor = 2;
+static _Atomic int violation_log = -1;
+void clinux_report_violations(int log) { violation_log = log; }
+
 static __thread const char *thread_role = "a";
 
 /// Appends `text` to a message of at most `limit` bytes.
@@ -46,7 +48,8 @@ static void report_violation(int signal, siginfo_t *info, void *context) {
     append(message, sizeof message, ") is forbidden to ");
     append(message, sizeof message, thread_role);
     append(message, sizeof message, " thread\n");
-    ssize_t written = write(clinux_violation_descriptor, message, strlen(message));
+    ssize_t written = write(2, message, strlen(message));
+    if (violation_log >= 0) written = write(violation_log, message, strlen(message));
     (void)written;
     _exit(CLINUX_BAD_SYSCALL);
 }
@@ -55,6 +58,48 @@ int clinux_seccomp_watch(void) {
     struct sigaction action = {.sa_sigaction = report_violation, .sa_flags = SA_SIGINFO};
     sigfillset(&action.sa_mask);
     return (int)clinux_result(sigaction(SIGSYS, &action, 0));
+}
+
+/// Signals that end the process, and the status that says which. As Firecracker's.
+static const struct {
+    int signal, status;
+    const char *name;
+} ends[] = {
+    {SIGBUS, 149, "SIGBUS"},   {SIGSEGV, 150, "SIGSEGV"}, {SIGXFSZ, 151, "SIGXFSZ"},
+    {SIGXCPU, 154, "SIGXCPU"}, {SIGILL, 157, "SIGILL"},
+};
+
+static void report_end(int signal) {
+    clinux_terminal_restore();
+    size_t index = 0;
+    while (ends[index].signal != signal) index++;
+    char message[80] = "swiftlet-vmm: the monitor was ended by ";
+    append(message, sizeof message, ends[index].name);
+    append(message, sizeof message, "\n");
+    ssize_t written = write(2, message, strlen(message));
+    if (violation_log >= 0) written = write(violation_log, message, strlen(message));
+    (void)written;
+    _exit(ends[index].status);
+}
+
+int clinux_watch_ends(void) {
+    for (size_t index = 0; index < sizeof ends / sizeof *ends; index++) {
+        struct sigaction action = {.sa_handler = report_end, .sa_flags = SA_RESETHAND}, present;
+        if (sigaction(ends[index].signal, 0, &present) < 0) return -errno;
+        // Who asks where a fault was knows more about it.
+        if (present.sa_flags & SA_SIGINFO) continue;
+        if (sigaction(ends[index].signal, &action, 0) < 0) return -errno;
+    }
+    return 0;
+}
+
+void clinux_divide_code(void) {
+    // Neighbours that differ in a hint are mappings of their own, and a fault maps no more than its
+    // own: else it would map all of 64 KiB that is in the page cache.
+    const uintptr_t piece = 16 << 10;
+    uintptr_t first = ((uintptr_t)&__executable_start + 4095) & ~(uintptr_t)4095;
+    uintptr_t end = (uintptr_t)&etext & ~(uintptr_t)4095;
+    for (; first + piece < end; first += 2 * piece) madvise((void *)first, piece, MADV_RANDOM);
 }
 
 int clinux_seccomp_install(const uint64_t *instructions, size_t count, const char *role) {

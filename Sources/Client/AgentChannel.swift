@@ -36,6 +36,13 @@ package final class AgentChannel {
         }
     }
 
+    /// Lets `body` queue frames that it has encoded itself.
+    func fill<Failure: Error>(
+        _ body: (inout [UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        try body(&outgoing)
+    }
+
     /// Gives the socket what it takes.
     func flush() {
         while waiting > 0, !isClosed {

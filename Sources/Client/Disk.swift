@@ -22,6 +22,7 @@ extension MicroVM.Configuration {
     /// Whether the guest could lose what it wrote if its machine just stopped.
     package var keepsData: Bool {
         ([rootDisk].compactMap { $0 } + disks).contains { !$0.isReadOnly }
+            || pmems.contains { !$0.isReadOnly }
     }
 
     /// The disks in the guest's order: the root file system's is the first.

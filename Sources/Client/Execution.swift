@@ -9,6 +9,8 @@ package final class Execution {
     package enum Event {
         case output([UInt8])
         case errorOutput([UInt8])
+        /// The command's process runs, see ``askWhetherStarted()``.
+        case started
         case ended(CommandEnding)
     }
 
@@ -26,6 +28,13 @@ package final class Execution {
         self.request = request
         if let clock { try channel.send(.setClock(nanoseconds: clock)) }
         try channel.send(.execute(request))
+        channel.flush()
+    }
+
+    /// Has ``next()`` tell that the command was started: the agent answers one frame after the other,
+    /// so a ping behind the request is answered once the command runs, or cannot.
+    package func askWhetherStarted() throws(ClientError) {
+        try channel.send(.ping(0))
         channel.flush()
     }
 
@@ -100,7 +109,8 @@ package final class Execution {
             }
             credit = sum
         case .refused(let refusal): try check(refusal)
-        case .done, .pong, .unknown: break
+        case .pong: return .started
+        case .done, .unknown: break
         default: throw AgentChannel.violation("frame \(frame.kind) is not the agent's to send")
         }
         return nil

@@ -13,11 +13,19 @@ public final class MicroVM {
     private(set) var channel: AgentChannel?
     private let setsClock: Bool
 
+    /// Where the monitor's vsock is found by this user's other processes.
+    package let vsockName: String
+
     /// Starts a machine; it boots while this returns.
-    public init(_ configuration: Configuration) throws(ClientError) {
+    public convenience init(_ configuration: Configuration) throws(ClientError) {
+        try self.init(configuration, api: nil)
+    }
+
+    /// Starts a machine whose monitor listens for API calls at the socket `api`.
+    package init(_ configuration: Configuration, api: String?) throws(ClientError) {
         let program = try configuration.program
-        // An abstract name: no file, gone with its sockets, and nobody guesses it.
-        let name = "@swiftlet/" + String(UInt128.random(in: 0 ... .max), radix: 16)
+        let name = Self.socketName()
+        vsockName = name
         var config = try configuration.monitorConfig(
             socket: name, console: MonitorProcess.consoleConfig(.kept),
             report: MonitorProcess.reportDescriptor)
@@ -28,7 +36,7 @@ public final class MicroVM {
             listener = try UnixSocket.listen(
                 at: "\(name)_\(AgentProtocol.readyPort)")
             monitor = try MonitorProcess(
-                path: program, config: config, console: .kept, link: link.descriptor)
+                path: program, config: config, console: .kept, link: link.descriptor, api: api)
         } catch {
             throw ClientError(.system, "cannot start the monitor \(program): \(error)")
         }
@@ -62,6 +70,7 @@ public final class MicroVM {
                 switch event {
                 case .output(let bytes): result.output += bytes
                 case .errorOutput(let bytes): result.errorOutput += bytes
+                case .started: continue
                 case .ended(let ending):
                     result.ending = ending
                     return result
@@ -87,6 +96,11 @@ public final class MicroVM {
 }
 
 extension MicroVM {
+    /// A new abstract name: no file, gone with its sockets, and nobody guesses it.
+    package static func socketName() -> String {
+        "@swiftlet/" + String(UInt128.random(in: 0 ... .max), radix: 16)
+    }
+
     /// Process number of the monitor.
     package var monitorIdentifier: CInt { monitor.identifier }
 

@@ -38,6 +38,8 @@ extension MicroVM {
         public var rootDisk: Disk?
         /// Further disks: `/dev/vda` and so on, behind the root file system's.
         public var disks: [Disk] = []
+        /// Files that the guest has as persistent memory: `/dev/pmem0` and so on.
+        public var pmems: [Pmem] = []
         /// Time goes by retired instructions, so that two runs are the same. Software engine only.
         public var isDeterministic = false
         /// The guest may end the machine with a value of its choice.
@@ -123,6 +125,11 @@ extension MicroVM.Configuration {
         for name in config.drives.map(\.id)
         where !names.insert(name).inserted {
             throw ClientError(.badConfiguration, "two disks have the name \(name)")
+        }
+        config.pmems = pmemConfigs
+        names = []
+        for name in config.pmems.map(\.id) where !names.insert(name).inserted {
+            throw ClientError(.badConfiguration, "two persistent memories have the name \(name)")
         }
         config.swiftlet.engine = SwiftletConfig.Engine(rawValue: engine.rawValue) ?? .auto
         config.swiftlet.isDeterministic = isDeterministic

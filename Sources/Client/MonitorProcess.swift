@@ -38,8 +38,12 @@ final class MonitorProcess {
         }
     }
 
-    /// - Parameter link: A descriptor for the monitor, see ``linkDescriptor``.
-    init(path: String, config: VMConfig, console: Console, link: CInt? = nil) throws(Errno) {
+    /// - Parameters:
+    ///   - link: A descriptor for the monitor, see ``linkDescriptor``.
+    ///   - api: The name of its API's socket; nil: it has no API.
+    init(
+        path: String, config: VMConfig, console: Console, link: CInt? = nil, api: String? = nil
+    ) throws(Errno) {
         let nothing = try FileDescriptor.open("/dev/null")
         let file = try MemoryFile.make(named: "swiftlet-config", holding: config.json.bytes)
         let complaintPipe = try Pipe()
@@ -58,7 +62,9 @@ final class MonitorProcess {
                 try Collector(try consolePipe.reader.duplicate(), limit: 16 << 10)
             } else { nil }
         let child = try ChildProcess(
-            path: path, arguments: ["--no-api", "--config-file", "/proc/self/fd/3"],
+            path: path,
+            arguments: (api.map { ["--api-sock", $0] } ?? ["--no-api"])
+                + ["--config-file", "/proc/self/fd/3"],
             descriptors: [
                 ends.input, ends.output, complaintPipe.writer.rawValue, file.rawValue,
                 reportPipe.writer.rawValue,

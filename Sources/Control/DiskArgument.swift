@@ -11,14 +11,15 @@ package struct DiskArgument: Hashable, Sendable {
     package let isReadOnly: Bool
     /// Its name for host and guest; nil: by its place among its kind.
     package let id: String?
-    package let engine: DriveConfig.IOEngine
+    /// Nil: whatever is usual.
+    package let engine: DriveConfig.IOEngine?
 
     /// Words are taken from the end, so that a path may have colons.
     package init(_ text: String) throws(DiskArgumentError) {
         var parts = text.split(separator: ":", omittingEmptySubsequences: false)
         var isReadOnly = false
         var id: String?
-        var engine = DriveConfig.IOEngine.serial
+        var engine: DriveConfig.IOEngine?
         while parts.count > 1, let word = parts.last {
             if word == "ro" {
                 isReadOnly = true

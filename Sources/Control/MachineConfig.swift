@@ -24,6 +24,8 @@ package struct MachineConfig: APIObject {
     package var vcpuCount: UInt8
     /// In MiB.
     package var memorySize: UInt64
+    /// Two processors a core, as the guest is told.
+    package var hasThreads = false
     package var tracksDirtyPages = false
     package var hugePages = HugePages.none
 
@@ -48,6 +50,13 @@ package struct MachineConfig: APIObject {
             return size
         }
         tracksDirtyPages = try fields.flag("track_dirty_pages")
+        let count = vcpuCount
+        hasThreads =
+            try fields.optional("smt") { json throws(JSONError) in
+                let wish = try json.asBool()
+                if let fault = Self.fault(ofThreads: wish, count) { throw json.invalid(fault) }
+                return wish
+            } ?? false
         try Self.refuse(fields)
     }
 
@@ -64,16 +73,20 @@ package struct MachineConfig: APIObject {
         return nil
     }
 
-    /// Throws for a wish that only Firecracker on KVM could grant.
+    /// What is wrong with two threads a core; nil: nothing.
+    static func fault(ofThreads hasThreads: Bool, _ count: UInt8) -> String? {
+        guard hasThreads, count > 1, !count.isMultiple(of: 2) else { return nil }
+        return "The number of vCPUs must be greater than 0, less than 33 and must be 1 or an even"
+            + " number if SMT is enabled."
+    }
+
+    /// Throws for one of Firecracker's own CPU templates, which it has deprecated.
     static func refuse(_ fields: JSONFields) throws(JSONError) {
-        _ = try fields.optional("smt") { json throws(JSONError) in
-            guard try !json.asBool() else {
-                throw json.invalid("simultaneous multithreading is not supported")
-            }
-        }
         _ = try fields.optional("cpu_template") { json throws(JSONError) in
             guard try json.asChoice(of: CPUTemplate.self) == .none else {
-                throw json.invalid("CPU templates are not supported")
+                throw json.invalid(
+                    "static CPU templates are deprecated and not supported; describe the changes by"
+                        + " /cpu-config")
             }
         }
     }
@@ -81,7 +94,7 @@ package struct MachineConfig: APIObject {
     package var json: JSON {
         .object([
             ("vcpu_count", .integer(vcpuCount)), ("mem_size_mib", .integer(memorySize)),
-            ("smt", .bool(false)), ("track_dirty_pages", .bool(tracksDirtyPages)),
+            ("smt", .bool(hasThreads)), ("track_dirty_pages", .bool(tracksDirtyPages)),
             ("huge_pages", .string(hugePages.rawValue)),
         ])
     }
@@ -105,6 +118,7 @@ package struct MachineUpdate: APIObject {
     package var vcpuCount: UInt8?
     /// In MiB.
     package var memorySize: UInt64?
+    package var hasThreads: Bool?
     package var tracksDirtyPages: Bool?
     package var hugePages: MachineConfig.HugePages?
     /// Nothing was named at all.
@@ -119,6 +133,7 @@ package struct MachineUpdate: APIObject {
             if let fault = MachineConfig.fault(ofMemory: size, .none) { throw json.invalid(fault) }
             return size
         }
+        hasThreads = try fields.optional("smt") { json throws(JSONError) in try json.asBool() }
         tracksDirtyPages = try fields.optional("track_dirty_pages") { json throws(JSONError) in
             try json.asBool()
         }
@@ -135,9 +150,13 @@ extension MachineConfig {
         var copy = self
         copy.vcpuCount = update.vcpuCount ?? vcpuCount
         copy.memorySize = update.memorySize ?? memorySize
+        copy.hasThreads = update.hasThreads ?? hasThreads
         copy.tracksDirtyPages = update.tracksDirtyPages ?? tracksDirtyPages
         copy.hugePages = update.hugePages ?? hugePages
         if let fault = Self.fault(ofMemory: copy.memorySize, copy.hugePages) {
+            throw ConfigFault("Machine config error", fault)
+        }
+        if let fault = Self.fault(ofThreads: copy.hasThreads, copy.vcpuCount) {
             throw ConfigFault("Machine config error", fault)
         }
         return copy

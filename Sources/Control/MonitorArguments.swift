@@ -39,6 +39,8 @@ package struct MonitorArguments: Hashable, Sendable {
     package var startTime: UInt64?
     package var startCPUTime: UInt64?
     package var parentCPUTime: UInt64?
+    /// Folders whose files requests may name while the guest runs, besides those of its drives.
+    package var folders: [String] = []
     /// How the monitor's threads are bound.
     package var seccomp = Seccomp.builtIn
 
@@ -99,6 +101,7 @@ package struct MonitorArguments: Hashable, Sendable {
         case "--start-time-us": startTime = try words.number(of: argument)
         case "--start-time-cpu-us": startCPUTime = try words.number(of: argument)
         case "--parent-cpu-time-us": parentCPUTime = try words.number(of: argument)
+        case "--allow-folder": folders.append(try words.value(of: argument))
         case "--seccomp-filter": try take(.file(try words.value(of: argument)))
         case "--no-seccomp": try take(.off)
         default: try takeTelemetry(argument, &words)
@@ -181,7 +184,7 @@ extension MonitorArguments {
         /// The next flag, which must be new.
         mutating func next() throws(Failure) -> String? {
             guard let word = rest.popFirst() else { return nil }
-            guard seen.insert(word).inserted else {
+            guard seen.insert(word).inserted || word == "--allow-folder" else {
                 throw Failure(
                     description: "The argument '\(JSONError.printable(word))' was provided more"
                         + " than once.")
@@ -226,6 +229,7 @@ extension MonitorArguments {
           --engine <engine>      auto, kvm or soft, in place of the configuration's
           --seccomp-filter <path> bind the threads by the policies in this file
           --no-seccomp           do not bind the threads at all
+          --allow-folder <path>  API calls may name files in it while the guest runs (repeat for more)
           --boot-timer           say how long the guest took to its first program
           --log-path <path>      file or named pipe for the log [default: standard output]
           --level <level>        Off, Error, Warning, Info, Debug or Trace [default: Info]
@@ -240,7 +244,8 @@ extension MonitorArguments {
           --version, -V          print the version and exit
           --help, -h             print this and exit
 
-        Exit status: 0 the guest ended, 1 it failed, 152 bad configuration, 153 bad arguments;
+        Exit status: 0 the guest ended, 1 it failed, 149 a file mapped as its memory was lost,
+        152 bad configuration, 153 bad arguments;
         with "debug_exit", the value that the guest wrote, modulo 256.
 
         """

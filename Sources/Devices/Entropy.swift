@@ -17,6 +17,9 @@ package struct Entropy: ~Copyable, VirtioDevice {
 
     /// Bytes given since the device was made.
     package private(set) var byteCount: UInt64 = 0
+    /// Requests, and those that got less than they asked for.
+    package private(set) var requests: UInt64 = 0
+    package private(set) var failures: UInt64 = 0
     private let limits: Limits?
 
     /// What may be there or not: an optional of its own kind could not be looked at in place.
@@ -38,6 +41,9 @@ package struct Entropy: ~Copyable, VirtioDevice {
         return true
     }
 
+    /// Times that requests had to wait for the limits.
+    package var limiterWaits: UInt64 { limits?.limiter.waits ?? 0 }
+
     package var hostEvents: CInt? { limits?.limiter.descriptor }
 
     package mutating func serve(
@@ -50,6 +56,8 @@ package struct Entropy: ~Copyable, VirtioDevice {
             }
             let written = chain.writable.fillRandom(limit: size)
             byteCount &+= UInt64(written)
+            requests &+= 1
+            if written < size { failures &+= 1 }
             queues[index].complete(chain, written: written)
         }
     }

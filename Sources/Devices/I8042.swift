@@ -33,6 +33,17 @@ package final class I8042: Sendable {
         package init() {}
     }
 
+    /// Accesses of the guest since it was made.
+    package struct Counts: Hashable, Sendable {
+        package var reads: UInt64 = 0
+        package var writes: UInt64 = 0
+        package var resets: UInt64 = 0
+        /// Key presses that the guest left no room for.
+        package var lost: UInt64 = 0
+    }
+
+    private let tally = Mutex(Counts())
+    package var counts: Counts { tally.withLock { $0 } }
     private let state = Mutex(State())
     private let interrupt: @Sendable () -> Void
     private let reset: @Sendable () -> Void
@@ -60,11 +71,13 @@ package final class I8042: Sendable {
         }
 
         package func read(offset: UInt64, size: Int) -> UInt64 {
-            UInt64(isCommand ? controller.status : controller.readData())
+            controller.tally.withLock { $0.reads &+= 1 }
+            return UInt64(isCommand ? controller.status : controller.readData())
         }
 
         package func write(offset: UInt64, size: Int, value: UInt64) {
             let byte = UInt8(truncatingIfNeeded: value)
+            controller.tally.withLock { $0.writes &+= 1 }
             if isCommand { controller.writeCommand(byte) } else { controller.writeData(byte) }
         }
     }
@@ -115,7 +128,7 @@ package final class I8042: Sendable {
             }
             return .none
         }
-        if effect == .reset { reset() }
+        if effect == .reset { pullReset() }
     }
 
     private func writeData(_ byte: UInt8) {
@@ -139,8 +152,13 @@ package final class I8042: Sendable {
         switch effect {
         case .none: break
         case .interrupt: interrupt()
-        case .reset: reset()
+        case .reset: pullReset()
         }
+    }
+
+    private func pullReset() {
+        tally.withLock { $0.resets &+= 1 }
+        reset()
     }
 
     // MARK: Keyboard
@@ -154,6 +172,7 @@ package final class I8042: Sendable {
         let (sent, interrupts) = state.withLock { state -> (Bool, Bool) in
             let codes = state.configuration & 0x40 != 0 ? set1 : set2
             guard state.output.count + codes.count <= Self.outputLimit else {
+                tally.withLock { $0.lost &+= 1 }
                 return (false, false)
             }
             state.output += codes

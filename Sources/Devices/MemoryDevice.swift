@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 import Memory
 import Virtio
 
@@ -23,6 +24,23 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     /// Bytes that the guest is to have plugged.
     package private(set) var requestedByteCount: UInt64 = 0
     private var pluggedCount: UInt64 = 0
+    package private(set) var counts = Counts()
+
+    /// What the guest has asked for since the device was made.
+    package struct Counts: Sendable {
+        package var plugs = Requests()
+        package var unplugs = Requests()
+        package var unplugAlls = Requests()
+        package var states = Requests()
+        /// Memory that the host could not take back.
+        package var keptByHost: UInt64 = 0
+
+        package struct Requests: Sendable {
+            package var times = Latency()
+            package var bytes: UInt64 = 0
+            package var failures: UInt64 = 0
+        }
+    }
 
     /// Nil if `memory` has no blocks to plug.
     package init?(_ memory: GuestMemory) {
@@ -86,7 +104,7 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
         while let chain = try queues[index].next() {
-            let answer = answer(chain)
+            let answer = countedAnswer(chain)
             var written = 0
             if chain.writable.byteCount >= Self.answerSize {
                 chain.writable.store(UInt64(answer.type))
@@ -95,6 +113,25 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             }
             queues[index].complete(chain, written: written)
         }
+    }
+
+    private mutating func countedAnswer(_ chain: borrowing DescriptorChain) -> Answer {
+        let before = pluggedByteCount
+        let begun = Clock.monotonic
+        let answer = answer(chain)
+        let requests: WritableKeyPath<Counts, Counts.Requests>
+        switch chain.readable.load(UInt16.self).map(Int.init) {
+        case Kind.plug: requests = \.plugs
+        case Kind.unplug: requests = \.unplugs
+        case Kind.unplugAll: requests = \.unplugAlls
+        case Kind.state: requests = \.states
+        default: return answer
+        }
+        counts[keyPath: requests].times.record(Clock.monotonic &- begun)
+        if answer.type != 0 { counts[keyPath: requests].failures &+= 1 }
+        let after = pluggedByteCount
+        counts[keyPath: requests].bytes &+= after > before ? after - before : before - after
+        return answer
     }
 
     private mutating func answer(_ chain: borrowing DescriptorChain) -> Answer {
@@ -140,12 +177,16 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     private mutating func change(_ range: Range<Int>, plugged: Bool) -> Answer {
         let before = self.plugged(range)
         if plugged {
-            memory.plug(blocks: range)
+            do throws(MemoryError) {
+                try memory.plug(blocks: range)
+            } catch {
+                return .refused
+            }
             pluggedCount += UInt64(range.count - before)
             return .acknowledged
         }
         // A host that cannot take the memory back has it still: the blocks are gone all the same.
-        try? memory.unplug(blocks: range)
+        do { try memory.unplug(blocks: range) } catch { counts.keptByHost &+= 1 }
         pluggedCount -= UInt64(before)
         return .acknowledged
     }
@@ -188,14 +229,19 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             throw .value("plugged")
         }
         requestedByteCount = state.requestedByteCount
-        pluggedCount = 0
+        defer {
+            pluggedCount = UInt64((0..<blocks.blockCount).filter { blocks.isPlugged($0) }.count)
+        }
         for block in 0..<blocks.blockCount {
             let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
-            pluggedCount += isPlugged ? 1 : 0
             // What a plugged block holds is the snapshot's, and stays.
             guard isPlugged != blocks.isPlugged(block) else { continue }
             if isPlugged {
-                memory.plug(blocks: block..<block + 1)
+                do throws(MemoryError) {
+                    try memory.plug(blocks: block..<block + 1)
+                } catch {
+                    throw .value("plugged")
+                }
             } else {
                 try? memory.unplug(blocks: block..<block + 1)
             }

@@ -24,9 +24,15 @@ package final class Serial: BusDevice {
         var uart = UART()
         var output: [UInt8] = []
         var dropped: UInt64 = 0
+        var counts = Counts()
         var input: [UInt8] = []
         /// The loop was told that there is output.
         var isFlushing = false
+    }
+
+    package struct Counts: Hashable, Sendable {
+        package var reads: UInt64 = 0
+        package var writes: UInt64 = 0
     }
 
     let shared = Mutex(Shared())
@@ -75,6 +81,9 @@ package final class Serial: BusDevice {
     /// Bytes of output lost because the reader was too slow.
     package var droppedBytes: UInt64 { shared.withLock { $0.dropped } }
 
+    /// Bytes that the guest has read and written.
+    package var counts: Counts { shared.withLock { $0.counts } }
+
     /// Gives the guest input, as much as there is room for; answers how many bytes were taken.
     @discardableResult
     package func receive(_ bytes: ArraySlice<UInt8>) -> Int {
@@ -97,6 +106,7 @@ package final class Serial: BusDevice {
         let (value, edge, hasRoom) = shared.withLock { shared -> (UInt8, Bool, Bool) in
             let value = shared.uart.read(UInt8(truncatingIfNeeded: offset & 7))
             guard offset == 0 else { return (value, shared.uart.takeEdge(), false) }
+            shared.counts.reads &+= 1
             let edge = shared.uart.fill(from: &shared.input)
             return (value, edge, shared.input.count < Self.inputLimit / 2)
         }
@@ -112,6 +122,7 @@ package final class Serial: BusDevice {
             let sent = shared.uart.write(UInt8(truncatingIfNeeded: offset & 7), byte)
             let edge = shared.uart.takeEdge()
             guard sent else { return (edge, false) }
+            shared.counts.writes &+= 1
             if shared.output.count < Self.outputLimit {
                 shared.output.append(byte)
             } else {

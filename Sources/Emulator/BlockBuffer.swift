@@ -13,12 +13,10 @@
     var ordinal = 0
     /// Operations before the present instruction.
     private(set) var firstOfInstruction = 0
-    let placeholder: Handler
 
-    init(start: UInt, capacity: Int, placeholder: @escaping Handler) {
+    init(start: UInt, capacity: Int) {
         self.start = start
         self.capacity = capacity
-        self.placeholder = placeholder
     }
 
     /// True if another instruction is sure to fit: none makes more operations than 8.

@@ -20,7 +20,7 @@ extension Processor {
                 .find(target, key: state.codeKey)
             if block != 0 {
                 page = target & ~0xfff
-                return block
+                return goOn(at: block)
             }
         }
         state.rip = target
@@ -31,7 +31,7 @@ extension Processor {
     @inline(__always) func jumpInPage(_ op: Op) -> UInt {
         if !retire(op) {
             let link = op.immediate
-            if link != 0 { return UInt(truncatingIfNeeded: link) }
+            if link != 0 { return goOn(at: UInt(truncatingIfNeeded: link)) }
             return makeLink(op)
         }
         state.rip = page &+ UInt64(bitPattern: Int64(op.displacement))
@@ -95,8 +95,25 @@ enum BranchHandlers {
     static let conditionalElsewhere: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
-        guard cpu.flags.holds(op.extra) else { return op.next }
+        guard cpu.flags.holds(op.extra) else { return cpu.goOn(behind: op) }
         return cpu.jump(op, to: cpu.displaced(op))
+    }
+
+    /// JMP, Jcc and CALL of a target that 32 bits cannot tell from the page on: it is in `immediate`.
+    static let distant: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        return cpu.jump(op, to: cpu.page &+ UInt64(bitPattern: op.immediate))
+    }
+    static let conditionalDistant: Handler = { p, o in
+        let op = Op(o)
+        return Processor(p).flags.holds(op.extra) ? distant(p, o) : op.next
+    }
+    static let callDistant: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard cpu.push(cpu.linearEnd(op), UInt64.self) else { return cpu.fault(op) }
+        return distant(p, o)
     }
 
     /// Jcc with 16-bit operand size: only 16 bits of the instruction pointer are kept.
@@ -109,7 +126,7 @@ enum BranchHandlers {
     @inline(__always) private static func inPage(_ p: UInt, _ o: UInt, _ cc: UInt16) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
-        return cpu.flags.holds(cc) ? cpu.jumpInPage(op) : op.next
+        return cpu.flags.holds(cc) ? cpu.jumpInPage(op) : cpu.goOn(behind: op)
     }
 
     /// CALL to a displacement; the return address goes on the stack (`extra`: size in bytes).
@@ -191,9 +208,18 @@ enum BranchHandlers {
     @inline(__always) private static func callIndirect(
         _ cpu: Processor, _ op: Op, _ target: UInt64
     ) -> UInt {
-        guard cpu.isCanonical(target) else { return cpu.raise(op, .generalProtection) }
+        guard cpu.isCanonical(target) else { return refuseCall(cpu, op) }
         guard cpu.push(cpu.linearEnd(op), UInt64.self) else { return cpu.fault(op) }
         return cpu.jump(op, to: target)
+    }
+
+    /// A target that is not canonical is #GP, once the return address could be pushed.
+    @inline(never) private static func refuseCall(_ cpu: Processor, _ op: Op) -> UInt {
+        guard cpu.probeWrite(cpu.rsp &- 8, byteCount: 8) else {
+            cpu.blameStack()
+            return cpu.fault(op)
+        }
+        return cpu.raise(op, .generalProtection)
     }
 
     /// JMP and CALL through a register or memory outside 64-bit code; operand size in `extra`.

@@ -79,10 +79,12 @@ final class CodeCache {
     /// Blocks decoded since the start, for statistics.
     private(set) var decodedCount: UInt64 = 0
 
-    init(memory: GuestMemory, codeMap: CodeMap) throws(Errno) {
+    /// - Parameter hugePages: For a processor that runs much code: a quarter of the page faults of a
+    ///   kernel's start were the arena's.
+    init(memory: GuestMemory, codeMap: CodeMap, hugePages: Bool) throws(Errno) {
         self.memory = memory
         self.codeMap = codeMap
-        arena = try Mapping.anonymous(byteCount: Int(Self.capacity))
+        arena = try Mapping.anonymous(byteCount: Int(Self.capacity), hugePages: hugePages)
         chains = try Mapping.anonymous(byteCount: Self.hashCount * 8)
         pages = try Mapping.anonymous(byteCount: codeMap.frameCount * 8)
     }
@@ -139,9 +141,7 @@ final class CodeCache {
     ) -> Block? {
         let block = Block(arena.address &+ used)
         block.header = Block.Header(physical: physical, mode: cpu.state.mode)
-        var buffer = BlockBuffer(
-            start: block.operations, capacity: Self.operationLimit,
-            placeholder: BranchHandlers.stale)
+        var buffer = BlockBuffer(start: block.operations, capacity: Self.operationLimit)
         let start = Int(linear & 0xfff)
         let frame = codeMap.frame(host)
         // Code is noted before its bytes are read: see CodeMap.

@@ -4,7 +4,7 @@ import Memory
 /// Translating the addresses that code is fetched from.
 extension Processor {
     /// The host address of the code at `linear`, or nil with an exception pending. Instructions can
-    /// only be fetched from RAM: elsewhere #UD, as of the all-ones bytes of an idle bus.
+    /// only be fetched from memory: elsewhere #UD, as of the all-ones bytes of an idle bus.
     func translateCode(_ linear: UInt64) -> UInt? {
         let entry = TranslationEntry(table: state.codeTLB, linear: linear)
         let tag = linear & ~0xfff | (state.privilege == 3 ? 1 : 0)
@@ -19,7 +19,7 @@ extension Processor {
             pend(.page, errorCode: code)
             return nil
         }
-        guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
+        guard let page = readable(found.page, count: 4096) else {
             pend(.invalidOpcode)
             return nil
         }

@@ -84,6 +84,8 @@ extension Decoder {
             number = Register.zero
             immediate = try immediate8()
         }
+        // A number from a register moves the operand within its segment.
+        let legacy = is64 ? 0 : UInt16(operandSegment &+ 1) << 12 | (addressSize == 1 ? 0x8000 : 0)
         finishOperand()
         guard isMemory else {
             return emit(
@@ -94,6 +96,7 @@ extension Decoder {
             lock = false
             kind |= 0x100
         }
+        if opcode != 0xba { kind |= legacy }
         emit(
             BitHandlers.testMemoryTable[size - 1], reg: number, immediate: immediate, extra: kind)
     }

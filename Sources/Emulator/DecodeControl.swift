@@ -76,9 +76,11 @@ extension Decoder {
         switch opcode {
         case 0xe0...0xe3:
             let displacement = try immediate8()
+            // AMD's processors take a prefix of LOOPNE and LOOPE for their condition.
+            let isPrefixed = opcode < 0xe2 && repeatPrefix != 0
+            let condition = isPrefixed ? repeatPrefix & 1 : opcode & 3
             // The jump behind the step is left out when the loop ends.
-            emit(
-                BranchHandlers.loop, reg: UInt8(1 << addressSize), rm: opcode & 3)
+            emit(BranchHandlers.loop, reg: UInt8(1 << addressSize), rm: condition)
             emitJump(displacement)
         case 0xe8:
             let displacement = try immediate(size: min(size, 2))
@@ -210,52 +212,55 @@ extension Decoder {
 
     // MARK: Branches
 
-    /// Where a displacement leads, relative to the page; nil: out of the page or out of 32 bits.
-    private func targetInPage(_ displacement: Int64) -> Int32? {
-        let target = Int64(output.offset &+ position) &+ displacement
-        return target >= 0 && target < 4096 ? Int32(target) : nil
+    /// Where a displacement leads, relative to the page.
+    private enum Reach {
+        case inPage, elsewhere
+        /// In 64-bit code, more than 2 GiB from the start of the page.
+        case distant
     }
 
     /// The instruction pointer becomes 16 bits wide. In 64-bit code that is so on AMD's processors,
     /// as which CPUID describes this one; Intel's ignore the prefix there.
     private var isNarrow: Bool { size == 1 }
 
-    private mutating func setTarget(_ displacement: Int64) {
-        operand.displacement = Int32(
-            truncatingIfNeeded: Int64(output.offset &+ position) &+ displacement)
+    /// Prepares the operand; outside 64-bit code targets wrap, as the instruction pointer does.
+    private mutating func setTarget(_ displacement: Int64) -> (reach: Reach, target: Int64) {
+        let target = Int64(output.offset &+ position) &+ displacement
+        operand.displacement = Int32(truncatingIfNeeded: target)
+        if target >= 0 && target < 4096 { return (.inPage, target) }
+        return (is64 && Int64(operand.displacement) != target ? .distant : .elsewhere, target)
     }
 
     mutating func emitJump(_ displacement: Int64) {
-        setTarget(displacement)
-        if isNarrow {
-            emit(BranchHandlers.jump16)
-        } else {
-            emit(
-                targetInPage(displacement) != nil
-                    ? BranchHandlers.inPage : BranchHandlers.elsewhere)
+        let (reach, target) = setTarget(displacement)
+        if isNarrow { return emit(BranchHandlers.jump16) }
+        switch reach {
+        case .inPage: emit(BranchHandlers.inPage)
+        case .elsewhere: emit(BranchHandlers.elsewhere)
+        case .distant: emit(BranchHandlers.distant, immediate: target)
         }
     }
 
     mutating func conditionalJump(_ cc: UInt16, _ displacement: Int64) throws(DecodeError) {
-        setTarget(displacement)
-        if isNarrow {
-            emit(BranchHandlers.conditional16, extra: cc)
-        } else if targetInPage(displacement) != nil {
-            emit(BranchHandlers.conditional[Int(cc)])
-        } else {
-            emit(BranchHandlers.conditionalElsewhere, extra: cc)
+        let (reach, target) = setTarget(displacement)
+        if isNarrow { return emit(BranchHandlers.conditional16, extra: cc) }
+        switch reach {
+        case .inPage: emit(BranchHandlers.conditional[Int(cc)])
+        case .elsewhere: emit(BranchHandlers.conditionalElsewhere, extra: cc)
+        case .distant: emit(BranchHandlers.conditionalDistant, immediate: target, extra: cc)
         }
     }
 
     private mutating func emitCall(_ displacement: Int64) {
-        setTarget(displacement)
-        if is64 && !isNarrow {
-            emit(
-                targetInPage(displacement) != nil
-                    ? BranchHandlers.callInPage : BranchHandlers.callElsewhere)
-        } else {
-            emit(BranchHandlers.callLegacy, extra: size == 1 ? 2 : 4)
-        }
+        let (reach, target) = setTarget(displacement)
         endsBlock = true
+        guard is64 && !isNarrow else {
+            return emit(BranchHandlers.callLegacy, extra: size == 1 ? 2 : 4)
+        }
+        switch reach {
+        case .inPage: emit(BranchHandlers.callInPage)
+        case .elsewhere: emit(BranchHandlers.callElsewhere)
+        case .distant: emit(BranchHandlers.callDistant, immediate: target)
+        }
     }
 }

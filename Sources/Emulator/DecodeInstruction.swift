@@ -88,13 +88,8 @@ extension Decoder {
         case 0x63 where is64:
             try modRM()
             finishOperand()
-            if size == 1 {
-                emitMove(size: 1)
-            } else if size == 2 {
-                emitMove(size: 2)
-            } else {
-                emitExtend(from: 2, to: 3, signed: true)
-            }
+            // Four bytes are read whatever the operand size is.
+            emitExtend(from: 2, to: size, signed: true)
         case 0x68: emitPush(immediate: try immediate(size: min(stackSize, 2)))
         case 0x6a: emitPush(immediate: try immediate8())
         case 0x69, 0x6b:
@@ -207,10 +202,12 @@ extension Decoder {
             if operand.base == Register.rsp {
                 operand.displacement &+= stackSize == 1 ? 2 : stackSize == 2 ? 4 : 8
             }
+            let isRefused = !is64 && operandSegment == 1 && mode.has(CodeMode.protected)
             finishOperand()
             emit(
                 is64 && stackSize == 3
-                    ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1])
+                    ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1],
+                extra: isRefused ? 1 : 0)
         default:
             if try !decodeSystem(opcode) { throw .invalidOpcode }
         }
@@ -288,7 +285,7 @@ extension Decoder {
         let segment = segmentOverride ?? 3
         operand.segment = is64 && segment < 4 ? Register.zero : Register.base(of: segment)
         let kind: UInt16 = repeatPrefix == 0xf3 ? 1 : repeatPrefix == 0xf2 ? 2 : 0
-        emit(handler, extra: UInt16(addressSize) | kind << 2)
+        emit(handler, extra: UInt16(addressSize) | kind << 2 | (is64 ? 0 : 16))
     }
 
     private mutating func decodeBx(_ opcode: UInt8) throws(DecodeError) {

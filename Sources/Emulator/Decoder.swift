@@ -62,7 +62,7 @@ struct Decoder {
         self.available = min(available, 15)
         self.mode = mode
         self.output = output
-        operand = Operation(handler: output.placeholder)
+        operand = Operation(handler: BranchHandlers.stale)
     }
 
     // MARK: Bytes
@@ -227,8 +227,11 @@ struct Decoder {
             return finishOperand()
         }
         placeRelative()
-        emitAddressStep(base: Register.zero, number: 0, checked: false)
+        emitAddressStep(base: Register.zero)
     }
+
+    /// The segment of the operand, until it is finished.
+    var operandSegment: Int { segmentOverride ?? defaultSegment }
 
     /// Relative to the page, where the block knows it is; the instruction's end is added.
     private mutating func placeRelative() {
@@ -251,22 +254,24 @@ struct Decoder {
         let segment = segmentOverride ?? defaultSegment
         placeRelative()
         guard is64 else {
+            let writes = writesOperand
+            let isRefused = segment == 1 && writes && mode.has(CodeMode.protected)
+            let checked = isRefused || !mode.has(CodeMode.flat)
+            let bytes = UInt16(checked ? operandBytes : firstBytes)
             return emitAddressStep(
-                base: Register.base(of: segment), number: segment,
-                checked: !mode.has(CodeMode.flat))
+                base: Register.base(of: segment), checked: checked,
+                extra: UInt16(segment) | (writes ? 8 : 0) | bytes << 4)
         }
-        if addressSize == 2 {
-            emitAddressStep(base: Register.zero, number: 0, checked: false)
-        }
+        if addressSize == 2 { emitAddressStep(base: Register.zero) }
         operand.segment = segment >= 4 ? Register.base(of: segment) : Register.zero
     }
 
-    /// Emits a step that leaves the address in ``Register/address``, with limit checks where
-    /// segments are not flat, and makes the operand refer to it.
-    private mutating func emitAddressStep(base: UInt8, number: Int, checked: Bool) {
+    /// Emits a step that leaves the address in ``Register/address``, with checks where segments are
+    /// not flat, and makes the operand refer to it.
+    private mutating func emitAddressStep(base: UInt8, checked: Bool = false, extra: UInt16 = 0) {
         var step = operand
         step.segment = base
-        step.extra = UInt16(number) | UInt16(checked ? operandBytes : 0) << 4
+        step.extra = extra
         step.handler = AddressStep.handler(size: addressSize, checked: checked)
         output.append(step)
         operand.base = Register.address

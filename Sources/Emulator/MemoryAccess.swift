@@ -6,24 +6,34 @@ import CLinux
 extension Processor {
     /// Reads an operand.
     @inline(__always) func load<T: Word>(_ address: UInt64, _ type: T.Type = T.self) -> T? {
-        let entry = TranslationEntry(table: state.dataTLB, linear: address)
-        let last = address &+ UInt64(T.byteCount - 1)
-        if entry.readTag == last & ~0xfff {
-            return HostAddress(address, addend: entry.addend).load(T.self)
-        }
+        if let value = loadHit(address, T.self) { return value }
         guard let value = loadSlow(address, byteCount: T.byteCount) else { return nil }
         return T(truncatingIfNeeded: value)
     }
 
-    /// Writes an operand.
-    @inline(__always) func store<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+    /// Reads an operand if the translation buffer knows its page; nil says no more than that.
+    ///
+    /// A handler that leaves everything else to a function which it ends with needs no stack frame.
+    @inline(__always) func loadHit<T: Word>(_ address: UInt64, _ type: T.Type = T.self) -> T? {
         let entry = TranslationEntry(table: state.dataTLB, linear: address)
         let last = address &+ UInt64(T.byteCount - 1)
-        if entry.writeTag == last & ~0xfff {
-            HostAddress(address, addend: entry.addend).store(value)
-            return true
-        }
-        return storeSlow(address, byteCount: T.byteCount, UInt64(truncatingIfNeeded: value))
+        guard entry.readTag == last & ~0xfff else { return nil }
+        return HostAddress(address, addend: entry.addend).load(T.self)
+    }
+
+    /// Writes an operand.
+    @inline(__always) func store<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+        storeHit(address, value)
+            || storeSlow(address, byteCount: T.byteCount, UInt64(truncatingIfNeeded: value))
+    }
+
+    /// As ``loadHit(_:_:)``.
+    @inline(__always) func storeHit<T: Word>(_ address: UInt64, _ value: T) -> Bool {
+        let entry = TranslationEntry(table: state.dataTLB, linear: address)
+        let last = address &+ UInt64(T.byteCount - 1)
+        guard entry.writeTag == last & ~0xfff else { return false }
+        HostAddress(address, addend: entry.addend).store(value)
+        return true
     }
 
     /// Reads an operand, computes and writes the new value to the same place. `body` must have no
@@ -64,17 +74,41 @@ extension Processor {
         }
     }
 
+    /// As ``update(_:_:_:)``, or as ``updateLocked(_:_:_:)``; answers what was there before.
+    @inline(__always) func replace<T: Word>(
+        _ address: UInt64, _ type: T.Type = T.self, locked: Bool, _ body: (T) -> T
+    ) -> T? {
+        var old: T = 0
+        // Not one closure for both: kept in a variable it would be allocated.
+        if locked {
+            guard
+                updateLocked(
+                    address, T.self,
+                    {
+                        old = $0
+                        return body($0)
+                    })
+            else { return nil }
+        } else {
+            guard
+                update(
+                    address, T.self,
+                    {
+                        old = $0
+                        return body($0)
+                    })
+            else { return nil }
+        }
+        return old
+    }
+
     /// Reads 16 bytes.
     @inline(__always) func loadVector(_ address: UInt64) -> SIMD2<UInt64>? {
         let entry = TranslationEntry(table: state.dataTLB, linear: address)
         if entry.readTag == (address &+ 15) & ~0xfff {
             return HostAddress(address, addend: entry.addend).load(SIMD2<UInt64>.self)
         }
-        // Two halves: the second may lie in another page.
-        guard let low = loadSlow(address, byteCount: 8),
-            let high = loadSlow(address &+ 8, byteCount: 8)
-        else { return nil }
-        return SIMD2(low, high)
+        return loadVectorSlow(address)
     }
 
     /// Writes 16 bytes, all or nothing.
@@ -84,9 +118,7 @@ extension Processor {
             HostAddress(address, addend: entry.addend).store(value)
             return true
         }
-        guard probeWrite(address, byteCount: 16) else { return false }
-        return storeSlow(address, byteCount: 8, value[0])
-            && storeSlow(address &+ 8, byteCount: 8, value[1])
+        return storeVectorSlow(address, value)
     }
 }
 

@@ -23,6 +23,31 @@ extension Decoder {
         }
     }
 
+    /// Of those, the ones whose place is checked before others are looked at: the first of an image,
+    /// of ten bytes or of a pair, and none where privilege counts first, or where 16 bytes on the
+    /// stack must be aligned: #GP comes before #SS.
+    var firstBytes: Int {
+        let bytes = operandBytes
+        if opcodeMap == nil && opcode == 0x62 { return wordBytes }
+        if opcodeMap == .x0F {
+            if opcode == 0x01 && (group == 2 || group == 3 || group == 6) { return 0 }
+            if opcode == 0xf7 { return 8 }
+        }
+        if bytes < 10 { return bytes }
+        if bytes != 10 && bytes != 16 { return 2 }
+        return bytes == 10 ? 8 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
+    }
+
+    private var isVectorAnywhere: Bool {
+        switch opcodeMap {
+        case .x0F:
+            opcode < 0x12 || opcode == 0xf0
+                || (opcode == 0x6f || opcode == 0x7f) && mandatoryPrefix == .xF3
+        case .x0F3A: opcode >= 0x60
+        default: false
+        }
+    }
+
     private var oneByteOperand: Int {
         switch opcode {
         case 0x62: wordBytes * 2
@@ -55,7 +80,9 @@ extension Decoder {
         case 0x00, 0x02, 0x03, 0xb7, 0xbf, 0xc4: 2
         case 0x01: group < 4 ? 6 : group == 7 ? 0 : 2
         case 0x0d, 0x18...0x1f: 0
-        case 0x40...0x4f, 0xa3...0xa5, 0xab...0xad, 0xaf, 0xb3, 0xb8, 0xba...0xbd: wordBytes
+        // Bits that a register numbers lie elsewhere, and are checked there.
+        case 0xa3, 0xab, 0xb3, 0xbb: 0
+        case 0x40...0x4f, 0xa4, 0xa5, 0xac, 0xad, 0xaf, 0xb8, 0xba, 0xbc, 0xbd: wordBytes
         case 0x90...0x9f, 0xb6, 0xbe: 1
         case 0xb0, 0xb1, 0xc0, 0xc1: byteOrWord
         case 0xb2, 0xb4, 0xb5: wordBytes + 2

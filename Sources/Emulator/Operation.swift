@@ -57,6 +57,9 @@ enum Register {
     /// An effective address computed by an operation of its own.
     static var address: UInt8 { 192 }
 
+    /// The segment whose base lies at byte offset `base`.
+    static func segment(_ base: UInt8) -> Int { Int(base &- segmentBases) >> 3 }
+
     @inline(__always) static func general(_ number: Int) -> UInt8 {
         UInt8(truncatingIfNeeded: number &* 8)
     }

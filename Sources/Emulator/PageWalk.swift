@@ -192,24 +192,42 @@ extension Processor {
 
     // MARK: Entries
 
-    /// Table entries outside RAM read as not present.
+    /// Host address of `count` bytes at a guest-physical address, if they are memory that can be
+    /// written to.
+    @inline(__always) func ram(_ physical: UInt64, count: UInt64) -> UInt? {
+        state.ram.hostAddress(of: physical, count: count) ?? farRAM(physical, count, writing: true)
+    }
+
+    /// The same of memory that can be read.
+    @inline(__always) func readable(_ physical: UInt64, count: UInt64) -> UInt? {
+        state.ram.hostAddress(of: physical, count: count) ?? farRAM(physical, count, writing: false)
+    }
+
+    @inline(never) private func farRAM(
+        _ physical: UInt64, _ count: UInt64, writing: Bool
+    ) -> UInt? {
+        vcpu.memory.farAddress(physical, count, writing: writing)
+    }
+
+    /// Table entries outside memory read as not present.
     private func loadEntry(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 8) else {
+        guard let host = readable(place, count: 8) else {
             return nil
         }
         return unsafe clinux_load64(HostAddress(host).pointer)
     }
 
     private func loadEntry32(_ place: UInt64) -> UInt64? {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: 4) else {
+        guard let host = readable(place, count: 4) else {
             return nil
         }
         return unsafe UInt64(clinux_load32(HostAddress(host).pointer))
     }
 
-    /// False if somebody else has changed the entry meanwhile: walk again.
+    /// False if somebody else has changed the entry meanwhile: walk again. Tables in memory that is
+    /// read-only stay as they are.
     private func replaceEntry(_ place: UInt64, _ old: UInt64, _ new: UInt64, wide: Bool) -> Bool {
-        guard let host = vcpu.memory.hostAddress(of: GuestAddress(place), count: wide ? 8 : 4)
+        guard let host = ram(place, count: wide ? 8 : 4)
         else { return true }
         let address = HostAddress(host)
         defer { vcpu.completion?.wrote(host, wide ? 8 : 4) }

@@ -124,6 +124,21 @@
         return 0
     }
 
+    /// Executes the operation at `operation`. It is what a handler ends with, and so becomes a jump
+    /// instead of a call: the way from handler to handler is as short as can be, and the host
+    /// predicts each one's own successor.
+    @inline(__always) func goOn(at operation: UInt) -> UInt {
+        #if DEBUG
+        // Not optimized it would be a call, and the stack would fill.
+        return operation
+        #else
+        return Op(operation).handler(address, operation)
+        #endif
+    }
+
+    /// Executes the operation behind `op`, as ``goOn(at:)`` does.
+    @inline(__always) func goOn(behind op: Op) -> UInt { goOn(at: op.next) }
+
     /// Leaves the block behind `op`'s instruction, going on with the next one in the page or beyond.
     @inline(never) func leave(_ op: Op) -> UInt { leave(op, to: linearEnd(op)) }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hypervisor
+import Memory
 
 /// Everything a virtual processor's handlers touch, in one piece of memory.
 ///
@@ -65,8 +66,10 @@ struct ProcessorState {
     var tscOffset: UInt64 = 0
     var system = SystemState()
 
-    // MARK: Addresses of tables outside this struct
+    // MARK: Addresses of what is outside this struct
 
+    /// RAM that is there from the start.
+    var ram = RAMLayout()
     var userTLB: UInt = 0
     var supervisorTLB: UInt = 0
     var supervisorUserTLB: UInt = 0

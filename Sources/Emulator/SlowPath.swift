@@ -109,16 +109,55 @@ extension Processor {
     /// What is looked at on every access while nothing hits: alignment, where the guest asks for it,
     /// and data breakpoints.
     private func checkEach(_ address: UInt64, _ byteCount: Int, write: Bool) -> Bool {
-        let asked = state.cr0 & ControlBits.am != 0 && state.systemFlags & ControlBits.ac != 0
-        if asked, state.privilege == 3, address & UInt64(byteCount &- 1) != 0 {
-            pend(.alignment)
-            return false
-        }
+        // Ten bytes are as eight and two, sixteen as two times eight.
+        let alignment = min(8, 1 &<< (63 &- UInt64(byteCount).leadingZeroBitCount))
+        guard isAligned(address, UInt64(alignment)) else { return false }
         if hasBreakpoints {
             state.watchHits |= dataBreakpoints(
                 at: address, byteCount: UInt64(byteCount), isWrite: write)
         }
         return true
+    }
+
+    /// Whether programs are to be told of operands that are not aligned.
+    private var checksAlignment: Bool {
+        state.privilege == 3 && state.cr0 & ControlBits.am != 0
+            && state.systemFlags & ControlBits.ac != 0
+    }
+
+    /// Not canonical, which is found before alignment is looked at.
+    private func isWrong(_ address: UInt64) -> Bool { state.mode.is64 && !isCanonical(address) }
+
+    /// False: #AC is pending.
+    @inline(never) func isAligned(_ address: UInt64, _ alignment: UInt64) -> Bool {
+        guard address & (alignment &- 1) != 0, checksAlignment else { return true }
+        pend(.alignment)
+        return false
+    }
+
+    /// Runs `body`, whose accesses are parts of one operand, after the only check of its alignment.
+    @inline(never) func accessing(
+        _ address: UInt64, alignment: UInt64, _ body: () -> Bool
+    ) -> Bool {
+        guard checksAlignment else { return body() }
+        guard isWrong(address) || isAligned(address, alignment) else { return false }
+        state.systemFlags &= ~ControlBits.ac
+        defer { state.systemFlags |= ControlBits.ac }
+        return body()
+    }
+
+    /// The halves of a vector, which may lie in two pages.
+    @inline(never) func loadVectorSlow(_ address: UInt64) -> SIMD2<UInt64>? {
+        guard isWrong(address) || isAligned(address, 16), let low = loadSlow(address, byteCount: 8),
+            let high = loadSlow(address &+ 8, byteCount: 8)
+        else { return nil }
+        return SIMD2(low, high)
+    }
+
+    @inline(never) func storeVectorSlow(_ address: UInt64, _ value: SIMD2<UInt64>) -> Bool {
+        (isWrong(address) || isAligned(address, 16)) && probeWrite(address, byteCount: 16)
+            && storeSlow(address, byteCount: 8, value[0])
+            && storeSlow(address &+ 8, byteCount: 8, value[1])
     }
 
     /// The access that has just failed was the stack's own: an address that is not canonical is
@@ -166,20 +205,28 @@ extension Processor {
             return Target(
                 host: HostAddress(linear, addend: entry.addend).rawValue, physical: physical)
         }
-        let found = walk(linear, access)
+        var found = walk(linear, access)
         if let code = found.fault {
             state.cr2 = linear
             pend(.page, errorCode: code)
             return nil
         }
         let physical = found.page | linear & 0xfff
-        guard let page = vcpu.memory.hostAddress(of: GuestAddress(found.page), count: 4096) else {
+        guard let page = hostPage(&found, write: write) else {
             return Target(host: 0, physical: physical)
         }
         if table != state.noTLB, vcpu.completion == nil {
             fill(entry, tag: tag, host: page, found)
         }
         return Target(host: page &+ UInt(linear & 0xfff), physical: physical)
+    }
+
+    /// Host address of a page of memory; nil: a device, which is what read-only memory is to writes.
+    private func hostPage(_ found: inout Translation, write: Bool) -> UInt? {
+        if let page = ram(found.page, count: 4096) { return page }
+        guard !write else { return nil }
+        found.writable = false
+        return readable(found.page, count: 4096)
     }
 
     /// Pages that hold decoded code never hit for writes, so that every write to them is seen.

@@ -55,7 +55,8 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         self.completion = completion
         memory = machine.memory
         codeMap = machine.codeMap
-        code = try CodeCache(memory: machine.memory, codeMap: machine.codeMap)
+        code = try CodeCache(
+            memory: machine.memory, codeMap: machine.codeMap, hugePages: completion == nil)
         let stateBytes = (MemoryLayout<ProcessorState>.size + 4095) & ~4095
         storage = try Mapping.anonymous(byteCount: stateBytes + 4096)
         let tableBytes = TranslationEntry.tableBytes
@@ -64,6 +65,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         signals = Signalbox(address: storage.address + UInt(stateBytes))
         cpu.initialize()
         cpu.state.index = index
+        cpu.state.ram = machine.memory.layout
         cpu.state.owner = unsafe UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())
         // Tables that always stay empty can share their entries; each still has its own address.
         let step = completion == nil ? UInt(tableBytes) : TranslationEntry.stride

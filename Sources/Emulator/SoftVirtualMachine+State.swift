@@ -16,7 +16,8 @@ extension SoftVirtualMachine {
 
     private func ownTable(_ kilohertz: UInt32) -> CPUIDTable {
         var table = CPUID(
-            processorCount: UInt32(truncatingIfNeeded: cpuCount), apicID: 0,
+            processorCount: UInt32(truncatingIfNeeded: cpuCount), threadsPerCore: threadsPerCore,
+            apicID: 0,
             tscKilohertz: kilohertz
         ).table
         for change in template?.leaves ?? [] {

@@ -16,6 +16,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     let clock: KVMClock
     let time: MachineTime
     let cpuCount: Int
+    let threadsPerCore: UInt32
     /// Changes to what CPUID answers.
     let template: CPUTemplate?
     private(set) var processors: [SoftVCPU] = []
@@ -47,6 +48,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         self.memory = memory
         self.bus = bus
         cpuCount = configuration.cpuCount
+        threadsPerCore = UInt32(truncatingIfNeeded: configuration.threadsPerCore)
         template = configuration.template
         codeMap = try CodeMap(memory)
         let doorbell = Doorbell()
@@ -73,6 +75,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         self.memory = memory
         self.bus = bus
         self.cpuCount = cpuCount
+        threadsPerCore = 1
         template = nil
         codeMap = try CodeMap(memory)
         doorbell = Doorbell()

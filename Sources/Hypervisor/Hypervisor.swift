@@ -104,6 +104,8 @@ extension VirtualMachine {
 package struct VirtualMachineConfiguration: Sendable {
     /// 1 to 32.
     package var cpuCount: Int
+    /// Processors that CPUID calls threads of one core: 1, or 2 of an even number of processors.
+    package var threadsPerCore = 1
     /// Time from retired instructions, one vCPU at a time: the same run twice, bit for bit.
     /// Only the software engine can.
     package var deterministic: Bool

@@ -8,6 +8,8 @@ package struct Capability: RawRepresentable, Hashable, Sendable {
 
     static var irqChip: Self { Self(rawValue: CKVM_CAP_IRQCHIP) }
     static var userMemory: Self { Self(rawValue: CKVM_CAP_USER_MEMORY) }
+    static var memorySlots: Self { Self(rawValue: CKVM_CAP_NR_MEMSLOTS) }
+    static var readOnlyMemory: Self { Self(rawValue: CKVM_CAP_READONLY_MEM) }
     static var tssAddress: Self { Self(rawValue: CKVM_CAP_SET_TSS_ADDR) }
     static var identityMap: Self { Self(rawValue: CKVM_CAP_SET_IDENTITY_MAP_ADDR) }
     static var extendedCPUID: Self { Self(rawValue: CKVM_CAP_EXT_CPUID) }
@@ -48,6 +50,7 @@ extension Capability: CustomStringConvertible {
         switch self {
         case .irqChip: "KVM_CAP_IRQCHIP (interrupt controllers in the kernel)"
         case .userMemory: "KVM_CAP_USER_MEMORY (guest memory from this process)"
+        case .readOnlyMemory: "KVM_CAP_READONLY_MEM (memory that guests cannot write to)"
         case .tssAddress: "KVM_CAP_SET_TSS_ADDR"
         case .identityMap: "KVM_CAP_SET_IDENTITY_MAP_ADDR"
         case .extendedCPUID: "KVM_CAP_EXT_CPUID (the processor's features)"

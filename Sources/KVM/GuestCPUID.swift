@@ -5,20 +5,23 @@ import Hypervisor
 /// microVM does not give, and with the guest's own topology. Intel SDM 2, CPUID; AMD APM 3,
 /// appendix E.
 ///
-/// Every processor is a core with one thread, all in one package.
+/// Every processor is a core with one thread, or half of one with two, all in one package.
 struct GuestCPUID {
     private let table: CPUIDTable
     private let isAMD: Bool
     private let cpuCount: UInt32
+    private let threadsPerCore: UInt32
 
     /// - Parameters:
     ///   - supported: As ``KVMDevice/supportedCPUID()`` answers.
     ///   - hasTSCDeadline: The local APICs' timers know that mode.
     ///   - tscKilohertz: Of the guest's time stamp counter; nil if the kernel does not say.
     init(
-        supported: CPUIDTable, cpuCount: Int, hasTSCDeadline: Bool, tscKilohertz: UInt32?
+        supported: CPUIDTable, cpuCount: Int, threadsPerCore: Int = 1, hasTSCDeadline: Bool,
+        tscKilohertz: UInt32?
     ) {
         var table = supported
+        self.threadsPerCore = UInt32(truncatingIfNeeded: threadsPerCore)
         self.cpuCount = UInt32(truncatingIfNeeded: cpuCount)
         isAMD = ["AuthenticAMD", "HygonGenuine"].contains(supported.vendor)
         Self.filter(&table)
@@ -32,8 +35,9 @@ struct GuestCPUID {
     }
 
     /// The boot processor's, as a machine's profile keeps it, made for other processors.
-    init(restored table: CPUIDTable, cpuCount: Int) {
+    init(restored table: CPUIDTable, cpuCount: Int, threadsPerCore: Int = 1) {
         self.table = table
+        self.threadsPerCore = UInt32(truncatingIfNeeded: threadsPerCore)
         self.cpuCount = UInt32(truncatingIfNeeded: cpuCount)
         isAMD = ["AuthenticAMD", "HygonGenuine"].contains(table.vendor)
     }
@@ -101,7 +105,10 @@ struct GuestCPUID {
 
     // MARK: Topology
 
-    /// Bits of the APIC ID that number the cores.
+    /// Bits of the APIC ID that number the threads of a core.
+    private var threadBits: UInt32 { threadsPerCore > 1 ? 1 : 0 }
+
+    /// Bits of the APIC ID that number the processors.
     private var coreBits: UInt32 {
         UInt32(truncatingIfNeeded: 32 - (cpuCount &- 1).leadingZeroBitCount)
     }
@@ -115,7 +122,9 @@ struct GuestCPUID {
             entry.ecx = index | (index < 2 ? (index + 1) << 8 : 0)
             entry.edx = apicID
             switch index {
-            case 0: entry.ebx = 1
+            case 0:
+                entry.eax = threadBits
+                entry.ebx = threadsPerCore
             case 1:
                 entry.eax = coreBits
                 entry.ebx = cpuCount
@@ -132,8 +141,8 @@ struct GuestCPUID {
             guard entry.eax & 0x1f != 0 else { continue }
             let level = entry.eax >> 5 & 7
             let others: UInt32 = (1 << coreBits) &- 1
-            let sharing = level < 3 ? 0 : others
-            let cores = min(others, 63)
+            let sharing = level < 3 ? threadsPerCore &- 1 : others
+            let cores = min(others >> threadBits, 63)
             table.entries[place].eax = entry.eax & 0x3fff | sharing << 14 | cores << 26
         }
     }
@@ -147,13 +156,13 @@ struct GuestCPUID {
             let entry = table.entries[place]
             guard entry.eax & 0x1f != 0 else { continue }
             let level = entry.eax >> 5 & 7
-            let sharing = level < 3 ? 0 : (cpuCount &- 1) & 0xfff
+            let sharing = (level < 3 ? threadsPerCore &- 1 : cpuCount &- 1) & 0xfff
             table.entries[place].eax = entry.eax & 0x3fff | sharing << 14
         }
         guard table[0x8000_001e] != nil else { return }
         var entry = CPUIDEntry(leaf: 0x8000_001e)
         entry.eax = apicID
-        entry.ebx = apicID & 0xff
+        entry.ebx = (apicID >> threadBits) & 0xff | (threadsPerCore &- 1) << 8
         table.remove(0x8000_001e)
         table.set(entry)
     }

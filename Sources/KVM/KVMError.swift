@@ -16,6 +16,8 @@ package enum KVMError: Error, Hashable, Sendable {
     case missing(Capability)
     /// More processors than the kernel allows: wanted, allowed.
     case processorCount(Int, limit: Int)
+    /// More pieces of memory than the kernel keeps apart: wanted, allowed.
+    case memorySlots(Int, limit: Int)
     /// A request that the kernel refused.
     case request(Request, Errno)
     /// A register that the kernel does not take: number and value.
@@ -44,6 +46,9 @@ extension KVMError: CustomStringConvertible {
             "KVM on this host lacks \(capability), which the kvm engine needs"
         case .processorCount(let count, let limit):
             "\(count) processors: KVM on this host allows \(limit)"
+        case .memorySlots(let count, let limit):
+            "memory in \(count) pieces: KVM on this host allows \(limit); larger blocks of"
+                + " hot-plugged memory make fewer"
         case .request(let request, let errno): "KVM refused \(request): \(errno)"
         case .modelSpecificRegister(let number, let value):
             "KVM refused the value 0x\(String(value, radix: 16)) for the model-specific register "

@@ -42,10 +42,16 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         let vm = try device.makeVM()
         // Memory comes first: changes of it wait until the kernel has put away what was there before,
         // and after the interrupt controllers that takes a tick of its clock or more.
-        for (slot, region) in memory.regions.enumerated() {
-            try vm.map(
-                slot: UInt32(truncatingIfNeeded: slot), base: region.base,
-                byteCount: region.byteCount, host: region.hostAddress)
+        let regions = memory.mappedRegions
+        if regions.contains(where: \.isReadOnly) { try device.require([.readOnlyMemory]) }
+        for (slot, region) in regions.enumerated() {
+            try vm.map(region, slot: UInt32(truncatingIfNeeded: slot))
+        }
+        let slotCount = regions.count + (memory.pluggable?.blockCount ?? 0)
+        let slotLimit = device.check(.memorySlots)
+        // A kernel that does not say has 32.
+        guard slotCount <= max(slotLimit, 32) else {
+            throw .memorySlots(slotCount, limit: slotLimit)
         }
         try vm.setIdentityMapAddress(Self.identityMapAddress)
         try vm.setTSSAddress(Self.tssAddress)
@@ -67,6 +73,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         self.memory = memory
         self.kind = kind
         kernel = KernelMachine(vm)
+        memory.pluggable?.observer = BlockSlots(kernel, first: regions.count)
     }
 
     /// What the engine needs, as a template changes it.

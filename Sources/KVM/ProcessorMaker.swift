@@ -56,10 +56,11 @@ struct ProcessorMaker {
 
     private func cpuid(_ rate: UInt32) throws(KVMError) -> GuestCPUID {
         if let cpuid = configuration.cpuid {
-            return GuestCPUID(restored: cpuid, cpuCount: configuration.cpuCount)
+            return restored(cpuid)
         }
         let offered = GuestCPUID(
             supported: supported, cpuCount: configuration.cpuCount,
+            threadsPerCore: configuration.threadsPerCore,
             hasTSCDeadline: hasTSCDeadline, tscKilohertz: rate == 0 ? nil : rate)
         guard let template = configuration.template else { return offered }
         var table = offered.table(of: 0)
@@ -68,7 +69,13 @@ struct ProcessorMaker {
         } catch {
             throw .engine(error)
         }
-        return GuestCPUID(restored: table, cpuCount: configuration.cpuCount)
+        return restored(table)
+    }
+
+    private func restored(_ table: CPUIDTable) -> GuestCPUID {
+        GuestCPUID(
+            restored: table, cpuCount: configuration.cpuCount,
+            threadsPerCore: configuration.threadsPerCore)
     }
 
     /// As firmware leaves them: all memory is write-back unless the page tables say otherwise, and

@@ -24,8 +24,10 @@ extension KVMHost {
             let page = try makePage()
             // SAFETY is the mapping's: it outlives the machine, which goes first.
             try vm.map(
-                slot: 0, base: GuestAddress(base), byteCount: UInt64(page.byteCount),
-                host: page.address)
+                GuestRegion(
+                    base: GuestAddress(base), byteCount: UInt64(page.byteCount),
+                    hostAddress: page.address),
+                slot: 0)
             let vcpu = try vm.makeVCPU(index: 0, mapSize: try device.vcpuMapSize())
             try setRegisters(vcpu)
             let start = Clock.monotonic

@@ -15,14 +15,20 @@ struct VMDescriptor: ~Copyable, Sendable {
         Int((try? descriptor.perform(.checkExtension, value: UInt(capability.rawValue))) ?? 0)
     }
 
-    /// Backs one slot of guest-physical space with host memory; both page-aligned.
-    /// KVM API, KVM_SET_USER_MEMORY_REGION.
-    func map(
-        slot: UInt32, base: GuestAddress, byteCount: UInt64, host: UInt
-    ) throws(KVMError) {
+    /// Backs one slot of guest-physical space with host memory; both page-aligned. Writes to what is
+    /// read-only come to this process. KVM API, KVM_SET_USER_MEMORY_REGION.
+    func map(_ region: GuestRegion, slot: UInt32) throws(KVMError) {
         var argument = kvm_userspace_memory_region(
-            slot: slot, flags: 0, guest_phys_addr: base.rawValue, memory_size: byteCount,
-            userspace_addr: UInt64(host))
+            slot: slot, flags: region.isReadOnly ? CKVM_MEM_READONLY : 0,
+            guest_phys_addr: region.base.rawValue, memory_size: region.byteCount,
+            userspace_addr: UInt64(region.hostAddress))
+        try descriptor.perform(.setUserMemoryRegion, &argument)
+    }
+
+    /// Ends what ``map(_:slot:)`` began.
+    func unmap(slot: UInt32) throws(KVMError) {
+        var argument = kvm_userspace_memory_region(
+            slot: slot, flags: 0, guest_phys_addr: 0, memory_size: 0, userspace_addr: 0)
         try descriptor.perform(.setUserMemoryRegion, &argument)
     }
 

@@ -13,6 +13,7 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var brokenPipe: Self { Self(rawValue: EPIPE) }
     package static var connectionReset: Self { Self(rawValue: ECONNRESET) }
     package static var inProgress: Self { Self(rawValue: EINPROGRESS) }
+    package static var timedOut: Self { Self(rawValue: ETIMEDOUT) }
     package static var noEntry: Self { Self(rawValue: ENOENT) }
     package static var noDevice: Self { Self(rawValue: ENODEV) }
     package static var noSuchAddress: Self { Self(rawValue: ENXIO) }

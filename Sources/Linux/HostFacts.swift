@@ -54,4 +54,11 @@ package enum HostFacts {
         bytes.removeSubrange(try Errno.check(got)...)
         return bytes
     }
+
+    // MARK: Sockets of tests
+
+    /// A connection to a TCP port of this host's own address; never blocking.
+    package static func connect(to port: UInt16) throws(Errno) -> FileDescriptor {
+        FileDescriptor(adopting: try Errno.check(clinux_tcp_connect(port)))
+    }
 }

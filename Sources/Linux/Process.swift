@@ -32,7 +32,9 @@ package struct ChildProcess: ~Copyable {
     ) throws(Errno) {
         let answer = try Answer()
         let parent = try Thread(name: "child", stackSize: 64 << 10) {
-            let made = Self.spawn(path, arguments, environment, descriptors, isolated)
+            let made = Self.spawn(
+                path, arguments, environment, descriptors, diesWithParent: true,
+                isolated: isolated)
             answer.give(made)
             if made > 0 { clinux_wait_ended(made) }
         }
@@ -92,9 +94,9 @@ package struct ChildProcess: ~Copyable {
         }
     }
 
-    private static func spawn(
+    fileprivate static func spawn(
         _ path: String, _ arguments: [String], _ environment: [String], _ descriptors: [CInt],
-        _ isolated: Bool
+        diesWithParent: Bool, isolated: Bool
     ) -> CInt {
         // SAFETY: the C strings and arrays live until `clinux_spawn` returns, and by then the
         // child has its own memory.
@@ -105,11 +107,23 @@ package struct ChildProcess: ~Copyable {
                         path: argumentList[0], arguments: argumentList,
                         environment: environmentList, descriptors: descriptors.baseAddress,
                         descriptor_count: CInt(descriptors.count), new_session: 1,
-                        dies_with_parent: 1, isolated: isolated ? 1 : 0)
+                        dies_with_parent: diesWithParent ? 1 : 0, isolated: isolated ? 1 : 0)
                     return unsafe clinux_spawn(&child)
                 }
             }
         }
+    }
+}
+
+/// A program that goes on when this process has ended.
+package enum DetachedProcess {
+    /// Starts the program at `path`, as ``ChildProcess`` does, but leaves it alone from then on.
+    package static func start(
+        path: String, arguments: [String], environment: [String], descriptors: [CInt]
+    ) throws(Errno) {
+        try Errno.check(
+            ChildProcess.spawn(
+                path, arguments, environment, descriptors, diesWithParent: false, isolated: false))
     }
 }
 

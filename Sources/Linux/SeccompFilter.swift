@@ -5,10 +5,16 @@ import CLinux
 package enum ThreadRole: String, CaseIterable, Hashable, Sendable {
     /// Runs one processor of the guest.
     case vcpu
-    /// Serves the devices and the API.
+    /// Serves the devices of a monitor without an API.
     case loop
-    /// Anything else: waits for signals, carries out what would make the loop wait.
+    /// Serves one drive or network interface.
+    case device
+    /// Anything else: waits for signals.
     case worker
+    /// Serves the devices and the API, once the guest runs.
+    case api
+    /// The same thread before that: makes the machine, and the threads of all the others.
+    case setup
 }
 
 /// A compiled policy.
@@ -27,7 +33,10 @@ package struct SeccompFilter: Hashable, Sendable {
             switch role {
             case .vcpu: "a vcpu"
             case .loop: "a loop"
+            case .device: "a device"
             case .worker: "a worker"
+            case .api: "an api"
+            case .setup: "a setup"
             }
         // SAFETY: the kernel copies the instructions; a StaticString lives for ever.
         let result = unsafe instructions.withUnsafeBufferPointer { instructions in
@@ -46,6 +55,13 @@ package struct SeccompFilter: Hashable, Sendable {
     package static func watchViolations() throws(Errno) {
         try Errno.check(clinux_seccomp_watch())
     }
+
+    /// From now on SIGBUS, SIGSEGV, SIGXFSZ, SIGXCPU and SIGILL end the process with 149, 150, 151,
+    /// 154 and 157, after one line on standard error that names the signal.
+    package static func watchEnds() throws(Errno) { try Errno.check(clinux_watch_ends()) }
+
+    /// The line goes to this log, too, which stays open. Before the first thread is bound.
+    package static func reportViolations(to log: CInt) { clinux_report_violations(log) }
 
     /// As Firecracker's.
     package static var violationStatus: CInt { CLINUX_BAD_SYSCALL }

@@ -26,10 +26,13 @@ final class Board: Sendable {
     /// The devices for memory, if the machine has them.
     let balloon: MMIOTransport<Balloon>?
     let hotplug: MMIOTransport<MemoryDevice>?
-    private let serial: Serial
+    let entropy: MMIOTransport<Entropy>?
+    let vsock: MMIOTransport<Vsock>?
+    let serial: Serial
+    let drives: [String: MMIOTransport<Block>]
+    let networks: [String: MMIOTransport<Net>]
     private let attachments: [Attachment]
-    private let drives: [String: MMIOTransport<Block>]
-    private let networks: [String: MMIOTransport<Net>]
+    let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
     private let mark: Mark
 
@@ -74,16 +77,19 @@ final class Board: Sendable {
         }
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.
-        if configuration.entropy, !configuration.deterministic {
-            try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits))
-        }
-        if let vsock = configuration.vsock {
-            try layout.addVirtio(Self.makeVsock(vsock))
+        entropy =
+            configuration.entropy && !configuration.deterministic
+            ? try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits)) : nil
+        if let wish = configuration.vsock {
+            vsock = try layout.addVirtio(Self.makeVsock(wish))
+        } else {
+            vsock = nil
         }
         balloon = try layout.addBalloon(configuration.balloon)
         hotplug = try layout.addHotplug(configuration.hotplug)
         drives = try layout.addDrives(configuration)
         networks = try layout.addNetworks(configuration)
+        pmems = try layout.addPmems(configuration)
         metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
@@ -172,6 +178,12 @@ final class Board: Sendable {
         network.withDevice { $0.responder = responder }
     }
 
+    /// Changes the limits of a running persistent memory.
+    func setLimits(ofPmem id: String, _ limits: RateLimits) throws(MachineError) {
+        guard let pmem = pmems[id] else { throw .device("there is no pmem \(id)") }
+        pmem.withDevice { $0.setLimits(limits) }
+    }
+
     /// Changes the limits of a running drive.
     func setLimits(of id: String, _ limits: RateLimits) throws(MachineError) {
         guard let drive = drives[id] else { throw .device("there is no drive \(id)") }
@@ -180,7 +192,7 @@ final class Board: Sendable {
 }
 
 /// Places devices on the buses, one window and one interrupt after the other.
-private struct Layout: ~Copyable {
+struct Layout: ~Copyable {
     let memory: GuestMemory
     let machine: any VirtualMachine
     let loop: EventLoop

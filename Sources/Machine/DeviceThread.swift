@@ -19,7 +19,7 @@ final class DeviceThread: Sendable {
         let loop = loop
         try thread.withLock { thread throws(Errno) in
             thread = try Thread(name: name) {
-                confine(.loop)
+                confine(.device)
                 loop.run()
             }
         }

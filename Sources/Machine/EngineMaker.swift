@@ -69,6 +69,7 @@ struct EngineMaker {
         var request = VirtualMachineConfiguration(
             cpuCount: configuration.cpuCount, deterministic: configuration.deterministic)
         request.template = configuration.template
+        request.threadsPerCore = configuration.threadsPerCore
         return request
     }
 
@@ -85,15 +86,39 @@ struct EngineMaker {
     }
 
     private func soft() throws(MachineError) -> any VirtualMachine {
-        if configuration.template?.registers.isEmpty == false {
-            throw .host(
-                "the soft engine takes CPUID changes of a CPU template, not those of "
-                    + "model-specific registers")
-        }
+        let machine: SoftVirtualMachine
         do throws(Errno) {
-            return try SoftVirtualMachine(memory: memory, bus: bus, configuration: request)
+            machine = try SoftVirtualMachine(memory: memory, bus: bus, configuration: request)
         } catch {
             throw .host("cannot make the virtual machine: \(error)")
+        }
+        guard let template = configuration.template else { return machine }
+        do throws(EngineError) {
+            try Self.apply(template, to: machine)
+        } catch {
+            throw .host("\(error)")
+        }
+        return machine
+    }
+
+    /// Sees to it that there is what the template changes, and changes the registers; CPUID answers
+    /// with the changes by itself.
+    private static func apply(
+        _ template: CPUTemplate, to machine: SoftVirtualMachine
+    ) throws(EngineError) {
+        var table = machine.profile.cpuid
+        try template.apply(to: &table)
+        guard !template.registers.isEmpty else { return }
+        for vcpu in machine.vcpus {
+            var state = try vcpu.save()
+            for change in template.registers {
+                guard let old = state.msrs[change.number] else {
+                    throw .template(
+                        "model-specific register 0x\(String(change.number, radix: 16))")
+                }
+                state.msrs[change.number] = change.bits.apply(to: old)
+            }
+            try vcpu.restore(state)
         }
     }
 }

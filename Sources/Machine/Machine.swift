@@ -64,19 +64,43 @@ package final class Machine: Sendable {
         created = Clock.monotonic
     }
 
+    /// Devices hold lines into the engine, the engine holds the bus, and that the devices; memory
+    /// holds the engine that watches it. Here the circles end.
+    deinit {
+        board.pauseDevices()
+        bus.connect(ports: AddressSpace(), memory: AddressSpace())
+        memory.writeObserver = nil
+    }
+
     private static func makeMemory(
         _ configuration: MachineConfiguration
     ) throws(MachineError) -> GuestMemory {
+        let files = try persistentFiles(configuration)
         do throws(MemoryError) {
             return try GuestMemory(
                 byteCount: configuration.memoryBytes,
                 pluggable: configuration.hotplug.map {
                     PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
                 },
-                hugePages: configuration.hugePages == .twoMiB, prefault: configuration.prefault)
+                persistent: files, hugePages: configuration.hugePages == .twoMiB,
+                prefault: configuration.prefault)
         } catch {
             throw .memory(error)
         }
+    }
+
+    private static func persistentFiles(
+        _ configuration: MachineConfiguration
+    ) throws(MachineError) -> [PersistentFile] {
+        var files: [PersistentFile] = []
+        for pmem in configuration.pmems {
+            do throws(PersistentFileError) {
+                files.append(try PersistentFile(pmem.path, isReadOnly: pmem.isReadOnly))
+            } catch {
+                throw .device("pmem \(pmem.id): \(error)")
+            }
+        }
+        return files
     }
 
     // MARK: Running
@@ -120,8 +144,8 @@ package final class Machine: Sendable {
     }
 
     private static func drive(
-        _ vcpu: any VirtualCPU, on place: Int?, _ outcome: Outcome, _ gate: ProcessorGate,
-        confine: () -> Void
+        _ vcpu: any VirtualCPU, of memory: GuestMemory, on place: Int?, _ outcome: Outcome,
+        _ gate: ProcessorGate, confine: () -> Void
     ) {
         defer { outcome.processorLeft() }
         if let place {
@@ -137,7 +161,9 @@ package final class Machine: Sendable {
             switch vcpu.run() {
             case .interrupted: gate.pass(vcpu.index)
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
-            case .failed(let text): outcome.end(.failed(text))
+            case .failed(let text):
+                // The kernel's engine cannot say what it missed.
+                outcome.end(memory.lostFile.map { .memoryLost($0.lossText) } ?? .failed(text))
             }
         }
     }
@@ -146,6 +172,10 @@ package final class Machine: Sendable {
     package var engine: EngineFinding {
         EngineFinding(kind: virtualMachine.kind, reason: engineReason)
     }
+
+    /// Bytes of stack that a processor's thread may use. The software processor's handlers jump to
+    /// one another; were they calls, a quantum of them would still fit.
+    private static var processorStack: Int { 4 << 20 }
 
     /// Makes the threads of the processors; how many there are.
     ///
@@ -156,6 +186,7 @@ package final class Machine: Sendable {
         let places = configuration.affinity
         let outcome = outcome
         let gate = gate
+        let memory = memory
         let walls = Mutex(())
         return walls.withLock { _ in
             do throws(Errno) {
@@ -167,8 +198,8 @@ package final class Machine: Sendable {
             for vcpu in vcpus {
                 let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
                 do throws(Errno) {
-                    try Thread(name: "fc_vcpu \(vcpu.index)") {
-                        Self.drive(vcpu, on: place, outcome, gate) {
+                    try Thread(name: "fc_vcpu \(vcpu.index)", stackSize: Self.processorStack) {
+                        Self.drive(vcpu, of: memory, on: place, outcome, gate) {
                             confine(.vcpu)
                             walls.withLock { _ in }
                         }
@@ -249,6 +280,13 @@ package final class Machine: Sendable {
         transmit: MachineConfiguration.Limits?
     ) throws(MachineError) {
         try board.setLimits(ofNetwork: id, receive: receive?.rates, transmit: transmit?.rates)
+    }
+
+    /// Changes the limits of a running persistent memory.
+    package func setLimits(
+        ofPmem id: String, _ limits: MachineConfiguration.Limits
+    ) throws(MachineError) {
+        try board.setLimits(ofPmem: id, limits.rates)
     }
 
     /// Changes the limits of a running drive.

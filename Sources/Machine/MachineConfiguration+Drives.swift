@@ -66,6 +66,23 @@ extension MachineConfiguration {
     }
 }
 
+extension MachineConfiguration {
+    /// A file that the guest has as memory: `/dev/pmem0` and so on.
+    package struct Pmem: Hashable, Sendable {
+        package var id: String
+        /// A regular file or a block device of the host's.
+        package var path: String
+        package var isReadOnly = false
+        /// Of flushes; each counts as one request with all bytes of the file.
+        package var limits = Limits()
+
+        package init(id: String, path: String) {
+            self.id = id
+            self.path = path
+        }
+    }
+}
+
 extension BlockConfiguration {
     /// A drive with a queue for each processor, up to eight.
     init(_ drive: MachineConfiguration.Drive, cpuCount: Int) {

@@ -59,6 +59,8 @@ package struct MachineConfiguration: Sendable {
     package var initrdPath: String?
     package var commandLine: String
     package var cpuCount = 1
+    /// Processors that the guest is told are threads of one core: 1, or 2 of an even number.
+    package var threadsPerCore = 1
     package var memoryBytes: UInt64 = 128 << 20
     package var hugePages = HugePages.none
     package var prefault = false
@@ -80,6 +82,8 @@ package struct MachineConfiguration: Sendable {
     package var hotplug: Hotplug?
     /// In the guest's order: the first is `/dev/vda`.
     package var drives: [Drive] = []
+    /// In the guest's order.
+    package var pmems: [Pmem] = []
     package var debugExit = false
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
@@ -101,6 +105,8 @@ package enum MachineEnd: Hashable, Sendable {
     case debugExit(UInt32)
     /// A triple fault; the text says where.
     case shutdown(String)
+    /// The host took away what lay behind the guest's memory; the text says what.
+    case memoryLost(String)
     /// The monitor could not go on; the text says why.
     case failed(String)
 }

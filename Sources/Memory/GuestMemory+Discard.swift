@@ -17,11 +17,12 @@ extension GuestMemory {
         _ address: GuestAddress, count: UInt64
     ) throws(MemoryError) -> UInt64 {
         guard count > 0 else { return 0 }
-        guard let host = hostAddress(of: address, count: count) else {
-            throw .outOfRange(address, count: count)
-        }
+        // Persistent memory is a file's, and stays.
+        guard let host = hostAddress(of: address, count: count),
+            UInt64(host - layout.host) < fileByteCount
+        else { throw .outOfRange(address, count: count) }
         let granule = discardGranule
-        let start = UInt64(host - self.host)
+        let start = UInt64(host - layout.host)
         let first = (start + granule - 1) / granule * granule
         let end = (start + count) / granule * granule
         guard first < end else { return 0 }

@@ -10,14 +10,28 @@ package struct GuestRegion: Hashable, Sendable {
     package let byteCount: UInt64
     /// Host address of the first byte. For engines only.
     package let hostAddress: UInt
-    /// Where it begins in the backing memfd.
+    /// Where it begins in the backing memfd, if it is RAM.
     package let fileOffset: Int64
+    /// Writes of the guest's go to nobody.
+    package let isReadOnly: Bool
+
+    package init(
+        base: GuestAddress, byteCount: UInt64, hostAddress: UInt, fileOffset: Int64 = 0,
+        isReadOnly: Bool = false
+    ) {
+        self.base = base
+        self.byteCount = byteCount
+        self.hostAddress = hostAddress
+        self.fileOffset = fileOffset
+        self.isReadOnly = isReadOnly
+    }
 
     package var end: UInt64 { base.rawValue &+ byteCount }
 }
 
 /// The guest's RAM: one memfd, mapped once, seen by the guest as one or two regions around the
-/// hole below 4 GiB, and if asked for as a third in which it plugs and unplugs blocks.
+/// hole below 4 GiB, and if asked for as a third in which it plugs and unplugs blocks. Files may lie
+/// beside it as persistent memory.
 ///
 /// The guest changes it at any time. So bytes are copied in and copied out, once; ring indices are
 /// read and written atomically; and no pointer or span to them leaves this module, except for the
@@ -30,23 +44,25 @@ package final class GuestMemory: @unchecked Sendable {
     package static let minimum: UInt64 = 32 << 20
     package static let maximum: UInt64 = 64 << 30
 
-    /// Ascending, all that an engine maps: ``bootRegions``, then the one for hot-plugged memory.
+    /// Ascending, all RAM: ``bootRegions``, then the one for hot-plugged memory.
     package let regions: [GuestRegion]
     /// RAM that is there from the start; ascending, one or two.
     package let bootRegions: [GuestRegion]
     /// Bytes of RAM that are there from the start.
     package let byteCount: UInt64
-    /// Bytes of the mapping that holds all regions.
+    /// Bytes of the mapping that holds all regions, persistent memory too.
     package let mappedByteCount: UInt64
+    /// Bytes of ``file``.
+    let fileByteCount: UInt64
     /// The blocks that the guest may plug and unplug.
     package let pluggable: PluggableMemory?
+    /// Files that the guest reads and writes as memory.
+    package let persistent: [PersistentMemory]
     /// The memory itself, to be shared with another process or saved.
     package let file: FileDescriptor
 
     private let mapping: Mapping
-    let host: UInt
-    let lowCount: UInt64
-    let highCount: UInt64
+    package let layout: RAMLayout
     let usesHugePages: Bool
     /// Told after the host has written to guest memory (device input). Set once by an engine that
     /// caches decoded guest code, before any device or vCPU runs.
@@ -55,11 +71,12 @@ package final class GuestMemory: @unchecked Sendable {
     /// - Parameters:
     ///   - byteCount: Whole MiB, from 32 MiB to 64 GiB.
     ///   - pluggable: Blocks for hot-plugged memory, all unplugged.
+    ///   - persistent: Files to lie beside RAM.
     ///   - hugePages: Back it with 2 MiB pages of hugetlbfs; the host must have reserved them.
     ///   - prefault: Touch every page now rather than when the guest does; not the pluggable ones.
     package init(
-        byteCount: UInt64, pluggable: PluggableSize? = nil, hugePages: Bool = false,
-        prefault: Bool = false
+        byteCount: UInt64, pluggable: PluggableSize? = nil, persistent: [PersistentFile] = [],
+        hugePages: Bool = false, prefault: Bool = false
     ) throws(MemoryError) {
         guard byteCount >= Self.minimum, byteCount <= Self.maximum, byteCount % (1 << 20) == 0
         else { throw .size(byteCount) }
@@ -68,12 +85,27 @@ package final class GuestMemory: @unchecked Sendable {
         let pluggableOffset =
             (byteCount + PluggableSize.leastBlock - 1)
             / PluggableSize.leastBlock * PluggableSize.leastBlock
+        fileByteCount = pluggable.map { pluggableOffset + $0.byteCount } ?? byteCount
+        guard let persistentByteCount = PersistentMemory.byteCount(of: persistent) else {
+            throw .persistent
+        }
+        let persistentOffset =
+            (fileByteCount + PersistentFile.granule - 1)
+            / PersistentFile.granule * PersistentFile.granule
         mappedByteCount =
-            pluggable.map { pluggableOffset + $0.byteCount } ?? byteCount
+            persistent.isEmpty ? fileByteCount : persistentOffset + persistentByteCount
         do throws(Errno) {
-            file = try Self.makeFile(byteCount: mappedByteCount, hugePages: hugePages)
-            mapping = try Mapping.shared(
-                file, byteCount: Int(mappedByteCount), prefault: prefault && pluggable == nil)
+            file = try Self.makeFile(byteCount: fileByteCount, hugePages: hugePages)
+            let pages =
+                persistent.isEmpty
+                ? try Mapping.shared(
+                    file, byteCount: Int(fileByteCount), prefault: prefault && pluggable == nil)
+                : try Self.mapAll(
+                    mappedByteCount, file, fileByteCount, persistent, from: persistentOffset)
+            mapping = consume pages
+            if prefault, !persistent.isEmpty, pluggable == nil {
+                try mapping.populate(count: Int(byteCount))
+            }
             if prefault, pluggable != nil { try mapping.populate(count: Int(byteCount)) }
             if let pluggable {
                 self.pluggable = try PluggableMemory(
@@ -86,9 +118,10 @@ package final class GuestMemory: @unchecked Sendable {
         }
         // A core file or a fork has no business with a guest's memory.
         try? mapping.advise(MADV_DONTDUMP)
-        host = mapping.address
-        lowCount = min(byteCount, Self.lowLimit)
-        highCount = byteCount - lowCount
+        let host = mapping.address
+        let lowCount = min(byteCount, Self.lowLimit)
+        let highCount = byteCount - lowCount
+        layout = RAMLayout(host: host, lowCount: lowCount, highCount: highCount)
         usesHugePages = hugePages
         self.byteCount = byteCount
         let low = GuestRegion(
@@ -98,7 +131,32 @@ package final class GuestMemory: @unchecked Sendable {
             hostAddress: host + UInt(lowCount), fileOffset: Int64(lowCount))
         bootRegions = highCount == 0 ? [low] : [low, high]
         regions = bootRegions + (self.pluggable.map { [$0.region] } ?? [])
+        self.persistent = PersistentMemory.place(
+            persistent, host: mapping.address, offset: persistentOffset)
     }
+
+    deinit { forgetLosses() }
+
+    /// Maps RAM and, from `offset` on, the files, one behind the other.
+    private static func mapAll(
+        _ byteCount: UInt64, _ file: borrowing FileDescriptor, _ fileByteCount: UInt64,
+        _ persistent: [PersistentFile], from offset: UInt64
+    ) throws(Errno) -> Mapping {
+        let all = try Mapping.reserved(
+            byteCount: Int(byteCount), alignment: Int(PersistentFile.granule))
+        try all.place(file, byteCount: Int(fileByteCount), at: 0)
+        var place = Int(offset)
+        for persistent in persistent {
+            try all.place(
+                persistent.file, byteCount: Int(persistent.byteCount),
+                room: Int(persistent.mappedByteCount), at: place, readOnly: persistent.isReadOnly)
+            place += Int(persistent.mappedByteCount)
+        }
+        return all
+    }
+
+    /// All that an engine maps from the start: RAM that is there, and persistent memory.
+    package var mappedRegions: [GuestRegion] { bootRegions + persistent.map(\.region) }
 
     private static func makeFile(
         byteCount: UInt64, hugePages: Bool
@@ -111,19 +169,14 @@ package final class GuestMemory: @unchecked Sendable {
         return file
     }
 
-    /// Host address of `count` bytes at `address`, if they are all RAM of one region.
+    /// Host address of `count` bytes at `address`, if they are all RAM of one region, or persistent
+    /// memory that can be written to.
     ///
     /// For this module and for engines; what lies there changes under the reader.
     @inline(__always)
     package func hostAddress(of address: GuestAddress, count: UInt64) -> UInt? {
-        let start = address.rawValue
-        if start < lowCount {
-            return count <= lowCount &- start ? host &+ UInt(start) : nil
-        }
-        let offset = start &- Self.highBase
-        guard start >= Self.highBase, offset < highCount, count <= highCount &- offset
-        else { return pluggable?.hostAddress(of: start, count: count) }
-        return host &+ UInt(lowCount &+ offset)
+        layout.hostAddress(of: address.rawValue, count: count)
+            ?? farAddress(address.rawValue, count, writing: true)
     }
 
     @inline(__always)
@@ -136,7 +189,17 @@ package final class GuestMemory: @unchecked Sendable {
         return unsafe pointer
     }
 
-    /// True if all `count` bytes at `address` are RAM of one region.
+    @inline(__always)
+    private func source(
+        _ address: GuestAddress, _ count: Int
+    ) throws(MemoryError) -> UnsafeRawPointer {
+        guard let host = readableAddress(of: address, count: UInt64(count)),
+            let pointer = unsafe UnsafeRawPointer(bitPattern: host)
+        else { throw .outOfRange(address, count: UInt64(count)) }
+        return unsafe pointer
+    }
+
+    /// True if all `count` bytes at `address` are memory of one region that can be written to.
     package func contains(_ address: GuestAddress, count: UInt64) -> Bool {
         hostAddress(of: address, count: count) != nil
     }
@@ -145,7 +208,7 @@ package final class GuestMemory: @unchecked Sendable {
     package func load<Value: BitwiseCopyable>(
         _ type: Value.Type, at address: GuestAddress
     ) throws(MemoryError) -> Value {
-        let source = unsafe try pointer(address, MemoryLayout<Value>.size)
+        let source = unsafe try source(address, MemoryLayout<Value>.size)
         return unsafe source.loadUnaligned(as: type)
     }
 
@@ -163,7 +226,7 @@ package final class GuestMemory: @unchecked Sendable {
         into bytes: inout MutableRawSpan, at address: GuestAddress
     ) throws(MemoryError) {
         let count = bytes.byteCount
-        let source = unsafe try pointer(address, count)
+        let source = unsafe try source(address, count)
         unsafe bytes.withUnsafeMutableBytes { buffer in
             guard let base = buffer.baseAddress else { return }
             unsafe base.copyMemory(from: source, byteCount: count)
@@ -172,7 +235,7 @@ package final class GuestMemory: @unchecked Sendable {
 
     /// Copies `count` bytes out.
     package func read(at address: GuestAddress, count: Int) throws(MemoryError) -> [UInt8] {
-        let source = unsafe try pointer(address, count)
+        let source = unsafe try source(address, count)
         return unsafe [UInt8](UnsafeRawBufferPointer(start: source, count: count))
     }
 

@@ -10,10 +10,10 @@ import Linux
 @safe package struct GuestSlices: ~Copyable {
     package let memory: GuestMemory
     /// Where each slice lies in this process; those before `first` have been removed.
-    private var vectors: UnsafeMutablePointer<iovec>
-    private var guests: UnsafeMutablePointer<GuestAddress>
+    private(set) var vectors: UnsafeMutablePointer<iovec>
+    private(set) var guests: UnsafeMutablePointer<GuestAddress>
     private var room: Int
-    private var first = 0
+    private(set) var first = 0
     private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
@@ -47,10 +47,25 @@ import Linux
     }
 
     /// Adds `count` bytes at `address`, which must all be RAM.
+    @inline(__always)
     package mutating func append(_ address: GuestAddress, count: UInt32) throws(MemoryError) {
         guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
             throw .outOfRange(address, count: UInt64(count))
         }
+        append(host, address, count)
+    }
+
+    /// Adds `count` bytes at `address` that are only read.
+    @inline(__always)
+    package mutating func append(readable address: GuestAddress, count: UInt32) throws(MemoryError)
+    {
+        guard let host = memory.readableAddress(of: address, count: UInt64(count)) else {
+            throw .outOfRange(address, count: UInt64(count))
+        }
+        append(host, address, count)
+    }
+
+    private mutating func append(_ host: UInt, _ address: GuestAddress, _ count: UInt32) {
         if end == room { makeRoom(for: 1) }
         unsafe vectors[end] = iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: host), iov_len: Int(count))

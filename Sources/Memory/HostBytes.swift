@@ -74,6 +74,14 @@ extension GuestSlices {
 
     /// Copies two bytes in from `offset` on, as far as there is room.
     package func setHalf(_ value: UInt16, at offset: Int) {
+        // As a rule all of it lies in the first slice.
+        if count > 0, offset >= 0, unsafe offset &+ 2 <= vectors[first].iov_len,
+            let base = unsafe vectors[first].iov_base
+        {
+            unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
+            memory.didWrite(unsafe guests[first] &+ UInt64(offset), 2)
+            return
+        }
         setByte(UInt8(truncatingIfNeeded: value), at: offset)
         setByte(UInt8(truncatingIfNeeded: value >> 8), at: offset + 1)
     }

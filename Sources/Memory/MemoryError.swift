@@ -7,6 +7,10 @@ package enum MemoryError: Error, Hashable {
     case size(UInt64)
     /// Blocks for hot-plugged memory that cannot be.
     case pluggable(PluggableSize)
+    /// The engine has no room for another block of hot-plugged memory.
+    case plug(GuestAddress, Errno)
+    /// There is no room for so many bytes of persistent memory.
+    case persistent
     /// The host refused the memory.
     case host(Errno)
     /// `count` bytes at `address` are not all RAM.
@@ -21,6 +25,10 @@ extension MemoryError: CustomStringConvertible {
         case .pluggable(let size):
             "\(size.byteCount) bytes for hot-plugged memory in blocks of \(size.blockSize): blocks have a"
                 + " power of two from 2 MiB on, and up to 64 GiB in whole blocks can be there"
+        case .plug(let address, let errno):
+            "the engine cannot map memory at \(address): \(errno)"
+        case .persistent:
+            "persistent memory has room for 256 GiB, and the files have more in all"
         case .host(let errno):
             "the host gave no guest memory: \(errno)"
         case .outOfRange(let address, let count):

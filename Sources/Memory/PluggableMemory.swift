@@ -37,6 +37,9 @@ package final class PluggableMemory: @unchecked Sendable {
     private let blockShift: UInt64
     /// A bit a block, set if it is plugged.
     private let bits: Mapping
+    /// Told before a block becomes RAM and after it has ceased to be. Set once by an engine that
+    /// maps block by block, before any device or vCPU runs.
+    package var observer: (any PlugObserver)?
 
     init(_ size: PluggableSize, host: UInt, offset: UInt64) throws(Errno) {
         region = GuestRegion(
@@ -64,6 +67,30 @@ package final class PluggableMemory: @unchecked Sendable {
         unsafe clinux_load64(word(index)) & Self.bit(index) != 0
     }
 
+    /// Where block `index` lies.
+    package func region(ofBlock index: Int) -> GuestRegion {
+        let offset = UInt64(index) * blockSize
+        return GuestRegion(
+            base: region.base &+ offset, byteCount: blockSize,
+            hostAddress: region.hostAddress + UInt(offset),
+            fileOffset: region.fileOffset + Int64(offset))
+    }
+
+    /// Lets the engine map blocks of `range` that are not plugged; all of them or none.
+    func map(_ range: Range<Int>) throws(MemoryError) {
+        guard let observer else { return }
+        for block in range where !isPlugged(block) {
+            do throws(MemoryError) {
+                try observer.plug(block, region(ofBlock: block))
+            } catch {
+                for earlier in range.lowerBound..<block where !isPlugged(earlier) {
+                    observer.unplug(earlier)
+                }
+                throw error
+            }
+        }
+    }
+
     func set(_ index: Int, plugged: Bool) {
         if plugged {
             _ = unsafe clinux_or64(word(index), Self.bit(index))
@@ -80,12 +107,21 @@ package final class PluggableMemory: @unchecked Sendable {
     private static func bit(_ index: Int) -> UInt64 { 1 << UInt64(index % 64) }
 }
 
+/// An engine that lets the guest reach plugged blocks and no others. Called on the thread of whoever
+/// plugs; the index is that of the block.
+package protocol PlugObserver: AnyObject, Sendable {
+    func plug(_ index: Int, _ region: GuestRegion) throws(MemoryError)
+    func unplug(_ index: Int)
+}
+
 extension GuestMemory {
-    /// Makes the blocks `range` RAM, all zeroes.
-    package func plug(blocks range: Range<Int>) {
+    /// Makes the blocks `range` RAM, all zeroes. Throws, and nothing changes, if the engine has no
+    /// room for them.
+    package func plug(blocks range: Range<Int>) throws(MemoryError) {
         guard let pluggable else { return }
         let range = range.clamped(to: 0..<pluggable.blockCount)
         guard !range.isEmpty else { return }
+        try pluggable.map(range)
         for block in range { pluggable.set(block, plugged: true) }
         // Whatever is known of the addresses is of an earlier life.
         let offset = UInt64(range.lowerBound) * pluggable.blockSize
@@ -97,7 +133,10 @@ extension GuestMemory {
         guard let pluggable else { return }
         let range = range.clamped(to: 0..<pluggable.blockCount)
         guard !range.isEmpty else { return }
-        for block in range { pluggable.set(block, plugged: false) }
+        for block in range where pluggable.isPlugged(block) {
+            pluggable.set(block, plugged: false)
+            pluggable.observer?.unplug(block)
+        }
         let offset = UInt64(range.lowerBound) * pluggable.blockSize
         try punch(
             UInt64(pluggable.region.fileOffset) + offset, UInt64(range.count) * pluggable.blockSize)

@@ -7,6 +7,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var queues: Virtqueues
     var registers: TransportState
     var isPaused = false
+    var counts = TransportCounts()
     let queueSizes: [UInt16]
     let offered: FeatureSet
     private let memory: GuestMemory
@@ -34,10 +35,15 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         }
         do throws(VirtqueueError) {
             for index in 0..<queueSizes.count where mask & 1 << UInt32(index) != 0 {
+                counts.notifications[index] &+= 1
                 try device.serve(&queues, index: index)
             }
-            if host { try device.serveHost(&queues) }
+            if host {
+                counts.hostEvents &+= 1
+                try device.serveHost(&queues)
+            }
         } catch {
+            counts.brokenRings &+= 1
             return breakRing()
         }
         return takeInterrupts()
@@ -114,6 +120,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         do throws(VirtqueueError) {
             for index in 0..<queueSizes.count { try openQueue(index) }
         } catch {
+            counts.failedActivations &+= 1
             return breakRing()
         }
         device.activate(features: registers.driverFeatures)

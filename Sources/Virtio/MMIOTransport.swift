@@ -115,7 +115,10 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     private func raise(_ body: (inout MMIOCore<Device>) -> UInt32) {
         let bits = core.withLock { core in
             let bits = body(&core)
-            if bits != 0 { interruptStatus.bitwiseOr(bits, ordering: .releasing) }
+            if bits != 0 {
+                interruptStatus.bitwiseOr(bits, ordering: .releasing)
+                core.counts.interrupts &+= 1
+            }
             return bits
         }
         if bits != 0 { interrupt() }
@@ -127,6 +130,9 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     package func withDevice<Result>(_ body: (inout Device) -> sending Result) -> sending Result {
         core.withLock { core in body(&core.device) }
     }
+
+    /// What has happened to its queues.
+    package var counts: TransportCounts { core.withLock { $0.counts } }
 
     /// Chains that the device has taken and not given back. None, between two calls, unless it
     /// says otherwise.
@@ -144,6 +150,7 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         try core.withLock { core throws(Failure) in
             interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
             try change(&core.device)
+            core.counts.configurationChanges &+= 1
             core.registers.configurationGeneration &+= 1
             if core.registers.status.isLive {
                 interruptStatus.bitwiseOr(2, ordering: .releasing)

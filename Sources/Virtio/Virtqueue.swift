@@ -77,6 +77,12 @@ package struct Virtqueue: ~Copyable {
         return seenAvailable != state.nextAvailable
     }
 
+    /// How many chains the driver has made available that were not yet taken; if none, it has been
+    /// asked to notify as soon as there is one.
+    package mutating func available() throws(VirtqueueError) -> UInt16 {
+        try hasNext() ? seenAvailable &- state.nextAvailable : 0
+    }
+
     private mutating func readAvailableIndex() throws(VirtqueueError) {
         let address = state.available &+ 2
         do throws(MemoryError) {
@@ -161,7 +167,7 @@ package struct Virtqueue: ~Copyable {
             if isWritable {
                 try chain.writable.append(address, count: descriptor.length)
             } else {
-                try chain.readable.append(address, count: descriptor.length)
+                try chain.readable.append(readable: address, count: descriptor.length)
             }
         } catch {
             throw .buffer(address, count: descriptor.length)

@@ -13,8 +13,10 @@ package struct WritableRun: ~Copyable {
 
     /// Where the bytes of all chains go.
     package private(set) var slices: GuestSlices
+    /// Those that count lie from `first` up to `end`; the room is never given back.
     private var chains: [Chain] = []
     private var first = 0
+    private var end = 0
 
     /// Most slices a run is given; one chain may bring it over.
     package static var sliceLimit: Int { 512 }
@@ -27,7 +29,7 @@ package struct WritableRun: ~Copyable {
     /// Bytes of all chains.
     package var byteCount: Int { slices.byteCount }
     /// Chains.
-    package var count: Int { chains.count - first }
+    package var count: Int { end - first }
     /// No further chain is to be taken.
     package var isFull: Bool { slices.count >= Self.sliceLimit || count >= Self.sliceLimit }
 
@@ -35,7 +37,7 @@ package struct WritableRun: ~Copyable {
     package func chains(for bytes: Int) -> Int {
         var left = bytes
         var index = first
-        while index < chains.count {
+        while index < end {
             left -= chains[index].byteCount
             index += 1
             if left <= 0 { break }
@@ -46,7 +48,7 @@ package struct WritableRun: ~Copyable {
     mutating func append(_ chain: borrowing DescriptorChain) {
         makeRoom()
         slices.append(contentsOf: chain.writable)
-        chains.append(Chain(head: chain.head, byteCount: chain.writable.byteCount))
+        add(Chain(head: chain.head, byteCount: chain.writable.byteCount))
     }
 
     /// Adds a chain of one buffer.
@@ -55,21 +57,26 @@ package struct WritableRun: ~Copyable {
     ) throws(MemoryError) {
         makeRoom()
         try slices.append(address, count: count)
-        chains.append(Chain(head: head, byteCount: Int(count)))
+        add(Chain(head: head, byteCount: Int(count)))
+    }
+
+    private mutating func add(_ chain: Chain) {
+        if end < chains.count { chains[end] = chain } else { chains.append(chain) }
+        end += 1
     }
 
     private mutating func makeRoom() {
-        if first == chains.count {
-            removeAll()
-        } else if first > 0, chains.count == chains.capacity {
-            chains.removeSubrange(..<first)
-            first = 0
-        }
+        if first == end { return removeAll() }
+        // Half of it free is enough to make moving rare.
+        guard end == chains.count, 2 * first >= end else { return }
+        for index in first..<end { chains[index - first] = chains[index] }
+        end -= first
+        first = 0
     }
 
     /// The first chain with `written` bytes, or fewer if it has fewer; nil if there is none.
     mutating func takeFirst(written: Int) -> UsedElement? {
-        guard first < chains.count else { return nil }
+        guard first < end else { return nil }
         let chain = chains[first]
         first += 1
         slices.removeFirst(chain.byteCount)
@@ -80,7 +87,7 @@ package struct WritableRun: ~Copyable {
 
     mutating func removeAll() {
         slices.removeAll()
-        chains.removeAll(keepingCapacity: true)
         first = 0
+        end = 0
     }
 }

@@ -14,7 +14,8 @@ enum Role: UInt64 {
     static var mask: UInt64 { 3 }
 }
 
-/// One connection with the host: frames in, frames out, and at most one command at a time.
+/// One connection with the host: frames in, frames out, and at most one command at a time; or, in
+/// the end, the bytes of one connection to a port of the guest.
 final class Channel {
     enum Phase {
         /// The connection of the agent's own is on its way.
@@ -29,13 +30,15 @@ final class Channel {
 
     let token: UInt64
     let setup: Setup
-    private let events: Int32
-    private var socket: Watched
-    private var decoder = FrameDecoder(payloadLimit: AgentProtocol.requestLimit)
+    let events: Int32
+    var socket: Watched
+    private(set) var decoder = FrameDecoder(payloadLimit: AgentProtocol.requestLimit)
     private var isBlocked = false
     var outgoing = Outgoing()
     var phase: Phase
     var command: Command?
+    /// The connection that this channel becomes.
+    var relay: Relay?
     /// Set when the host has asked for the machine's end.
     private(set) var shutdown: Shutdown?
 
@@ -56,6 +59,7 @@ final class Channel {
     var wantsFlush: Bool { !outgoing.isEmpty && !isBlocked && phase != .closed }
 
     func handle(_ role: Role, _ flags: UInt32) {
+        guard relay == nil else { return moveRelay(role) }
         switch role {
         case .socket: socketEvent(flags)
         case .input: writeInput()
@@ -87,8 +91,8 @@ final class Channel {
         updateWatch()
     }
 
-    private func updateWatch() {
-        guard phase != .closed else { return }
+    func updateWatch() {
+        guard phase != .closed, relay == nil else { return }
         let isFull = outgoing.count > 2 * AgentProtocol.payloadLimit
         let reads = !isFull && phase != .ending && phase != .connecting
         socket.watch(
@@ -106,7 +110,9 @@ final class Channel {
             return
         }
         do throws(FrameError) {
-            while phase == .greeting || phase == .open, let frame = try decoder.next() {
+            while phase == .greeting || phase == .open && relay == nil,
+                let frame = try decoder.next()
+            {
                 serve(frame)
             }
         } catch {
@@ -115,7 +121,7 @@ final class Channel {
         }
     }
 
-    private func refuse(_ reason: Refusal.Reason, _ detail: UInt32 = 0) {
+    func refuse(_ reason: Refusal.Reason, _ detail: UInt32 = 0) {
         outgoing.append(.refused(Refusal(reason, detail: detail)))
     }
 
@@ -138,9 +144,12 @@ final class Channel {
             if let command, command.end == nil {
                 _ = guest_signal_group(command.processID, Int32(number))
             }
+        case .connect(let port): connect(to: port)
+        case .sendTree, .takeTree: serveTree(frame)
         case .unknown(let kind): refuse(.unknownKind, UInt32(kind))
         case .refused: break
-        case .hello, .pong, .done, .inputCredit, .output, .errorOutput, .ended:
+        case .hello, .pong, .done, .inputCredit, .output, .errorOutput, .ended, .connected,
+            .entry, .data, .endOfEntry, .treeFault:
             refuse(.outOfTurn, UInt32(frame.kind))
         }
     }

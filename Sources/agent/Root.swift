@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Agent
 import CGuest
 
 /// A root file system on a disk, as the kernel's command line names it (`root=`, `ro`, `rw`).
@@ -29,6 +30,8 @@ final class Root {
     private static var grace: Int32 { 2000 }
 
     private var device: [UInt8] = []
+    /// What the command line calls a partition of the first disk.
+    private var partition: [UInt8] = []
     private var wantsWriting = true
     /// Whether the disk's file system is the root.
     private(set) var isEntered = false
@@ -37,6 +40,9 @@ final class Root {
 
     var isWanted: Bool { !device.isEmpty }
 
+    /// The disk that partitions are looked for on: the root drive is always the first.
+    private static var disk: String { "/dev/vda" }
+
     /// The device's name, for a message.
     var name: String { String(decoding: device, as: UTF8.self) }
 
@@ -44,12 +50,18 @@ final class Root {
     func obey(_ word: ArraySlice<UInt8>) {
         let prefix = Array("root=/dev/".utf8)
         if word.starts(with: prefix) { device = Array(word.dropFirst("root=".utf8.count)) }
+        let name = Array("root=PARTUUID=".utf8)
+        if word.starts(with: name) {
+            device = Array(word.dropFirst("root=".utf8.count))
+            partition = Array(word.dropFirst(name.count))
+        }
         if word.elementsEqual(Array("ro".utf8)) { wantsWriting = false }
         if word.elementsEqual(Array("rw".utf8)) { wantsWriting = true }
     }
 
     /// Mounts the device and makes it the root; a negated errno if nothing can be mounted.
     func enter() -> Int32 {
+        findPartition()
         var result: Int32 = 0
         for kind in Self.kinds {
             if wantsWriting, kind.isWritable {
@@ -61,6 +73,15 @@ final class Root {
             if result >= 0 { return move(isWritable: false) }
         }
         return result
+    }
+
+    /// Puts a device in place of the partition's name. Without one there is nothing to mount.
+    private func findPartition() {
+        guard !partition.isEmpty,
+            let start = contents(of: Self.disk, limit: PartitionTable.byteCount),
+            let number = PartitionTable.number(of: partition[...], on: start)
+        else { return }
+        device = Array(Self.disk.utf8) + Array("\(number)".utf8)
     }
 
     private func move(isWritable: Bool) -> Int32 {

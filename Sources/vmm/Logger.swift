@@ -37,6 +37,7 @@ final class Logger: Sendable {
     func apply(_ config: LoggerConfig) throws(Errno) {
         let target: FileTarget? =
             if let path = config.path { FileTarget(try FileSystem.openLog(path)) } else { nil }
+        if let target { SeccompFilter.reportViolations(to: target.file.rawValue) }
         state.withLock { state in
             state.style.apply(config)
             if let target { state.target = target }

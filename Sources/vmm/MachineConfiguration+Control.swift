@@ -12,6 +12,8 @@ extension MachineConfiguration {
             commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
         initrdPath = config.bootSource.initrdPath
         cpuCount = Int(config.machine.vcpuCount)
+        threadsPerCore = config.machine.hasThreads && cpuCount > 1 ? 2 : 1
+        if case .here(let cpu) = config.cpu { apply(cpu) }
         memoryBytes = config.machine.memorySize << 20
         switch config.machine.hugePages {
         case .none: hugePages = .none
@@ -37,6 +39,7 @@ extension MachineConfiguration {
             Hotplug($0, plugged: config.swiftlet.pluggedMemory)
         }
         drives = config.drives.map(Drive.init)
+        pmems = config.pmems.map(Pmem.init)
         if let words = Self.rootWords(config) {
             self.commandLine = Self.commandLine(self.commandLine, adding: [words])
         }
@@ -47,20 +50,28 @@ extension MachineConfiguration {
     /// Throws for what is configured and not there: a machine without it would be another machine.
     private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
         let absent: [(String, Bool)] = [
-            ("persistent memories (pmem)", !config.pmems.isEmpty),
-            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil),
-            ("a processor configuration (cpu-config)", config.cpu.map(Self.changes) ?? false),
+            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil)
         ]
         for (name, isWanted) in absent where isWanted {
             throw .device("\(name): not supported by this version of swiftlet-vmm")
         }
     }
 
-    /// Whether a processor configuration asks for anything.
-    private static func changes(_ cpu: VMConfig.CPUSource) -> Bool {
-        switch cpu {
-        case .here(let config): !config.isEmpty
-        case .file: true
+    /// Takes a processor configuration over; a file of one has been read by now.
+    private mutating func apply(_ cpu: CPUConfig) {
+        for leaf in cpu.leaves {
+            for modifier in leaf.modifiers {
+                fixIdentity(
+                    leaf: leaf.leaf, subleaf: leaf.subleaf, IdentityRegister(modifier.register),
+                    mask: modifier.bits.mask, value: modifier.bits.value)
+            }
+        }
+        for register in cpu.registers {
+            fixModelSpecific(
+                register.address, mask: register.bits.mask, value: register.bits.value)
+        }
+        for capability in cpu.capabilities {
+            setCapability(capability.number, isRequired: !capability.isRemoved)
         }
     }
 
@@ -70,6 +81,9 @@ extension MachineConfiguration {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"
             return "root=\(device) \(root.isReadOnly ? "ro" : "rw")"
         }
+        if let index = config.pmems.firstIndex(where: \.isRootDevice) {
+            return "root=/dev/pmem\(index) \(config.pmems[index].isReadOnly ? "ro" : "rw")"
+        }
         return nil
     }
 
@@ -77,6 +91,17 @@ extension MachineConfiguration {
     private static var defaultCommandLine: String {
         "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd"
             + " swiotlb=noforce"
+    }
+}
+
+extension MachineConfiguration.IdentityRegister {
+    fileprivate init(_ register: CPUIDLeafModifier.Register) {
+        switch register {
+        case .eax: self = .eax
+        case .ebx: self = .ebx
+        case .ecx: self = .ecx
+        case .edx: self = .edx
+        }
     }
 }
 
@@ -115,6 +140,14 @@ extension MachineConfiguration.Drive {
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .concurrent
         isWriteback = config.cacheType == .writeback
+        limits = MachineConfiguration.Limits(config.rateLimiter)
+    }
+}
+
+extension MachineConfiguration.Pmem {
+    fileprivate init(_ config: PmemConfig) {
+        self.init(id: config.id, path: config.path)
+        isReadOnly = config.isReadOnly
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }

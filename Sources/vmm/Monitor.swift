@@ -9,8 +9,10 @@ enum Monitor {
     enum ExitStatus {
         static var success: CInt { 0 }
         static var failure: CInt { 1 }
+        static var memoryLost: CInt { MemoryLoss.exitStatus }
         static var badConfiguration: CInt { 152 }
         static var badArguments: CInt { 153 }
+        static var hungUp: CInt { 156 }
     }
 
     /// A monitor that cannot do what it was started for.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Control
+import Linux
 import Machine
 
 /// Devices of the running machine: changes to them, and what they say of themselves.
@@ -24,10 +25,7 @@ extension MonitorHost {
                     "Memory hotplug update error: there are no such blocks of memory")
             }
         case .network(let update): try self.change(update, machine)
-        case .pmem:
-            throw APIFault(
-                "The requested operation is not supported: this version cannot change the limits of"
-                    + " the device while it runs.")
+        case .pmem(let update): try self.change(update, machine)
         case .insertDrive, .insertNetwork, .insertPmem, .remove:
             throw APIFault("PCI is not enabled")
         }
@@ -44,7 +42,17 @@ extension MonitorHost {
         }
     }
 
+    private func change(_ update: PmemUpdate, _ machine: Machine) throws(APIFault) {
+        guard let limiter = update.rateLimiter else { return }
+        do throws(MachineError) {
+            try machine.setLimits(ofPmem: update.id, MachineConfiguration.Limits(limiter))
+        } catch {
+            throw APIFault("Pmem config error: Unable to patch the pmem device: \(error)")
+        }
+    }
+
     private func change(_ update: DriveUpdate, _ machine: Machine) throws(APIFault) {
+        if let path = update.path { try checkReach(path) }
         do throws(MachineError) {
             if let path = update.path { try machine.replaceDisk(ofDrive: update.id, path: path) }
             if let limiter = update.rateLimiter {
@@ -56,6 +64,16 @@ extension MonitorHost {
                 "Drive config error: Unable to patch the block device: \(error) Please verify the"
                     + " request arguments.")
         }
+    }
+
+    /// Says why a file that is there may be out of reach by now.
+    private func checkReach(_ path: String) throws(APIFault) {
+        guard FileSystem.openError(path, writable: false) == .noAccess else { return }
+        throw APIFault(
+            "Drive config error: Unable to patch the block device:"
+                + " \(JSONError.printable(path, limit: 256)) cannot be opened: Permission denied (os"
+                + " error 13). Once the guest runs only files in the folders of its drives can be,"
+                + " and in those of --allow-folder.")
     }
 
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {

@@ -11,7 +11,9 @@ final class MonitorHost: MachineHost {
     private let loop: EventLoop
     private let arguments: MonitorArguments
     private let metadata: Metadata
-    private let walls: Walls?
+    private let walls: Walls
+    /// Nil: nobody can ask.
+    private let memory: MemoryMeter?
     private let state = Mutex(State())
     private let sealed = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
 
@@ -23,7 +25,7 @@ final class MonitorHost: MachineHost {
 
     init(
         _ arguments: MonitorArguments, _ loop: EventLoop, _ logger: Logger,
-        _ metrics: MetricsWriter, _ metadata: Metadata, _ walls: Walls?
+        _ metrics: MetricsWriter, _ metadata: Metadata, _ walls: Walls
     ) {
         self.walls = walls
         self.arguments = arguments
@@ -31,6 +33,12 @@ final class MonitorHost: MachineHost {
         self.loop = loop
         self.logger = logger
         self.metrics = metrics
+        if arguments.socketPath != nil {
+            // Later the file is out of reach.
+            memory = try? MemoryMeter()
+        } else {
+            memory = nil
+        }
     }
 
     /// The machine, once it has been started.
@@ -88,6 +96,7 @@ final class MonitorHost: MachineHost {
     var prometheusText: String {
         refreshMetrics()
         var text = metrics.metrics.prometheusText
+        if let share = memory?.share { text.add("swiftlet_process_pss_bytes", "gauge", share) }
         guard let machine else { return text.text }
         let readings = machine.busReadings
         let name = "swiftlet_vcpu_exit_duration_seconds"
@@ -97,6 +106,7 @@ final class MonitorHost: MachineHost {
                 histogram: name, label: "kind=\"\(kind)\"", bounds: BusReading.bounds,
                 counts: reading.buckets, sum: reading.sum)
         }
+        text.add(machine.deviceReadings)
         if let count = machine.timeline.instructions {
             text.add("swiftlet_guest_instructions_total", "counter", count)
         }
@@ -116,6 +126,7 @@ final class MonitorHost: MachineHost {
                 "vcpu", "exit_\(kind)_agg", least: reading.least / 1000,
                 most: reading.most / 1000, sum: reading.sum / 1000)
         }
+        metrics.metrics.store(machine.deviceReadings)
     }
 
     // MARK: The machine
@@ -130,7 +141,7 @@ final class MonitorHost: MachineHost {
             var configuration = try MachineConfiguration(
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
-            if let walls { configuration.confine = walls.enter }
+            configuration.confine = walls.enter
             machine = try Machine(configuration, loop: loop)
         } catch {
             throw APIFault("\(error)")
@@ -157,7 +168,7 @@ final class MonitorHost: MachineHost {
     /// Shuts the process in, before it makes a thread.
     private func seal(_ config: VMConfig) throws(APIFault) {
         do throws(Walls.Failure) {
-            try walls?.seal(config)
+            try walls.seal(config)
         } catch {
             throw APIFault(error.message)
         }

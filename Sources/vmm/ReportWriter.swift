@@ -31,7 +31,7 @@ final class ReportWriter: Sendable {
         case .shutdown(let text):
             report = MachineReport(end: .shutdown)
             report.message = text
-        case .failed(let text):
+        case .memoryLost(let text), .failed(let text):
             report = MachineReport(end: .failed)
             report.message = text
         }

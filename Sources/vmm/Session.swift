@@ -10,13 +10,14 @@ final class Session: Sendable {
     private let start: UInt64
     private let product: String
     private let config: VMConfig?
-    /// Nil: there is an API, whose calls the policies do not have.
-    private let walls: Walls?
+    private let walls: Walls
     private let loop: EventLoop
     private let logger: Logger
     private let host: MonitorHost
     private let answerer: APIAnswerer
     private let server = Mutex<APIServer?>(nil)
+    /// The signal that asked for the end.
+    private let signal = Mutex<Signal?>(nil)
 
     /// Reads what the arguments name; nothing has been started after this.
     init(
@@ -39,11 +40,6 @@ final class Session: Sendable {
                 Monitor.ExitStatus.failure)
         }
         logger.log(.info, Self.greeting(product))
-        if walls == nil {
-            logger.log(
-                .warn,
-                "With an API socket the monitor is not confined: no seccomp filters, no Landlock.")
-        }
         let writer: MetricsWriter
         do throws(Errno) {
             loop = try EventLoop()
@@ -73,18 +69,10 @@ final class Session: Sendable {
     /// Leaves behind what the process was started with. Before anything else is opened.
     private static func makeWalls(
         _ arguments: MonitorArguments, _ config: VMConfig?
-    ) throws(Monitor.Refusal) -> Walls? {
-        guard arguments.socketPath == nil, let config else {
-            if case .file(let path) = arguments.seccomp {
-                throw Monitor.Refusal(
-                    "seccomp filter \(path): with an API socket this version has no filters;"
-                        + " give '--no-api'")
-            }
-            return nil
-        }
+    ) throws(Monitor.Refusal) -> Walls {
         do throws(Walls.Failure) {
-            let walls = try Walls(arguments.seccomp)
-            try walls.enclose(config)
+            let walls = try Walls(arguments)
+            try walls.enclose(arguments, config)
             return walls
         } catch {
             throw Monitor.Refusal(error.message)
@@ -151,31 +139,49 @@ final class Session: Sendable {
             // Threads inherit what is blocked, so signals come before any other thread.
             let signals = try SignalReader([.terminate, .interrupt, .hangUp])
             try prepare()
-            if let walls {
-                host.onSealed(answer(signals, behind: walls))
+            guard arguments.socketPath != nil else {
+                host.onSealed(answer(signals))
                 serve()
             }
-            try Thread(name: "fc_api", stackSize: 4 << 20) { self.serve() }.detach()
-            _ = signals.waitForNext()
+            try Thread(name: "fc_api", stackSize: 4 << 20) {
+                self.walls.enter(.setup)
+                self.serve()
+            }.detach()
+            walls.enterAlone()
+            stop(signals.waitForNext())
         } catch {
             throw Monitor.Refusal("cannot start: \(error)", Monitor.ExitStatus.failure)
         }
-        stop()
     }
 
     /// What makes a thread for the signals. Threads have the walls of the one that makes them, so
     /// without an API the first thread makes all the others, and only once it is sealed.
     private func answer(
-        _ signals: consuming SignalReader, behind walls: Walls
+        _ signals: consuming SignalReader
     ) -> @Sendable () throws(Errno) -> Void {
         let descriptor = signals.release()
         return { () throws(Errno) in
             try Thread(name: "signals", stackSize: 256 << 10) {
-                walls.enter(.worker)
-                _ = SignalReader(adopting: descriptor).waitForNext()
-                self.stop()
+                self.walls.enter(.worker)
+                self.stop(SignalReader(adopting: descriptor).waitForNext())
             }.detach()
         }
+    }
+
+    /// How long the loop may take to end, in milliseconds.
+    private static var patience: CInt { 3000 }
+
+    /// Lets the loop end the process, or does it if the loop is stuck.
+    private func stop(_ signal: Signal) -> Never {
+        self.signal.withLock { $0 = signal }
+        loop.stop()
+        var nothing = PollSet()
+        nothing.wait(milliseconds: Self.patience)
+        CurrentProcess.exit(Self.status(of: signal))
+    }
+
+    private static func status(of signal: Signal) -> CInt {
+        signal == .hangUp ? Monitor.ExitStatus.hungUp : Monitor.ExitStatus.success
     }
 
     private func prepare() throws(Errno) {
@@ -193,6 +199,7 @@ final class Session: Sendable {
             end(error.status)
         }
         loop.run()
+        if let signal = signal.withLock({ $0 }) { end(halt(signal)) }
         end(finish())
     }
 
@@ -243,11 +250,11 @@ final class Session: Sendable {
 
     // MARK: The end
 
-    /// A signal asked for the end.
-    private func stop() {
+    /// A signal has asked for the end.
+    private func halt(_ signal: Signal) -> CInt {
         host.console?.restore()
         host.report?.writeStopped()
-        end(Monitor.ExitStatus.success)
+        return Self.status(of: signal)
     }
 
     /// The machine has ended by itself.
@@ -261,6 +268,9 @@ final class Session: Sendable {
         case .powerOff, .reset: return Monitor.ExitStatus.success
         case .debugExit(let value): return CInt(value & 0xff)
         case .shutdown(let text): fail("the guest's processor shut down: \(text)")
+        case .memoryLost(let text):
+            fail(text)
+            return Monitor.ExitStatus.memoryLost
         case .failed(let text): fail("the machine failed: \(text)")
         }
         return Monitor.ExitStatus.failure

@@ -7,6 +7,10 @@ import Linux
 /// From the outside to the inside: no environment and no descriptors but the known, no new
 /// privileges, no files but those given, no core file, then for each thread no capabilities and the
 /// system calls of its role.
+///
+/// With an API the machine is made from files that requests name. Until the guest's first
+/// instruction the API's thread may open them; then ``seal(_:)`` comes, and a second filter on top of
+/// its first.
 struct Walls: Sendable {
     /// A wall that cannot be put up, so that there must be no machine.
     struct Failure: Error {
@@ -15,23 +19,42 @@ struct Walls: Sendable {
 
     /// Nil: the threads are not bound.
     private let filters: [ThreadRole: SeccompFilter]?
+    /// The socket of the API, if there is one.
+    private let socketPath: String?
+    /// What else requests may name while the guest runs.
+    private let folders: [String]
 
-    init(_ seccomp: MonitorArguments.Seccomp) throws(Failure) {
-        switch seccomp {
+    init(_ arguments: MonitorArguments) throws(Failure) {
+        socketPath = arguments.socketPath
+        folders = arguments.folders
+        switch arguments.seccomp {
         case .off: filters = nil
-        case .builtIn:
-            filters = [
-                .vcpu: SeccompFilter(instructions: SeccompFilters.vcpu),
-                .loop: SeccompFilter(instructions: SeccompFilters.loop),
-                .worker: SeccompFilter(instructions: SeccompFilters.worker),
-            ]
+        case .builtIn: filters = Self.builtIn
         case .file(let path): filters = try Self.compile(path)
         }
+    }
+
+    private static var builtIn: [ThreadRole: SeccompFilter] {
+        [
+            .vcpu: SeccompFilter(instructions: SeccompFilters.vcpu),
+            .loop: SeccompFilter(instructions: SeccompFilters.loop),
+            .device: SeccompFilter(instructions: SeccompFilters.device),
+            .worker: SeccompFilter(instructions: SeccompFilters.worker),
+            .api: SeccompFilter(instructions: SeccompFilters.api),
+            .setup: SeccompFilter(instructions: SeccompFilters.setup),
+        ]
     }
 
     private static func compile(_ path: String) throws(Failure) -> [ThreadRole: SeccompFilter] {
         guard let text = HostFiles().text(path) else {
             throw Failure(message: "seccomp filter \(path) cannot be read")
+        }
+        guard let first = text.utf8.first, first >= 9, first < 127, first != UInt8(ascii: "{")
+        else {
+            throw Failure(
+                message: "seccomp filter \(path): these are Firecracker's lists, as JSON or"
+                    + " compiled, of calls that its own threads make; give policies as"
+                    + " docs/confinement.md has them")
         }
         do throws(SeccompPolicyError) {
             var filters: [ThreadRole: SeccompFilter] = [:]
@@ -44,35 +67,43 @@ struct Walls: Sendable {
         }
     }
 
-    /// Leaves behind what the process was started with.
-    func enclose(_ config: VMConfig) throws(Failure) {
+    // MARK: The process
+
+    /// Leaves behind what the process was started with. First thing.
+    func enclose(_ arguments: MonitorArguments, _ config: VMConfig?) throws(Failure) {
         Confinement.clearEnvironment()
         do throws(Errno) {
             try Confinement.useOneHeap()
-            try Confinement.closeDescriptors(except: Self.descriptors(of: config))
+            try Confinement.closeDescriptors(except: Self.descriptors(arguments, config))
             try Confinement.renouncePrivileges()
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
     }
 
-    /// Shuts the process in once all its files are open, before it makes a thread.
+    /// Shuts the process in once all its files are open, before it makes a thread of the machine's.
     func seal(_ config: VMConfig) throws(Failure) {
         do throws(Errno) {
             // Without Landlock the walls are lower, and `swiftlet doctor` says so.
-            _ = try Self.files(of: config).restrict()
+            _ = try files(of: config).restrict()
             try Confinement.hide()
+            if socketPath != nil { CurrentProcess.divideCode() }
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
     }
 
+    // MARK: Threads
+
     /// Binds this thread to its role. A thread that cannot be bound ends the process.
     func enter(_ role: ThreadRole) {
         do throws(Errno) {
-            try Confinement.dropCapabilities()
-            guard let filter = filters?[role] else { return }
+            let role = role == .loop && socketPath != nil ? .api : role
+            // To open the machine's files may need them.
+            if role != .setup { try Confinement.dropCapabilities() }
             // A terminal that was made raw meanwhile has put handlers of its own in place.
+            try SeccompFilter.watchEnds()
+            guard let filter = filters?[role] else { return }
             try SeccompFilter.watchViolations()
             try filter.install(role)
         } catch {
@@ -82,34 +113,69 @@ struct Walls: Sendable {
         }
     }
 
-    /// Descriptors that the configuration speaks of, and the standard three.
-    private static func descriptors(of config: VMConfig) -> [CInt] {
-        let console = config.swiftlet.console
-        let numbers = [0, 1, 2, config.swiftlet.report, console?.input, console?.output]
-        return numbers.compactMap { $0 } + descriptors(in: config.json)
+    /// Binds the thread that only waits for signals: no file at all is in its reach.
+    func enterAlone() {
+        do throws(Errno) {
+            _ = try Landlock().restrict()
+        } catch {
+            CurrentProcess.complain("swiftlet-vmm: cannot confine a thread: \(error)\n")
+            CurrentProcess.exit(1)
+        }
+        enter(.worker)
+    }
+
+    // MARK: What stays in reach
+
+    /// Descriptors that arguments and configuration speak of, and the standard three.
+    private static func descriptors(
+        _ arguments: MonitorArguments, _ config: VMConfig?
+    ) -> [CInt] {
+        let console = config?.swiftlet.console
+        let numbers = [0, 1, 2, config?.swiftlet.report, console?.input, console?.output]
+        let paths = [arguments.logger.path, arguments.metricsPath, arguments.metadataPath]
+        return numbers.compactMap { $0 } + paths.compactMap { $0.flatMap(descriptor(named:)) }
+            + (config.map { descriptors(in: $0.json) } ?? [])
     }
 
     /// Those in names like `/dev/fd/5`, of whatever device.
     private static func descriptors(in json: JSON) -> [CInt] {
         switch json.value {
-        case .string(let text):
-            for folder in ["/proc/self/fd/", "/dev/fd/"] where text.hasPrefix(folder) {
-                return CInt(text.dropFirst(folder.count)).map { [$0] } ?? []
-            }
-            return []
-        case .array(let elements): return elements.flatMap { descriptors(in: $0) }
-        case .object(let members): return members.flatMap { descriptors(in: $0.value) }
-        case .null, .bool, .integer, .real: return []
+        case .string(let text): descriptor(named: text).map { [$0] } ?? []
+        case .array(let elements): elements.flatMap { descriptors(in: $0) }
+        case .object(let members): members.flatMap { descriptors(in: $0.value) }
+        case .null, .bool, .integer, .real: []
         }
     }
 
-    /// Files that are reached while the machine runs: none but the sockets of vsock.
-    private static func files(of config: VMConfig) -> Landlock {
+    private static func descriptor(named path: String) -> CInt? {
+        for folder in ["/proc/self/fd/", "/dev/fd/"] where path.hasPrefix(folder) {
+            return CInt(path.dropFirst(folder.count))
+        }
+        return nil
+    }
+
+    /// Files that are reached while the machine runs: sockets that go with it and, by requests of
+    /// the API, files beside those of its drives.
+    private func files(of config: VMConfig) -> Landlock {
         var files = Landlock()
         if let path = config.vsock?.path, !path.hasPrefix("@") {
-            files.allow(folder(of: path), .makeFiles)
+            files.allow(Self.folder(of: path), .removeFile)
+        }
+        guard let socketPath else { return files }
+        if !socketPath.hasPrefix("@") { files.allow(Self.folder(of: socketPath), .removeFile) }
+        for folder in folders { files.allow(folder, [.readFile, .write]) }
+        for drive in config.drives {
+            let access: Landlock.Access = drive.isReadOnly ? .readFile : [.readFile, .write]
+            files.allow(drive.path, access)
+            if let folder = Self.shared(drive.path) { files.allow(folder, access) }
         }
         return files
+    }
+
+    /// The folder whose other files a drive may be given; nil: devices are not each other's kin.
+    private static func shared(_ path: String) -> String? {
+        let folder = folder(of: path)
+        return folder == "/dev" || folder.hasPrefix("/dev/") ? nil : folder
     }
 
     private static func folder(of path: String) -> String {

@@ -113,6 +113,12 @@ final class TestChannel {
         }
     }
 
+    /// A second descriptor of its socket, once it carries something else than frames.
+    func release() throws -> FileDescriptor {
+        try #require(decoder.pendingCount == 0 && unread.isEmpty)
+        return try socket.duplicate()
+    }
+
     private func wait(_ readiness: PollSet.Readiness, _ milliseconds: Int32 = 10_000) throws {
         var set = PollSet()
         set.add(socket.rawValue, readiness)

@@ -12,7 +12,10 @@ import Testing
         var testDescription: String { rule }
 
         init(_ rule: String, kind: UInt8, payload: [UInt8], _ error: FrameError) {
-            self.init(rule, [UInt8(payload.count), 0, 0, 0, kind, 0, 0, 0] + payload, error)
+            self.init(
+                rule,
+                [UInt8(payload.count & 255), UInt8(payload.count >> 8), 0, 0, kind, 0, 0, 0]
+                    + payload, error)
         }
 
         init(_ rule: String, _ bytes: [UInt8], _ error: FrameError) {
@@ -26,6 +29,22 @@ import Testing
     /// A request's ten fixed bytes for no terminal, no input, so many strings.
     static func fixed(arguments: UInt8, environment: UInt8) -> [UInt8] {
         [0, 0, 0, 0, 0, 0, arguments, 0, environment, 0]
+    }
+
+    /// The payload of a tree's entry.
+    static func entry(
+        kind: UInt8 = 1, mode: UInt16 = 0, nanoseconds: UInt32 = 0, name: String,
+        target: String = ""
+    ) -> [UInt8] {
+        var bytes = [kind, 0]
+        bytes.append(integer: mode)
+        bytes += Array(repeating: 0, count: 16)
+        bytes.append(integer: nanoseconds)
+        for string in [name, target] {
+            bytes.append(integer: UInt32(string.utf8.count))
+            bytes += Array(string.utf8)
+        }
+        return bytes
     }
 
     static let violations = [
@@ -71,6 +90,38 @@ import Testing
         Violation(
             "a start fails in a known step", kind: 24, payload: [3, 9, 0, 0, 0, 0, 0, 0],
             .value(kind: 24, value: 9)),
+        Violation("port 0 is none", kind: 32, payload: [0, 0], .value(kind: 32, value: 0)),
+        Violation("a path is not empty", kind: 48, payload: [], .text),
+        Violation("a path has no zero byte", kind: 48, payload: [0x2f, 0], .text),
+        Violation(
+            "a tree's flags are known", kind: 49, payload: [2, 0, 0, 0], .value(kind: 49, value: 2)),
+        Violation("a name is no path", kind: 50, payload: entry(name: "a/b"), .text),
+        Violation("a name is no absolute path", kind: 50, payload: entry(name: "/etc"), .text),
+        Violation("a name is not the directory above", kind: 50, payload: entry(name: ".."), .text),
+        Violation("a name is not the directory itself", kind: 50, payload: entry(name: "."), .text),
+        Violation("a name has no zero byte", kind: 50, payload: entry(name: "a\0"), .text),
+        Violation(
+            "a name is not longer than Linux takes", kind: 50,
+            payload: entry(name: String(repeating: "a", count: 256)), .text),
+        Violation(
+            "a device is nothing that can be sent", kind: 50, payload: entry(kind: 5, name: "sda"),
+            .value(kind: 50, value: 5)),
+        Violation("a link leads somewhere", kind: 50, payload: entry(kind: 3, name: "a"), .text),
+        Violation(
+            "a file leads nowhere", kind: 50, payload: entry(name: "a", target: "/etc/passwd"),
+            .text),
+        Violation(
+            "a mode has twelve bits", kind: 50, payload: entry(mode: 0x8000, name: "a"),
+            .value(kind: 50, value: 0x8000)),
+        Violation(
+            "a second has so many nanoseconds", kind: 50,
+            payload: entry(nanoseconds: 1_000_000_000, name: "a"),
+            .value(kind: 50, value: 1_000_000_000)),
+        Violation(
+            "the end of an entry is empty", kind: 52, payload: [0], .length(kind: 52, length: 1)),
+        Violation(
+            "a fault is of a known kind", kind: 53, payload: Array(repeating: 0, count: 16),
+            .value(kind: 53, value: 0)),
         Violation(
             "a status has no error number", kind: 24, payload: [1, 0, 0, 0, 5, 0, 0, 0],
             .value(kind: 24, value: 5)),

@@ -28,8 +28,27 @@ import Testing
         .signal(1), .signal(64),
         .ended(.exited(255)), .ended(.killed(signal: 9)),
         .ended(.notStarted(StartFailure(step: .execute, errno: 2))),
+        .connect(port: 80), .connected,
+        .sendTree(path: Array("/etc".utf8)),
+        .takeTree(TreeDestination(path: Array("/tmp/".utf8), name: Array("etc".utf8))),
+        .takeTree(TreeDestination(path: Array("/tmp".utf8), name: [], isContents: true)),
+        .entry(TreeEntry(.directory, name: [], mode: 0o755)), .entry(link), .endOfEntry,
+        .entry(TreeEntry(.file, name: Array(repeating: 0xff, count: 255), mode: 0o7777)),
+        .entry(TreeEntry(.other, name: Array("null".utf8))),
+        .data([]), .data(Array(repeating: 7, count: AgentProtocol.payloadLimit)),
+        .treeFault(TreeFault(.write, errno: 28, entry: 1 << 40)),
         .unknown(kind: 99),
     ]
+
+    static let link: TreeEntry = {
+        var link = TreeEntry(.link, name: Array("mtab".utf8), mode: 0o777)
+        link.owner = .max
+        link.group = 5
+        link.seconds = -1
+        link.nanoseconds = 999_999_999
+        link.target = Array("../proc/self/mounts".utf8)
+        return link
+    }()
 
     @Test(arguments: frames)
     func `A frame comes back as it was sent`(_ frame: Frame) throws {
@@ -60,6 +79,24 @@ import Testing
             .resize(TerminalSize(rows: 24, columns: 80)),
             [4, 0, 0, 0, 22, 0, 0, 0, 24, 0, 80, 0]
         ),
+        (.connect(port: 0x1f90), [2, 0, 0, 0, 32, 0, 0, 0, 0x90, 0x1f]),
+        (
+            .entry(link),
+            [55, 0, 0, 0, 50, 0, 0, 0]
+                + [3, 0, 0xff, 1, 255, 255, 255, 255, 5, 0, 0, 0]
+                + [255, 255, 255, 255, 255, 255, 255, 255, 0xff, 0xc9, 0x9a, 0x3b]
+                + [4, 0, 0, 0] + Array("mtab".utf8)
+                + [19, 0, 0, 0] + Array("../proc/self/mounts".utf8)
+        ),
+        (
+            .takeTree(TreeDestination(path: [0x2f], name: [0x61], isContents: true)),
+            [14, 0, 0, 0, 49, 0, 0, 0] + [1, 0, 0, 0]
+                + [1, 0, 0, 0, 0x2f] + [1, 0, 0, 0, 0x61]
+        ),
+        (
+            .treeFault(TreeFault(.write, errno: 28, entry: 2)),
+            [16, 0, 0, 0, 53, 0, 0, 0] + [4, 0, 0, 0, 28, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+        ),
         (.ended(.exited(7)), [8, 0, 0, 0, 24, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0]),
         (
             .execute(ExecRequest(["a"], environment: ["B="], workingDirectory: "/")),
@@ -83,6 +120,21 @@ import Testing
             try Frame.output(data).encode(into: &bytes)
         }
         #expect(bytes == [1, 2, 3])
+    }
+
+    static let unfit: [Frame] = [
+        .connect(port: 0), .sendTree(path: []), .sendTree(path: [0x2f, 0]),
+        .sendTree(path: Array(repeating: 0x61, count: 4096)),
+        .takeTree(TreeDestination(path: [0x2f], name: [])),
+        .takeTree(TreeDestination(path: [], name: [0x61])),
+        .takeTree(TreeDestination(path: [0x2f], name: Array("..".utf8), isContents: true)),
+        .entry(TreeEntry(.file, name: Array("a/b".utf8))),
+        .entry(TreeEntry(.link, name: [0x61])),
+    ]
+
+    @Test(arguments: unfit)
+    func `A frame that nobody could obey is not encoded`(_ frame: Frame) {
+        #expect(throws: FrameError.self) { try frame.encoded() }
     }
 
     static let unsendable: [(ExecRequest, FrameError)] = [

@@ -226,7 +226,8 @@ import Testing
         let error = #expect(throws: BootError.self) {
             do throws(BootError) {
                 _ = try BootImage.plan(
-                    kernel: refusal.file.span, entryProtocol: refusal.wish, lowEnd: Self.lowEnd)
+                    kernel: ByteArray(refusal.file), entryProtocol: refusal.wish,
+                    lowEnd: Self.lowEnd)
             } catch { throw error }
         }
         #expect(error == refusal.error)
@@ -242,8 +243,42 @@ import Testing
             note.append(little: UInt32(18))
             let file = Self.elf { $0.segments.append(ELFFile.Segment(type: 4, bytes: note)) }
             let plan = try BootImage.plan(
-                kernel: file.span, entryProtocol: nil, lowEnd: Self.lowEnd)
+                kernel: ByteArray(file), entryProtocol: nil, lowEnd: Self.lowEnd)
             #expect(plan.entryProtocol == .linux64)
         }
+    }
+
+    /// A file that has fewer bytes than it said when it was opened.
+    private struct ShortenedFile: ByteSource {
+        let now: ByteArray
+        let byteCount: Int
+
+        func bytes(in range: Range<Int>) -> [UInt8]? { now.bytes(in: range) }
+
+        func copy(
+            _ range: Range<Int>, to memory: GuestMemory, at address: GuestAddress
+        ) throws(MemoryError) -> Bool {
+            try now.copy(range, to: memory, at: address)
+        }
+    }
+
+    @Test func `a kernel or initrd that is shortened while it is read is refused`() throws {
+        let whole = Self.elf { $0.segments[0].bytes = [UInt8](repeating: 0x90, count: 100_000) }
+        let memory = try GuestMemory(byteCount: Self.lowEnd)
+        for count in [0, 60, 64, 100, 119, 120, 70_000, whole.count - 1] {
+            let file = ShortenedFile(
+                now: ByteArray(Array(whole.prefix(count))), byteCount: whole.count)
+            #expect(throws: BootError.unreadable(.kernel)) {
+                _ = try BootImage.load(kernel: file, configuration: .init(), into: memory)
+            }
+            let initrd = ShortenedFile(
+                now: ByteArray(Array(whole.prefix(count))), byteCount: whole.count)
+            #expect(throws: BootError.unreadable(.initrd)) {
+                _ = try BootImage.load(
+                    kernel: ByteArray(whole), initrd: initrd, configuration: .init(), into: memory)
+            }
+        }
+        #expect(
+            "\(BootError.unreadable(.initrd))" == "the initrd file could not be read to its end")
     }
 }

@@ -22,12 +22,9 @@ import Testing
     private func load(
         _ kernel: [UInt8], initrd: [UInt8]? = nil, _ configuration: BootConfiguration = .init()
     ) throws(BootError) -> BootResult {
-        if let initrd {
-            return try BootImage.load(
-                kernel: kernel.span, initrd: initrd.span, configuration: configuration, into: memory
-            )
-        }
-        return try BootImage.load(kernel: kernel.span, configuration: configuration, into: memory)
+        try BootImage.load(
+            kernel: ByteArray(kernel), initrd: initrd.map(ByteArray.init),
+            configuration: configuration, into: memory)
     }
 
     /// The protocol that detection chooses, by what the file has.

@@ -43,7 +43,7 @@ import Testing
             let bytes = file.bytes
             guard
                 let plan = try? BootImage.plan(
-                    kernel: bytes.span, entryProtocol: nil, lowEnd: lowEnd)
+                    kernel: ByteArray(bytes), entryProtocol: nil, lowEnd: lowEnd)
             else { continue }
             #expect(plan.extent.lowerBound >= 1 << 20 && plan.extent.upperBound <= lowEnd)
             let count = Int.random(in: 1...(64 << 20), using: &generator)

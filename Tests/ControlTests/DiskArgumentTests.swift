@@ -9,7 +9,7 @@ import Testing
         let path: String
         var isReadOnly = false
         var id: String?
-        var engine = DriveConfig.IOEngine.serial
+        var engine: DriveConfig.IOEngine?
         var testDescription: String { text }
     }
 
@@ -20,7 +20,7 @@ import Testing
         Reading(
             text: "a:engine=async:id=b_1:ro", path: "a", isReadOnly: true, id: "b_1",
             engine: .concurrent),
-        Reading(text: "a:engine=sync", path: "a"),
+        Reading(text: "a:engine=sync", path: "a", engine: .serial),
         Reading(text: "with:colons:in:it", path: "with:colons:in:it"),
         Reading(text: "odd:rw:ro", path: "odd:rw", isReadOnly: true),
         Reading(text: "ro", path: "ro"),
@@ -31,6 +31,18 @@ import Testing
         #expect(disk.isReadOnly == reading.isReadOnly)
         #expect(disk.id == reading.id)
         #expect(disk.engine == reading.engine)
+    }
+
+    @Test func `Persistent memory is a path and words behind it`() throws {
+        let pmem = try PmemArgument("/images/a:b.img:ro:id=layer_0")
+        #expect(pmem.path == "/images/a:b.img")
+        #expect(pmem.isReadOnly)
+        #expect(pmem.id == "layer_0")
+        let plain = try PmemArgument("plain")
+        #expect(plain.path == "plain" && !plain.isReadOnly && plain.id == nil)
+        for text in ["", "a:engine=sync", "a:engine=async", ":ro"] {
+            #expect(throws: DiskArgumentError.self) { _ = try PmemArgument(text) }
+        }
     }
 
     @Test(arguments: [

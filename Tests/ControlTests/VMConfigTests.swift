@@ -149,8 +149,13 @@ import Testing
             "machine-config.mem_size_mib: invalid type: floating point `128.5`, expected an"
                 + " integer from 0 to 18446744073709551615 at line 2 column 49"),
         Fault(
-            #""machine-config":{"vcpu_count":1,"mem_size_mib":128,"smt":true}"#,
-            "machine-config.smt: simultaneous multithreading is not supported at line 2 column 59"),
+            #""machine-config":{"vcpu_count":3,"mem_size_mib":128,"smt":true}"#,
+            "machine-config.smt: The number of vCPUs must be greater than 0, less than 33 and must"
+                + " be 1 or an even number if SMT is enabled. at line 2 column 59"),
+        Fault(
+            #""machine-config":{"vcpu_count":1,"mem_size_mib":128,"cpu_template":"T2"}"#,
+            "machine-config.cpu_template: static CPU templates are deprecated and not supported;"
+                + " describe the changes by /cpu-config at line 2 column 68"),
         Fault(
             #""vsock":{"guest_cid":2,"uds_path":"/v"}"#,
             "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import Memory
 import Support
 import Testing
 
@@ -40,6 +41,14 @@ import Testing
             try rule.check {
                 try MemoryDeviceTests.device(MemoryDeviceTests.memory(), requested: 70)
             } == [])
+    }
+
+    @Test(arguments: VirtioConformance<Pmem>.cases, [true, false])
+    func `Persistent memory conforms`(
+        _ rule: VirtioConformance<Pmem>.Case, _ isReadOnly: Bool
+    ) throws {
+        let guest = try PmemGuest(isReadOnly: isReadOnly)
+        #expect(try rule.check { try Pmem(guest.memory.persistent[0]) } == [])
     }
 
     @Test(

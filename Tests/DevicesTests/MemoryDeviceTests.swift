@@ -200,7 +200,7 @@ import Virtio
 
     @Test func `A ring in memory that is then unplugged harms its driver only`() throws {
         let memory = try Self.memory()
-        memory.plug(blocks: 0..<1)
+        try memory.plug(blocks: 0..<1)
         let driver = try TestDriver(Self.device(memory, requested: 2), memory: memory)
         driver.reset()
         driver.negotiate()
@@ -234,7 +234,7 @@ import Virtio
 
         let elsewhere = try Self.memory()
         let third = try TestDriver(Self.device(elsewhere), memory: elsewhere)
-        elsewhere.plug(blocks: 0..<4)
+        try elsewhere.plug(blocks: 0..<4)
         try third.transport.restore(state)
         #expect(third.transport.save() == state)
         #expect(Self.plugged(third) == 3 * Self.block)

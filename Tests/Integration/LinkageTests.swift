@@ -37,6 +37,29 @@ import Testing
         }
     }
 
+    /// A handler that called its successor, where it should end in a jump to it, would leave a frame
+    /// on the stack for each instruction of the guest.
+    @Test func `Handlers of the software processor jump to the next one`() throws {
+        let code = try Program.run(
+            "objdump", ["-d", "--no-show-raw-insn", try Built.file("bin/swiftlet-vmm")])
+        let families = [
+            "ALUTable", "BitHandlers", "BranchHandlers", "MoveHandlers",
+            "MultiplyHandlers", "ShiftTable", "StackHandlers", "UnaryTable",
+        ].map { "8Emulator\($0.utf8.count)\($0)O" }
+        var jumps = 0
+        var handler: Substring?
+        for line in code.outputText.split(separator: "\n") {
+            if line.hasSuffix(">:") {
+                let isHandler = families.contains(where: line.contains)
+                handler = isHandler && line.contains("S2u_SutcfU") ? line : nil
+            } else if let handler {
+                if line.contains("jmp    *%r") { jumps += 1 }
+                #expect(!line.contains("call   *"), "\(handler) \(line)")
+            }
+        }
+        #expect(jumps > 300)
+    }
+
     @Test func `The agent is static and at most 500 KB`() throws {
         let path = FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-agent-\(UUID().uuidString)").path

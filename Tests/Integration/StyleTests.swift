@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct StyleTests {
     private static func files() throws -> [String] {
-        try ["Sources", "Tests", "Fuzz/Sources"]
+        try ["Sources", "Tests", "Fuzz/Driver", "Fuzz/Sources"]
             .flatMap(Checkout.swiftFiles)
     }
 

@@ -78,6 +78,25 @@ import Testing
         #expect(table[0x8000_001e]?.eax == id)
     }
 
+    @Test func `Two threads of a core share what is the core's`() throws {
+        let make = { (table: CPUIDTable, index: Int) in
+            GuestCPUID(
+                supported: table, cpuCount: 6, threadsPerCore: 2, hasTSCDeadline: true,
+                tscKilohertz: 2_000_000
+            ).table(of: index)
+        }
+        let table = make(amd, 5)
+        #expect(table[0xb, 0] == entry(0xb, 0, (1, 2, 0x100, 5)))
+        #expect(table[0xb, 1] == entry(0xb, 1, (3, 6, 0x201, 5)))
+        #expect(table[0x8000_001d, 0].map { $0.eax >> 14 & 0xfff } == 1)
+        #expect(table[0x8000_001d, 3].map { $0.eax >> 14 & 0xfff } == 5)
+        // The third core, of two threads.
+        #expect(table[0x8000_001e]?.ebx == 0x102)
+        let other = make(intel, 0)
+        #expect(other[4, 0].map { $0.eax >> 14 & 0xfff } == 1)
+        #expect(other[4, 3].map { $0.eax >> 26 } == 3)
+    }
+
     @Test func `Intel's caches are shared by the machine's own processors`() throws {
         let table = guest(intel, cpus: 4)
         #expect(table[4, 0].map { $0.eax >> 14 & 0xfff } == 0)

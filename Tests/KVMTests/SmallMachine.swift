@@ -55,10 +55,12 @@ final class SmallMachine: Sendable {
     /// - Parameter image: Nil: the machine gets its memory and state from another one.
     init(
         _ engine: TestedEngine, _ image: GuestImage?, cpuCount: Int = 1,
-        memoryBytes: UInt64 = 32 << 20, template: CPUTemplate? = nil,
+        memoryBytes: UInt64 = 32 << 20, pluggable: PluggableSize? = nil,
+        persistent: [PersistentFile] = [], template: CPUTemplate? = nil,
         prepare: (inout GuestBus.State) -> Void = { _ in }
     ) throws {
-        memory = try GuestMemory(byteCount: memoryBytes)
+        memory = try GuestMemory(
+            byteCount: memoryBytes, pluggable: pluggable, persistent: persistent)
         bus = GuestBus()
         bus.state.withLock { prepare(&$0) }
         var configuration = VirtualMachineConfiguration(cpuCount: cpuCount)

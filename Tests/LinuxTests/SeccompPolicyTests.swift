@@ -98,7 +98,7 @@ import Testing
         arguments: [
             ("read ; x", .missingSection("vcpu")),
             ("[vcpu]\nread ; x", .missingSection("loop")),
-            ("[vcpu]\nread ; x\n[loop]\nread ; x\n[worker]", .missingSection("worker")),
+            ("[vcpu]\nread ; x\n[loop]\nread ; x\n[device]", .missingSection("device")),
             ("[vcpu]\nread ; x\n[thread]\nread ; x", .unknownSection("thread")),
         ] as [(String, SeccompPolicyError)])
     func `A file that lacks a role is refused`(_ text: String, _ error: SeccompPolicyError) {

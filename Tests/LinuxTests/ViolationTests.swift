@@ -35,6 +35,21 @@ import Testing
         }
     }
 
+    @Test func `A socket ends a device thread's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.device)
+            _ = socket(AF_UNIX, 0x80801, 0)
+        }
+    }
+
+    @Test func `A file that is made ends an api thread's process with 148`() async {
+        await #expect(processExitsWith: Self.status) {
+            try Self.bind(.setup)
+            try Self.bind(.api)
+            _ = unsafe open("/tmp/swiftlet-never", O_RDWR | O_CREAT, 0o600)
+        }
+    }
+
     @Test func `An internet socket ends a loop thread's process with 148`() async {
         await #expect(processExitsWith: Self.status) {
             try Self.bind(.loop)

@@ -68,16 +68,38 @@ import Testing
         #expect(throws: MachineError.self) { try machine(.kvm) { $0.deterministic = true } }
     }
 
-    @Test func `The soft engine refuses changes of model-specific registers`() {
-        #expect(throws: MachineError.self) {
-            try machine(.soft) { configuration in
-                var template = CPUTemplate()
-                template.registers = [
-                    .init(number: 0x1a0, bits: BitModifier(mask: 1, value: 0))
-                ]
-                configuration.template = template
+    /// Reads the register `number`, writes its low half to the debug-exit port.
+    static func reading(_ number: UInt32) -> [UInt8] {
+        let bytes = (0..<4).map { UInt8(number >> ($0 * 8) & 0xff) }
+        return [0xb9] + bytes + [0x0f, 0x32, 0xba, 0xf4, 0, 0, 0, 0xef, 0xf4]
+    }
+
+    @Test func `A template's model-specific registers are the guest's on soft, too`() throws {
+        let kernel = try TinyKernel(Self.reading(0x1a0))
+        for wanted in [0 as UInt64, 1] {
+            var configuration = MachineConfiguration(kernelPath: kernel.path, commandLine: "")
+            configuration.engine = .soft
+            configuration.debugExit = true
+            configuration.cpuCount = 2
+            configuration.fixModelSpecific(0x1a0, mask: 1, value: wanted)
+            let end = try Machine(configuration).run()
+            #expect(end == .debugExit(UInt32(wanted)))
+        }
+    }
+
+    @Test func `A template that changes what soft lacks is refused by name`() throws {
+        let refusal = { (change: (inout MachineConfiguration) -> Void) -> String in
+            do {
+                _ = try machine(.soft, change: change)
+                return ""
+            } catch {
+                return "\(error)"
             }
         }
+        #expect(refusal { $0.fixModelSpecific(0x999, mask: 1, value: 1) }.contains("0x999"))
+        #expect(
+            refusal { $0.fixIdentity(leaf: 0x1f, subleaf: 7, .eax, mask: 1, value: 1) }
+                .contains("CPUID leaf 0x1f, subleaf 0x7"))
     }
 
     @Test(.enabled(if: KVMHost.detect(memo: nil).kind != nil, "KVM cannot be used here"))

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Devices
+import Foundation
 import Linux
+import Memory
+import Support
 import Testing
 
 @testable import Machine
@@ -79,6 +82,29 @@ import Testing
         #expect(machine.timeline.userEntryInstructions == 8)
     }
 
+    @Test(arguments: [true, false])
+    func `A machine that nobody holds is gone, and its memory with it`(runs: Bool) throws {
+        weak var forgotten: Machine?
+        weak var memory: GuestMemory?
+        do {
+            let kernel = try TinyKernel(TinyKernel.exiting(with: 1))
+            let file = try ScratchFile(byteCount: 2 << 20)
+            var configuration = configuration(kernel.path)
+            configuration.entropy = true
+            configuration.balloon = MachineConfiguration.Balloon(mebibytes: 1)
+            configuration.drives = [.init(id: "d", path: file.path)]
+            configuration.pmems = [.init(id: "p", path: file.path)]
+            let machine = try Machine(configuration)
+            if runs { #expect(machine.run() == .debugExit(1)) }
+            forgotten = machine
+            memory = machine.memory
+        }
+        // Its last thread may still be on its way out.
+        for _ in 0..<1000 where forgotten != nil || memory != nil { usleep(1000) }
+        #expect(forgotten == nil)
+        #expect(memory == nil)
+    }
+
     /// A configuration that no machine can be made of, and what is said of it.
     struct Refusal: CustomTestStringConvertible, Sendable {
         let rule: String
@@ -104,6 +130,14 @@ import Testing
         Refusal(
             rule: "a directory as initrd", change: { $0.initrdPath = "/tmp" },
             message: "The initrd file /tmp cannot be opened: Is a directory"),
+        Refusal(
+            rule: "persistent memory that is not there",
+            change: { $0.pmems = [.init(id: "p", path: "/no/such/file")] },
+            message: "pmem p: /no/such/file cannot be opened: No such file or directory"),
+        Refusal(
+            rule: "a directory as persistent memory",
+            change: { $0.pmems = [.init(id: "p", path: "/tmp")] },
+            message: "pmem p: /tmp "),
         Refusal(
             rule: "the reserved host as guest",
             change: { $0.vsock = MachineConfiguration.Vsock(cid: 2, path: "/tmp/never-made") },

@@ -15,7 +15,7 @@ import Testing
     @Test func `Unplugged memory is no RAM, plugged memory is`() throws {
         let memory = try memory()
         #expect(!memory.contains(GuestAddress(Self.base), count: 1))
-        memory.plug(blocks: 3..<5)
+        try memory.plug(blocks: 3..<5)
         let start = GuestAddress(Self.base + 3 * Self.block)
         #expect(memory.contains(start, count: 2 * Self.block))
         #expect(!memory.contains(start, count: 2 * Self.block + 1))
@@ -26,7 +26,7 @@ import Testing
 
     @Test func `What is unplugged goes back to the host, and comes again empty`() throws {
         let memory = try memory()
-        memory.plug(blocks: 64..<66)
+        try memory.plug(blocks: 64..<66)
         let place = GuestAddress(Self.base + 65 * Self.block - 4)
         let before = memory.residentByteCount
         try memory.store(UInt64.max, at: place)
@@ -34,13 +34,13 @@ import Testing
         try memory.unplug(blocks: 64..<66)
         #expect(memory.residentByteCount == before)
         #expect(throws: MemoryError.self) { try memory.load(UInt64.self, at: place) }
-        memory.plug(blocks: 64..<66)
+        try memory.plug(blocks: 64..<66)
         #expect(try memory.load(UInt64.self, at: place) == 0)
     }
 
     @Test func `Plugged blocks are apart from RAM and from each other`() throws {
         let memory = try memory(blocks: 3)
-        memory.plug(blocks: 0..<3)
+        try memory.plug(blocks: 0..<3)
         let places = [0, memory.byteCount - 8, Self.base, Self.base + 3 * Self.block - 8]
         for (number, place) in places.enumerated() {
             try memory.store(UInt64(number + 1), at: GuestAddress(place))
@@ -57,7 +57,7 @@ import Testing
     @Test(arguments: [-5..<0, 99..<101, 100..<200, 5..<5, Int.min..<Int.max])
     func `Blocks that are not there are nobody's`(range: Range<Int>) throws {
         let memory = try memory()
-        memory.plug(blocks: range)
+        try memory.plug(blocks: range)
         #expect(!memory.contains(GuestAddress(Self.base + 100 * Self.block), count: 1))
         try memory.unplug(blocks: range)
         #expect(!memory.contains(GuestAddress(Self.base), count: 1))

@@ -8,11 +8,13 @@ size_t cjudge_state_size(void) { return sizeof(cjudge_state); }
 
 #if defined(__x86_64__) && defined(__linux__)
 
+#include <cpuid.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -124,14 +126,18 @@ __attribute__((no_stack_protector)) static void take_exception(
     __asm__ volatile("pushq $0x202\n popfq" ::: "cc", "memory");
     ucontext_t *user = context;
     if (!shared->active || thread_number() != shared->thread) {
-        if (number == SIGALRM) return;
+        if (number == SIGPROF) return;
         struct sigaction usual = {.sa_handler = SIG_DFL};
         sigaction(number, &usual, NULL);
         return;
     }
-    if (number == SIGALRM) {
-        if (shared->seen != shared->serial) {
+    if (number == SIGPROF) {
+        // Code under judgement lies below 256 MiB: elsewhere, the judge is at the case's end already.
+        if (shared->seen != shared->serial || user->uc_mcontext.gregs[REG_RIP] >= 0x10000000) {
             shared->seen = shared->serial;
+            // Linux does not give RFLAGS.ID back to who was interrupted.
+            uint64_t flags = 0x202 | ((uint64_t)user->uc_mcontext.gregs[REG_EFL] & 0x200000);
+            __asm__ volatile("pushq %0\n popfq" ::"r"(flags) : "cc", "memory");
             return;
         }
     }
@@ -145,7 +151,7 @@ __attribute__((no_stack_protector)) static void take_exception(
     after->rflags = (uint64_t)from[REG_EFL];
     after->cr2 = (uint64_t)from[REG_CR2];
     after->error = (uint32_t)from[REG_ERR];
-    after->vector = number == SIGALRM ? 0xfe : number == SIGSYS ? 0xfd : (uint32_t)from[REG_TRAPNO];
+    after->vector = number == SIGPROF ? 0xfe : number == SIGSYS ? 0xfd : (uint32_t)from[REG_TRAPNO];
     uint64_t base;
     __asm__ volatile("rdfsbase %0" : "=r"(base));
     after->fs_base = base;
@@ -155,6 +161,13 @@ __attribute__((no_stack_protector)) static void take_exception(
     for (int i = 0; i < 64; i++) after->vectors[i] = image[i];
     // The mask of signals was not touched (SA_NODEFER), so the frame can just be left.
     cjudge_leave();
+}
+
+int cjudge_is_fit(void) {
+    unsigned a, b, c, d;
+    // "AuthenticAMD", and HWCAP2_FSGSBASE.
+    return __get_cpuid(0, &a, &b, &c, &d) && b == 0x68747541 && d == 0x69746e65 &&
+           c == 0x444d4163 && (getauxval(AT_HWCAP2) & 2) != 0;
 }
 
 static int map(uint64_t address, size_t count, int protection) {
@@ -210,10 +223,11 @@ int cjudge_enter_thread(void) {
 int cjudge_confine(void) {
     struct sigaction action = {.sa_sigaction = take_exception,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
-    if (sigaction(SIGALRM, &action, NULL) < 0 || sigaction(SIGSYS, &action, NULL) < 0)
+    if (sigaction(SIGPROF, &action, NULL) < 0 || sigaction(SIGSYS, &action, NULL) < 0)
         return -errno;
-    struct itimerval often = {.it_interval = {0, 50000}, .it_value = {0, 50000}};
-    if (setitimer(ITIMER_REAL, &often, NULL) < 0) return -errno;
+    struct itimerval often = {.it_interval = {0, 4000}, .it_value = {0, 4000}};
+    // Of the process's own time: others may have the processor meanwhile.
+    if (setitimer(ITIMER_PROF, &often, NULL) < 0) return -errno;
 #define ALLOW(number)                                   \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
@@ -273,6 +287,7 @@ size_t cjudge_differs(uint64_t address, const void *bytes, size_t count) {
 
 #else
 
+int cjudge_is_fit(void) { return 0; }
 int cjudge_prepare(void) { return -ENOSYS; }
 int cjudge_enter_thread(void) { return -ENOSYS; }
 int cjudge_confine(void) { return -ENOSYS; }

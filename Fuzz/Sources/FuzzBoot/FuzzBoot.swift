@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Driver
 import Glibc
 
 @testable import Boot
-
-/// libFuzzer's driver, which calls `body` with each input.
-@_extern(c, "LLVMFuzzerRunDriver")
-func runFuzzer(
-    _ argumentCount: UnsafeMutablePointer<CInt>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
 
 /// Kernel files of libFuzzer's choice.
 ///
@@ -29,15 +22,7 @@ func runFuzzer(
         if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--seeds" {
             return writeSeeds(folder: CommandLine.arguments[2])
         }
-        var count = CommandLine.argc
-        var arguments = unsafe CommandLine.unsafeArgv
-        let result = unsafe runFuzzer(&count, &arguments) { start, count in
-            // SAFETY: libFuzzer lends `count` bytes for the time of the call.
-            let bytes = unsafe UnsafeBufferPointer(start: start, count: count)
-            BootFuzz.run(unsafe bytes.span)
-            return 0
-        }
-        exit(result)
+        Fuzzer.run { BootFuzz.run($0.span) }
     }
 
     private static func writeSeeds(folder: String) {

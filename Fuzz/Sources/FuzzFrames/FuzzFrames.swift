@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import Driver
 
 @testable import Agent
-
-/// libFuzzer's driver, which calls `body` with each input.
-@_extern(c, "LLVMFuzzerRunDriver")
-func runFuzzer(
-    _ argumentCount: UnsafeMutablePointer<CInt>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
 
 /// What a hostile agent sends to the host, and a host to the agent.
 ///
 ///     FuzzFrames -max_total_time=600 -max_len=4096 CORPUS
 @main enum FuzzFrames {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments = unsafe CommandLine.unsafeArgv
-        let result = unsafe runFuzzer(&count, &arguments) { start, count in
-            // SAFETY: libFuzzer lends `count` bytes for the time of the call.
-            FuzzFrames.run(unsafe Array(UnsafeBufferPointer(start: start, count: count)))
-            return 0
-        }
-        exit(result)
-    }
+    static func main() { Fuzzer.run(run) }
 
     /// The first byte says in what pieces the others come.
     static func run(_ bytes: [UInt8]) {

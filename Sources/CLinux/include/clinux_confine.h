@@ -17,11 +17,15 @@ int clinux_policy_symbol(const char *name, uint64_t *value);
 static const int CLINUX_BAD_SYSCALL = 148;
 /// AUDIT_ARCH of this program.
 extern const uint32_t clinux_audit_arch;
-/// Where the sentence about a forbidden system call goes; standard error at first.
-extern int clinux_violation_descriptor;
+/// Where the sentence about a forbidden system call goes, besides standard error.
+void clinux_report_violations(int log);
 
 /// Ends the process with 148 and one sentence at any forbidden system call from now on.
 int clinux_seccomp_watch(void);
+/// From now on a signal that ends the process does so with a status of its own, after one sentence.
+int clinux_watch_ends(void);
+/// Lets faults of the program's code map 16 KiB at a time.
+void clinux_divide_code(void);
 /// Adds a filter to this thread. Each instruction is a struct sock_filter in 8 bytes; `role` names the
 /// thread in the sentence and must live for ever.
 int clinux_seccomp_install(const uint64_t *instructions, size_t count, const char *role);

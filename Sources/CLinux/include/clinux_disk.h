@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <string.h>
+#include <sys/sendfile.h>
 
 // _GNU_SOURCE stays away (clinux_gnu.h).
 int fallocate(int fd, int mode, off_t offset, off_t count);
@@ -24,6 +25,14 @@ static inline long clinux_pread(int fd, void *buffer, size_t count, int64_t offs
 }
 static inline long clinux_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
     return clinux_result(pwrite(fd, buffer, count, offset));
+}
+/// Sets where write(2) and sendfile(2) go on.
+static inline int64_t clinux_seek(int fd, int64_t offset) {
+    return clinux_result(lseek(fd, offset, SEEK_SET));
+}
+static inline long clinux_sendfile(int to, int from, int64_t offset, size_t count) {
+    off_t position = offset;
+    return clinux_result(sendfile(to, from, &position, count));
 }
 /// Bytes that the file system keeps for a file.
 static inline int64_t clinux_allocated(int fd) {

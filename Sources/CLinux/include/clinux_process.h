@@ -3,6 +3,7 @@
 // vfork and exec or in a signal handler, or that do not import.
 #pragma once
 
+#include "clinux_loss.h"
 #include "clinux_system.h"
 #include <poll.h>
 #include <stddef.h>
@@ -45,6 +46,16 @@ static inline int clinux_reap(pid_t process) {
 }
 static inline int clinux_pidfd_signal(int pidfd, int signal) {
     return (int)clinux_result(syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0));
+}
+/// Processor time of any process, in nanoseconds.
+static inline int clinux_process_time(pid_t process, uint64_t *nanoseconds) {
+    clockid_t clock;
+    int failure = clock_getcpuclockid(process, &clock);
+    struct timespec time;
+    if (failure) return -failure;
+    if (clock_gettime(clock, &time) < 0) return -errno;
+    *nanoseconds = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+    return 0;
 }
 static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(ends, O_CLOEXEC)); }
 
@@ -120,6 +131,7 @@ __attribute__((unused)) static int clinux_terminal_raw(int fd) {
     clinux_raw_terminal = fd;
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        if (fatal[i] == SIGBUS && clinux_watches_loss) continue;
         struct sigaction action = {.sa_handler = clinux_terminal_fatal, .sa_flags = SA_RESETHAND};
         sigaction(fatal[i], &action, 0);
     }
@@ -146,6 +158,10 @@ __attribute__((noinline, unused)) static pid_t clinux_terminal_guard(int termina
     if (count == 0) tcsetattr(0, TCSADRAIN, &clinux_cooked);
     _exit(0);
 }
+
+extern char **environ;
+/// `NAME=value` each, and a null behind the last.
+static inline char *const *clinux_environment(void) { return environ; }
 
 /// The target of a symbolic link, without a zero at its end; its length.
 static inline long clinux_readlink(const char *path, char *buffer, size_t size) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -56,6 +57,10 @@ static inline int clinux_pin(int cpu) {
 static inline int clinux_mkdir(const char *path, unsigned mode) {
     return (int)clinux_result(mkdir(path, mode));
 }
+/// Locks the open file, for itself or with others; EAGAIN at once if another has the lock. flock(2).
+static inline int clinux_flock(int fd, int exclusive) {
+    return (int)clinux_result(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
+}
 static inline int clinux_ioctl(int fd, unsigned long request, void *argument) {
     return (int)clinux_result(ioctl(fd, request, argument));
 }
@@ -97,6 +102,11 @@ static inline int64_t clinux_allocated_bytes(int fd) {
 /// The address, or the negated errno (never a valid address) cast to one.
 static inline uintptr_t clinux_mmap(size_t size, int protection, int flags, int fd, int64_t offset) {
     void *address = mmap(0, size, protection, flags, fd, offset);
+    return address == MAP_FAILED ? (uintptr_t)-(intptr_t)errno : (uintptr_t)address;
+}
+static inline uintptr_t clinux_mmap_fixed(
+    uintptr_t place, size_t size, int protection, int flags, int fd) {
+    void *address = mmap((void *)place, size, protection, flags | MAP_FIXED, fd, 0);
     return address == MAP_FAILED ? (uintptr_t)-(intptr_t)errno : (uintptr_t)address;
 }
 static inline int clinux_epoll_create(void) { return (int)clinux_result(epoll_create1(EPOLL_CLOEXEC)); }

@@ -60,7 +60,7 @@ package struct LogStyle: Hashable, Sendable {
     }
 
     /// A moment of the proleptic Gregorian calendar, with nanoseconds.
-    static func timestamp(_ time: UInt64) -> String {
+    package static func timestamp(_ time: UInt64) -> String {
         let seconds = time / 1_000_000_000
         let days = Int(seconds / 86400)
         // Counted from 1 March of the year 0, a leap day is the last of its year.

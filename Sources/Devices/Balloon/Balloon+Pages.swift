@@ -6,17 +6,22 @@ import Virtio
 extension Balloon {
     /// The driver lists pages that it no longer uses.
     mutating func inflate(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { balloon, chain in balloon.discardListed(chain) }
+        try eachChain(&queues, index) { balloon, chain in
+            balloon.counts.inflations &+= 1
+            balloon.discardListed(chain)
+        }
     }
 
     /// The driver lists pages that it uses again. They are there as soon as it touches them.
     mutating func deflate(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { _, _ in }
+        try eachChain(&queues, index) { balloon, _ in balloon.counts.deflations &+= 1 }
     }
 
     /// The driver lends buffers that are free memory until they are given back. 5.5.6.7.
     mutating func takeReports(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { balloon, chain in balloon.discardLent(chain) }
+        try eachChain(&queues, index) { balloon, chain in
+            balloon.discardLent(chain, counting: \.free)
+        }
     }
 
     /// The driver says for which command it hints, then lends buffers, then says stop. 5.5.6.6.
@@ -26,7 +31,7 @@ extension Balloon {
                 balloon.hasNewConfiguration = true
             }
             // What was hinted for an earlier command may be in use again.
-            if balloon.hinting.isRunning { balloon.discardLent(chain) }
+            if balloon.hinting.isRunning { balloon.discardLent(chain, counting: \.hinted) }
         }
     }
 
@@ -42,7 +47,16 @@ extension Balloon {
         stall(index)
     }
 
-    private mutating func discardLent(_ chain: borrowing DescriptorChain) {
+    private mutating func discardLent(
+        _ chain: borrowing DescriptorChain,
+        counting pages: WritableKeyPath<Counts, Counts.FreePages>
+    ) {
+        let before = counts
+        defer {
+            counts[keyPath: pages].chains &+= 1
+            counts[keyPath: pages].bytes &+= counts.discarded &- before.discarded
+            if counts.violations > before.violations { counts[keyPath: pages].failures &+= 1 }
+        }
         for index in 0..<chain.writable.count {
             let range = chain.writable.range(index)
             discard(range.address, range.byteCount, in: chain.writable.memory)

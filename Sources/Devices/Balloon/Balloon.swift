@@ -55,6 +55,19 @@ package struct Balloon: ~Copyable, VirtioDevice {
         package var violations: UInt64 = 0
         /// Times that the guest sent statistics.
         package var reports: UInt64 = 0
+        /// Lists of pages put in, and taken out.
+        package var inflations: UInt64 = 0
+        package var deflations: UInt64 = 0
+        /// Chains of pages that were reported, and hinted; bytes of them that went to the host, and
+        /// chains of which some did not.
+        package var free = FreePages()
+        package var hinted = FreePages()
+
+        package struct FreePages: Hashable, Sendable {
+            package var chains: UInt64 = 0
+            package var bytes: UInt64 = 0
+            package var failures: UInt64 = 0
+        }
     }
 
     package let options: BalloonOptions

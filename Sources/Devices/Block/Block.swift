@@ -37,6 +37,7 @@ package struct Block: ~Copyable, VirtioDevice {
 
     package private(set) var configuration: BlockConfiguration
     package private(set) var statistics = Statistics()
+    package let tally = BlockTally()
     private var disk: BlockDisk
     private var limiter: RateLimiter
     /// Nil: the engine is `Sync`.
@@ -53,7 +54,7 @@ package struct Block: ~Copyable, VirtioDevice {
         }
         let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
         let limiter = try Self.makeLimiter(configuration.limits)
-        ring = configuration.engine == .concurrent ? try Self.makeRing() : nil
+        ring = configuration.engine == .concurrent ? try Self.makeRing(tally) : nil
         self.disk = disk
         self.limiter = limiter
         self.configuration = configuration
@@ -63,8 +64,8 @@ package struct Block: ~Copyable, VirtioDevice {
         do throws(Errno) { return try RateLimiter(limits) } catch { throw .host(error) }
     }
 
-    private static func makeRing() throws(BlockError) -> BlockRing {
-        do throws(Errno) { return try BlockRing() } catch { throw .ring(error) }
+    private static func makeRing(_ tally: BlockTally) throws(BlockError) -> BlockRing {
+        do throws(Errno) { return try BlockRing(tally) } catch { throw .ring(error) }
     }
 
     // MARK: Configuration
@@ -110,7 +111,10 @@ package struct Block: ~Copyable, VirtioDevice {
     /// Opens another file for the disk, or the same one anew, which may have another size by now.
     /// The driver is to be told (``Virtio/MMIOTransport/updateConfiguration(_:)``).
     package mutating func replaceDisk(path: String) throws(BlockError) {
+        tally.failedUpdates &+= 1
         disk = try BlockDisk(path, isReadOnly: configuration.isReadOnly)
+        tally.failedUpdates &-= 1
+        tally.updates &+= 1
         configuration.path = path
     }
 
@@ -128,8 +132,13 @@ package struct Block: ~Copyable, VirtioDevice {
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
         defer { settle(&queues) }
+        let before = statistics.requests
         try take(&queues, index)
+        if statistics.requests == before { tally.idle &+= 1 }
     }
+
+    /// Times that requests had to wait for the limits.
+    package var limiterWaits: UInt64 { limiter.waits }
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
         defer { settle(&queues) }
@@ -203,7 +212,8 @@ package struct Block: ~Copyable, VirtioDevice {
         let verdict = judge(header, operation, chain)
         var request = BlockRequest(
             chain, queue: index, operation: operation ?? .identify,
-            position: header.map { $0.sector &* BlockDisk.sectorSize } ?? 0, status: status)
+            position: header.map { $0.sector &* BlockDisk.sectorSize } ?? 0, status: status,
+            begun: verdict == nil ? Clock.monotonic : 0)
         if let verdict {
             if verdict == .ioError { statistics.violations &+= 1 }
             request.finish(verdict, on: &queues)
@@ -214,7 +224,7 @@ package struct Block: ~Copyable, VirtioDevice {
             ring.advance(request, disk, &queues)
         } else {
             let status = request.run(disk)
-            request.finish(status, on: &queues)
+            request.finish(status, on: &queues, tally)
         }
     }
 

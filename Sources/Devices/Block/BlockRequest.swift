@@ -57,11 +57,16 @@ struct BlockRequest: ~Copyable {
     private let status: GuestAddress
     /// Bytes of the guest's that are new.
     private var filled = 0
+    /// Bytes that went to the file or came from it.
+    private var moved: UInt64 = 0
+    /// When it was taken from its queue.
+    private let begun: UInt64
 
     init(
         _ chain: consuming DescriptorChain, queue: Int, operation: BlockOperation,
-        position: UInt64, status: GuestAddress
+        position: UInt64, status: GuestAddress, begun: UInt64 = 0
     ) {
+        self.begun = begun
         self.chain = chain
         self.queue = queue
         self.operation = operation
@@ -123,11 +128,13 @@ struct BlockRequest: ~Copyable {
             chain.writable.noteFilled(result)
             chain.writable.removeFirst(result)
             position &+= UInt64(result)
+            moved &+= UInt64(result)
             filled &+= result
         case .write:
             guard result > 0 else { return .ioError }
             chain.readable.removeFirst(result)
             position &+= UInt64(result)
+            moved &+= UInt64(result)
         case .flush, .identify: return .ok
         case .discard, .writeZeroes: chain.readable.removeFirst(BlockRange.byteCount)
         }
@@ -198,6 +205,14 @@ struct BlockRequest: ~Copyable {
         } else {
             chain.writable.start(writing: false, file, at: position, on: &ring, token: token)
         }
+    }
+
+    /// Gives it back to the driver, and counts it.
+    consuming func finish(
+        _ status: BlockStatus, on queues: inout Virtqueues, _ tally: BlockTally
+    ) {
+        tally.note(operation, bytes: moved, since: begun, status)
+        finish(status, on: &queues)
     }
 
     /// Gives it back to the driver.

@@ -12,6 +12,7 @@ final class BlockRing {
     /// The token of the rate limiter's timer; others are slots.
     private static var timerToken: UInt64 { .max }
 
+    private let tally: BlockTally
     private var ring: IOUring
     private var slots: InlineArray<256, BlockRequest?>
     /// Slots that are free, in its first ``freeCount`` places.
@@ -22,7 +23,8 @@ final class BlockRing {
     /// The timer went off.
     private var timerFired = false
 
-    init() throws(Errno) {
+    init(_ tally: BlockTally) throws(Errno) {
+        self.tally = tally
         // Room for all slots, for the timer, and to spare.
         ring = try IOUring(capacity: 512)
         slots = InlineArray { _ in nil }
@@ -45,7 +47,7 @@ final class BlockRing {
         let token = UInt64(slot)
         switch request.next(disk) {
         case .done(let status):
-            request.finish(status, on: &queues)
+            request.finish(status, on: &queues, tally)
             return
         case .transfer(let writing):
             request.start(writing: writing, disk, on: &ring, token: token)
@@ -76,7 +78,7 @@ final class BlockRing {
         } catch {
             while let token = ring.takeBack() {
                 if token == Self.timerToken { watchesTimer = false }
-                if let request = take(token) { request.finish(.ioError, on: &queues) }
+                if let request = take(token) { request.finish(.ioError, on: &queues, tally) }
             }
         }
     }
@@ -91,7 +93,7 @@ final class BlockRing {
             }
             guard var request = take(completion.token) else { continue }
             if let status = request.note(Int(completion.result)) {
-                request.finish(status, on: &queues)
+                request.finish(status, on: &queues, tally)
             } else {
                 advance(request, disk, &queues)
             }
@@ -103,6 +105,7 @@ final class BlockRing {
         if hasRoom { return true }
         submit(&queues)
         reap(disk, &queues)
+        if !hasRoom { tally.full &+= 1 }
         return hasRoom
     }
 

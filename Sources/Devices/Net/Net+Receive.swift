@@ -55,6 +55,7 @@ extension Net {
             size = try run.slices.receive(
                 from: link.descriptor(pair), tail: host.tail)
         } catch {
+            if error != .interrupted, error != .again { statistics.readFailures &+= 1 }
             // Whatever it is, the poller tells when it is over.
             if error != .interrupted { pairs[pair].hasInput = false }
             return

@@ -19,12 +19,14 @@ extension Net {
         pairs[pair].waitsForRoom = false
         guard !limits.transmit.isWaiting else { return }
         var hasAnswers = false
-        for _ in 0..<Self.turnLimit {
+        var begun = Clock.monotonic
+        for turn in 0..<Self.turnLimit {
             guard let chain = try queues[index].next() else {
+                if turn == 0 { statistics.idle &+= 1 }
                 if hasAnswers { try receive(0, &queues[0]) }
                 return
             }
-            switch send(chain.readable, pair, &hasAnswers) {
+            switch send(chain.readable, pair, &hasAnswers, &begun) {
             case .over: queues[index].complete(chain, written: 0)
             case .waits:
                 queues[index].putBack(chain)
@@ -37,7 +39,8 @@ extension Net {
     }
 
     private mutating func send(
-        _ packet: borrowing GuestSlices, _ pair: Int, _ hasAnswers: inout Bool
+        _ packet: borrowing GuestSlices, _ pair: Int, _ hasAnswers: inout Bool,
+        _ begun: inout UInt64
     ) -> Fate {
         let size = packet.byteCount - NetHeader.byteCount
         guard size >= Self.frameMinimum, size <= Self.frameLimit,
@@ -53,17 +56,21 @@ extension Net {
             return .over
         }
         header.store(in: host.header)
-        return write(packet, size, pair)
+        return write(packet, size, pair, &begun)
     }
 
-    /// The kernel sees our copy of the header, which the guest can no longer change.
+    /// The kernel sees our copy of the header, which the guest can no longer change. `begun` is when
+    /// the frame before this one had been sent: the clock is read once a frame.
     private mutating func write(
-        _ packet: borrowing GuestSlices, _ size: Int, _ pair: Int
+        _ packet: borrowing GuestSlices, _ size: Int, _ pair: Int, _ begun: inout UInt64
     ) -> Fate {
         while true {
             do throws(Errno) {
                 try packet.send(
                     to: link.descriptor(pair), head: host.header, at: NetHeader.byteCount)
+                let now = Clock.monotonic
+                writes.record(now &- begun)
+                begun = now
                 statistics.sentFrames &+= 1
                 statistics.sentBytes &+= UInt64(size)
                 return .over

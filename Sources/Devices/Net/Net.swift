@@ -58,6 +58,12 @@ package struct Net: ~Copyable, VirtioDevice {
         package var refused: UInt64 = 0
         /// Times that a frame waited for buffers.
         package var starved: UInt64 = 0
+        /// Times that the link had something, or room again.
+        package var linkEvents: UInt64 = 0
+        /// Errors of the link at a read.
+        package var readFailures: UInt64 = 0
+        /// Notifications without a frame.
+        package var idle: UInt64 = 0
     }
 
     let link: TapDevice
@@ -67,6 +73,8 @@ package struct Net: ~Copyable, VirtioDevice {
     /// As the driver sees and sets it.
     package internal(set) var mac: MACAddress
     package internal(set) var statistics = Statistics()
+    /// How long the link took to take a frame.
+    package internal(set) var writes = Latency()
     let host: Host
     var limits: Limits
     var pairs = InlineArray<3, Pair>(repeating: Pair())
@@ -230,6 +238,7 @@ package struct Net: ~Copyable, VirtioDevice {
             default:
                 let pair = Int(truncatingIfNeeded: event.token &- Token.firstQueue)
                 guard pair < link.queueCount else { continue }
+                statistics.linkEvents &+= 1
                 if !event.events.isDisjoint(with: .input) {
                     pairs[pair].hasInput = true
                 }
@@ -238,6 +247,11 @@ package struct Net: ~Copyable, VirtioDevice {
                 }
             }
         }
+    }
+
+    /// Times that frames had to wait for the limits, to the guest and from it.
+    package var limiterWaits: (receive: UInt64, transmit: UInt64) {
+        (limits.receive.waits, limits.transmit.waits)
     }
 
     private mutating func unblock() {

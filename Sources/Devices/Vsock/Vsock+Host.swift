@@ -136,6 +136,7 @@ extension Vsock {
     /// Forgets a connection on this side.
     mutating func close(_ connection: VsockConnection) {
         guard table[token: connection.token] != nil else { return }
+        statistics.closed &+= 1
         host.poller.remove(connection.socket.rawValue)
         connection.pending = []
         table.remove(connection)
@@ -218,6 +219,7 @@ extension Vsock {
     /// Ends a connection that the guest may know. If it takes no packets it need not be told: its
     /// next one will be answered.
     private mutating func abandon(_ connection: VsockConnection) {
+        statistics.abandoned &+= 1
         if resets.count < Self.resetLimit { resets.append(connection.ports) }
         close(connection)
     }

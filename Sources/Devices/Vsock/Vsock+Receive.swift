@@ -33,11 +33,12 @@ extension Vsock {
 
     /// Uses up buffers until `header` fits in one; false if it fits in none.
     @discardableResult
-    private func put(
+    private mutating func put(
         _ header: VsockHeader, in queues: inout Virtqueues
     ) throws(VirtqueueError) -> Bool {
         guard let chain = try queues[Queue.receive].next() else { return false }
         let fits = chain.writable.store(header)
+        statistics.packetsToGuest &+= 1
         queues[Queue.receive].complete(chain, written: fits ? VsockHeader.byteCount : 0)
         return fits
     }
@@ -83,6 +84,7 @@ extension Vsock {
         }
         connection.host.sent &+= UInt32(count)
         statistics.bytesToGuest &+= UInt64(count)
+        statistics.packetsToGuest &+= 1
         var header = connection.header(guestCID: UInt64(guestCID))
         header.operation = VsockOperation.data.rawValue
         header.length = UInt32(count)
@@ -95,6 +97,7 @@ extension Vsock {
         case .again: connection.host.hasInput = false
         case .interrupted: break
         default:
+            statistics.readFailures &+= 1
             hostLeft(connection)
             inputEnded(connection)
         }

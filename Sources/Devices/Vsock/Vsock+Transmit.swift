@@ -21,6 +21,7 @@ extension Vsock {
     }
 
     private mutating func take(_ packet: borrowing GuestSlices) {
+        statistics.packetsFromGuest &+= 1
         guard let header = packet.load(VsockHeader.self),
             header.sourceCID == UInt64(guestCID), header.destinationCID == VsockHeader.hostCID
         else {
@@ -133,6 +134,7 @@ extension Vsock {
         } catch .again, .interrupted {
             return 0
         } catch {
+            statistics.writeFailures &+= 1
             hostLeft(connection)
             return count
         }

@@ -44,6 +44,14 @@ package struct Vsock: ~Copyable, VirtioDevice {
     /// Counts since the device was made.
     package struct Statistics: Hashable, Sendable {
         package var connections = 0
+        package var closed: UInt64 = 0
+        /// Connections whose guest did not answer in time.
+        package var abandoned: UInt64 = 0
+        package var packetsToGuest: UInt64 = 0
+        package var packetsFromGuest: UInt64 = 0
+        /// Errors of sockets.
+        package var readFailures: UInt64 = 0
+        package var writeFailures: UInt64 = 0
         package var bytesToGuest: UInt64 = 0
         package var bytesFromGuest: UInt64 = 0
         /// Packets that no well-behaved driver sends.

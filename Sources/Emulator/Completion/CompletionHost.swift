@@ -39,7 +39,8 @@ final class CompletionHost {
     /// Tells whoever watches the host's writes that the guest's memory has changed.
     func wrote(_ host: UInt, _ byteCount: Int) {
         guard let observer = memory.writeObserver else { return }
-        for region in memory.regions where host >= region.hostAddress {
+        for region in memory.regions + memory.persistent.map(\.region)
+        where host >= region.hostAddress {
             let offset = UInt64(host &- region.hostAddress)
             guard offset < region.byteCount else { continue }
             return observer.hostWrote(at: region.base &+ offset, count: UInt64(byteCount))

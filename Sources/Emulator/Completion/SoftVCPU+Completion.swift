@@ -133,8 +133,7 @@ extension SoftVCPU {
         _ host: CompletionHost, available: Int
     ) -> Result<CompletedOpcode, DecodeError> {
         var buffer = BlockBuffer(
-            start: host.operations, capacity: CompletionHost.operationLimit,
-            placeholder: BranchHandlers.stale)
+            start: host.operations, capacity: CompletionHost.operationLimit)
         let offset = Int(cpu.state.rip & 0xfff)
         buffer.begin(offset: offset)
         var decoder = Decoder(
@@ -168,7 +167,7 @@ extension SoftVCPU {
             return false
         }
         let physical = GuestAddress(found.page | linear & 0xfff)
-        guard let source = memory.hostAddress(of: physical, count: UInt64(count)) else {
+        guard let source = memory.readableAddress(of: physical, count: UInt64(count)) else {
             completion?.refuse("code outside memory")
             cpu.pend(.invalidOpcode)
             return false

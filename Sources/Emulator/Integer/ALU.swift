@@ -94,7 +94,7 @@ func aluRegisterRegister<K: ALUOperation, T: Word>(
     let op = Op(o)
     let result = K.apply(cpu.get(op.rm, T.self), cpu.get(op.reg, T.self), &cpu.flags)
     if !K.discards { cpu.set(op.rm, result) }
-    return op.next
+    return cpu.goOn(behind: op)
 }
 
 @inline(__always)
@@ -106,11 +106,25 @@ func aluRegisterImmediate<K: ALUOperation, T: Word>(
     let result = K.apply(
         cpu.get(op.rm, T.self), T(truncatingIfNeeded: op.immediate), &cpu.flags)
     if !K.discards { cpu.set(op.rm, result) }
-    return op.next
+    return cpu.goOn(behind: op)
 }
 
 @inline(__always)
 func aluRegisterMemory<K: ALUOperation, T: Word>(
+    _ p: UInt, _ o: UInt, _: K.Type, _: T.Type
+) -> UInt {
+    let cpu = Processor(p)
+    let op = Op(o)
+    guard let value = cpu.loadHit(cpu.effectiveAddress(op), T.self) else {
+        return aluRegisterMemoryMissed(p, o, K.self, T.self)
+    }
+    let result = K.apply(cpu.get(op.reg, T.self), value, &cpu.flags)
+    if !K.discards { cpu.set(op.reg, result) }
+    return cpu.goOn(behind: op)
+}
+
+@inline(never)
+private func aluRegisterMemoryMissed<K: ALUOperation, T: Word>(
     _ p: UInt, _ o: UInt, _: K.Type, _: T.Type
 ) -> UInt {
     let cpu = Processor(p)
@@ -142,7 +156,7 @@ private func aluMemory<K: ALUOperation, T: Word>(
         else { return cpu.fault(op) }
     }
     cpu.flags = flags
-    return op.next
+    return cpu.goOn(behind: op)
 }
 
 @inline(__always)

@@ -28,11 +28,28 @@ enum BitHandlers {
     }
 
     /// The operand's address `distance` bytes on; those that have an address step wrap at 4 GiB.
+    /// Nil: an exception is pending.
     @inline(__always)
-    private static func farther(_ cpu: Processor, _ op: Op, _ distance: UInt64) -> UInt64 {
+    private static func farther<T: Word>(
+        _ cpu: Processor, _ op: Op, _ distance: UInt64, _: T.Type
+    ) -> UInt64? {
+        if op.extra >> 12 != 0 { return fartherInSegment(cpu, op, distance, T.byteCount) }
         guard op.base == Register.address else { return cpu.effectiveAddress(op) &+ distance }
         let offset = (cpu.get64(Register.address) &+ distance) & 0xffff_ffff
         return offset &+ cpu.get64(op.segment)
+    }
+
+    /// Outside 64-bit code: `extra` bits 12 to 14 hold the segment's number and one, bit 15 tells of
+    /// 16-bit addresses.
+    @inline(never)
+    private static func fartherInSegment(
+        _ cpu: Processor, _ op: Op, _ distance: UInt64, _ byteCount: Int
+    ) -> UInt64? {
+        let number = Int(op.extra >> 12 & 7) - 1
+        let start = cpu.get64(Register.address) &- cpu.get64(Register.base(of: number))
+        let mask: UInt64 = op.extra & 0x8000 != 0 ? 0xffff : 0xffff_ffff
+        return cpu.legacyAddress(
+            number, (start &+ distance) & mask, byteCount: byteCount, write: op.extra & 0xff != 0)
     }
 
     /// Bit in memory; a number from a register reaches beyond the operand. `extra` bit 8: LOCK.
@@ -43,7 +60,9 @@ enum BitHandlers {
         let number = cpu.get(op.reg, T.self)
         let shift = Int64(T.bitWidth.trailingZeroBitCount)
         let distance = (number.extended &>> shift) &* Int64(T.byteCount)
-        let address = farther(cpu, op, UInt64(bitPattern: distance))
+        guard let address = farther(cpu, op, UInt64(bitPattern: distance), T.self) else {
+            return cpu.fault(op)
+        }
         let bit: T = 1 &<< (number &+ T(truncatingIfNeeded: op.immediate))
         let kind = op.extra & 0xff
         var was = false
@@ -51,14 +70,11 @@ enum BitHandlers {
             guard let value = cpu.load(address, T.self) else { return cpu.fault(op) }
             was = value & bit != 0
         } else {
-            let body = { (value: T) -> T in
-                was = value & bit != 0
-                return changed(value, bit, kind)
-            }
-            let done =
-                op.extra & 0x100 != 0
-                ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-            guard done else { return cpu.fault(op) }
+            guard
+                let old = cpu.replace(
+                    address, T.self, locked: op.extra & 0x100 != 0, { changed($0, bit, kind) })
+            else { return cpu.fault(op) }
+            was = old & bit != 0
         }
         cpu.flags = cpu.flags.settingCarry(was)
         return op.next
@@ -75,7 +91,7 @@ enum BitHandlers {
             cpu.set(op.reg, T(truncatingIfNeeded: index))
         }
         cpu.flags = Flags(logical: value == 0 ? T(0) : T(1))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func forward<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -121,7 +137,7 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.rm, doubled(cpu, op, cpu.get(op.rm, T.self), &cpu.flags))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func doubleMemory<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -147,7 +163,7 @@ enum BitHandlers {
         let op = Op(o)
         // BSWAP of a 16-bit register is undefined; zero is what processors give.
         cpu.set(op.rm, T.bitWidth == 16 ? 0 : cpu.get(op.rm, T.self).byteSwapped)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     @inline(__always)
@@ -171,16 +187,11 @@ enum BitHandlers {
         let op = Op(o)
         let accumulator = cpu.get(Register.rax, T.self)
         let new = cpu.get(op.reg, T.self)
-        var old: T = 0
-        let body = { (value: T) -> T in
-            old = value
-            return value == accumulator ? new : value
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0,
+                { $0 == accumulator ? new : $0 })
+        else { return cpu.fault(op) }
         _ = Compare.apply(accumulator, old, &cpu.flags)
         if old != accumulator { cpu.set(Register.rax, old) }
         return op.next
@@ -201,18 +212,11 @@ enum BitHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         let addend = cpu.get(op.reg, T.self)
-        var flags = Flags()
-        var old: T = 0
-        let body = { (value: T) -> T in
-            old = value
-            return Add.apply(value, addend, &flags)
-        }
-        let address = cpu.effectiveAddress(op)
-        let done =
-            op.extra & 0x100 != 0
-            ? cpu.updateLocked(address, T.self, body) : cpu.update(address, T.self, body)
-        guard done else { return cpu.fault(op) }
-        cpu.flags = flags
+        guard
+            let old = cpu.replace(
+                cpu.effectiveAddress(op), T.self, locked: op.extra & 0x100 != 0, { $0 &+ addend })
+        else { return cpu.fault(op) }
+        _ = Add.apply(old, addend, &cpu.flags)
         cpu.set(op.reg, old)
         return op.next
     }

@@ -7,16 +7,26 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.reg, cpu.get(op.rm, T.self))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func registerImmediate<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let op = Op(o)
         Processor(p).set(op.reg, T(truncatingIfNeeded: op.immediate))
-        return op.next
+        return Processor(p).goOn(behind: op)
     }
     @inline(__always)
     private static func load<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard let value = cpu.loadHit(cpu.effectiveAddress(op), T.self) else {
+            return loadMissed(p, o, T.self)
+        }
+        cpu.set(op.reg, value)
+        return cpu.goOn(behind: op)
+    }
+    @inline(never)
+    private static func loadMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
         guard let value = cpu.load(cpu.effectiveAddress(op), T.self) else { return cpu.fault(op) }
@@ -27,11 +37,25 @@ enum MoveHandlers {
     private static func store<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
+        return cpu.storeHit(cpu.effectiveAddress(op), cpu.get(op.reg, T.self))
+            ? cpu.goOn(behind: op) : storeMissed(p, o, T.self)
+    }
+    @inline(never)
+    private static func storeMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
         return cpu.store(cpu.effectiveAddress(op), cpu.get(op.reg, T.self))
             ? op.next : cpu.fault(op)
     }
     @inline(__always)
     private static func storeImmediate<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
+        return cpu.storeHit(cpu.effectiveAddress(op), T(truncatingIfNeeded: op.immediate))
+            ? cpu.goOn(behind: op) : storeImmediateMissed(p, o, T.self)
+    }
+    @inline(never)
+    private static func storeImmediateMissed<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
         return cpu.store(cpu.effectiveAddress(op), T(truncatingIfNeeded: op.immediate))
@@ -42,7 +66,7 @@ enum MoveHandlers {
         let cpu = Processor(p)
         let op = Op(o)
         cpu.set(op.reg, T(truncatingIfNeeded: cpu.effectiveAddress(op)))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func exchange<T: Word>(_ p: UInt, _ o: UInt, _: T.Type) -> UInt {
@@ -77,7 +101,7 @@ enum MoveHandlers {
         let op = Op(o)
         let value = cpu.flags.holds(op.extra) ? cpu.get(op.rm, T.self) : cpu.get(op.reg, T.self)
         cpu.set(op.reg, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     /// Reads memory whether or not the condition holds.
     @inline(__always)
@@ -86,7 +110,7 @@ enum MoveHandlers {
         let op = Op(o)
         guard let value = cpu.load(cpu.effectiveAddress(op), T.self) else { return cpu.fault(op) }
         cpu.set(op.reg, cpu.flags.holds(op.extra) ? value : cpu.get(op.reg, T.self))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func extend<From: Word, To: Word>(
@@ -98,10 +122,24 @@ enum MoveHandlers {
         cpu.set(
             op.reg,
             signed ? To(truncatingIfNeeded: value.signed) : To(truncatingIfNeeded: value))
-        return op.next
+        return cpu.goOn(behind: op)
     }
     @inline(__always)
     private static func extendMemory<From: Word, To: Word>(
+        _ p: UInt, _ o: UInt, _: From.Type, _: To.Type, signed: Bool
+    ) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard let value = cpu.loadHit(cpu.effectiveAddress(op), From.self) else {
+            return extendMemoryMissed(p, o, From.self, To.self, signed: signed)
+        }
+        cpu.set(
+            op.reg,
+            signed ? To(truncatingIfNeeded: value.signed) : To(truncatingIfNeeded: value))
+        return cpu.goOn(behind: op)
+    }
+    @inline(never)
+    private static func extendMemoryMissed<From: Word, To: Word>(
         _ p: UInt, _ o: UInt, _: From.Type, _: To.Type, signed: Bool
     ) -> UInt {
         let cpu = Processor(p)
@@ -271,9 +309,11 @@ enum MoveHandlers {
         let op = Op(o)
         let mask: UInt64 = op.extra == 1 ? 0xffff : op.extra == 2 ? 0xffff_ffff : .max
         let offset = (cpu.get64(Register.rbx) &+ UInt64(cpu.get(Register.rax, UInt8.self))) & mask
-        guard let value = cpu.load(offset &+ cpu.get64(op.segment), UInt8.self) else {
-            return cpu.fault(op)
-        }
+        let address =
+            cpu.state.mode.is64
+            ? offset &+ cpu.get64(op.segment)
+            : cpu.legacyAddress(Register.segment(op.segment), offset, byteCount: 1, write: false)
+        guard let address, let value = cpu.load(address, UInt8.self) else { return cpu.fault(op) }
         cpu.set(Register.rax, value)
         return op.next
     }

@@ -31,7 +31,7 @@ enum MultiplyHandlers {
         let low = T(truncatingIfNeeded: product.low)
         setWide(cpu, high: product.high, low: low)
         cpu.flags = Flags(result: low, carry: product.high != 0, overflow: product.high != 0)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     @inline(__always)
@@ -47,7 +47,7 @@ enum MultiplyHandlers {
         setWide(cpu, high: high, low: low)
         let lost = high != (low.isNegative ? T.max : 0)
         cpu.flags = Flags(result: low, carry: lost, overflow: lost)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     /// IMUL with two or three operands: `reg` = source × (`reg` or the immediate).
@@ -63,7 +63,7 @@ enum MultiplyHandlers {
         let (product, lost) = factor.signed.multipliedReportingOverflow(by: other.signed)
         cpu.set(op.reg, T(bitPattern: product))
         cpu.flags = Flags(result: T(bitPattern: product), carry: lost, overflow: lost)
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     @inline(__always)

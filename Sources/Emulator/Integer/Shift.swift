@@ -111,7 +111,7 @@ private func shiftRegister<K: ShiftOperation, T: Word>(
     // A count of zero changes nothing but still clears the upper half of a 32-bit register.
     let value = cpu.get(op.rm, T.self)
     cpu.set(op.rm, count == 0 ? value : K.apply(value, count, &cpu.flags))
-    return op.next
+    return cpu.goOn(behind: op)
 }
 
 @inline(__always)
@@ -130,7 +130,7 @@ private func shiftMemory<K: ShiftOperation, T: Word>(
             })
     else { return cpu.fault(op) }
     cpu.flags = flags
-    return op.next
+    return cpu.goOn(behind: op)
 }
 
 @inline(__always)

@@ -32,7 +32,7 @@ extension Processor {
     func pushLegacy<T: Word>(_ value: T) -> Bool {
         let mask = stackMask
         let top = (rsp &- UInt64(T.byteCount)) & mask
-        guard checkStack(top, T.byteCount), store(top &+ stackBase, value) else {
+        guard let address = stackAddress(top, T.byteCount), store(address, value) else {
             blameStack()
             return false
         }
@@ -43,9 +43,8 @@ extension Processor {
     /// Pops through SS.
     func popLegacy<T: Word>(_: T.Type) -> T? {
         let top = rsp & stackMask
-        guard checkStack(top, T.byteCount), let value = loadStack(top &+ stackBase, T.self) else {
-            return nil
-        }
+        guard let address = stackAddress(top, T.byteCount), let value = loadStack(address, T.self)
+        else { return nil }
         adjustStack(Int64(T.byteCount))
         return value
     }
@@ -56,18 +55,13 @@ extension Processor {
         rsp = mask == 0xffff_ffff ? moved : rsp & ~mask | moved
     }
 
-    var stackBase: UInt64 { get64(Register.base(of: 2)) }
-
-    /// The limit of SS, where it has one.
-    private func checkStack(_ offset: UInt64, _ byteCount: Int) -> Bool {
-        if state.mode.rawValue & (CodeMode.long64 | CodeMode.flat) != 0 { return true }
-        let segment = state.segments[2]
-        let last = offset &+ UInt64(byteCount &- 1)
-        let inside =
-            segment.attributes & 0x0c == 4
-            ? offset > UInt64(segment.limit) : last <= UInt64(segment.limit)
-        if !inside { pend(.stack) }
-        return inside
+    /// The linear address of the stack's bytes at `offset`; nil: #SS is pending.
+    func stackAddress(_ offset: UInt64, _ byteCount: Int) -> UInt64? {
+        if state.mode.is64 { return offset }
+        if state.mode.has(CodeMode.flat), offset <= 0xffff_fff0 {
+            return (offset &+ get64(Register.base(of: 2))) & 0xffff_ffff
+        }
+        return legacyAddress(2, offset, byteCount: byteCount, write: true)
     }
 }
 
@@ -75,10 +69,26 @@ enum StackHandlers {
     static let push64: Handler = { p, o in
         let cpu = Processor(p)
         let op = Op(o)
+        let top = cpu.rsp &- 8
+        guard cpu.storeHit(top, cpu.get64(op.rm)) else { return push64Missed(p, o) }
+        cpu.rsp = top
+        return cpu.goOn(behind: op)
+    }
+    @inline(never) private static func push64Missed(_ p: UInt, _ o: UInt) -> UInt {
+        let cpu = Processor(p)
+        let op = Op(o)
         guard cpu.push(cpu.get64(op.rm), UInt64.self) else { return cpu.fault(op) }
         return op.next
     }
     static let pop64: Handler = { p, o in
+        let cpu = Processor(p)
+        let op = Op(o)
+        guard let value = cpu.loadHit(cpu.rsp, UInt64.self) else { return pop64Missed(p, o) }
+        cpu.rsp = cpu.rsp &+ 8
+        cpu.set64(op.rm, value)
+        return cpu.goOn(behind: op)
+    }
+    @inline(never) private static func pop64Missed(_ p: UInt, _ o: UInt) -> UInt {
         let cpu = Processor(p)
         let op = Op(o)
         guard let value = cpu.loadStack(cpu.rsp, UInt64.self) else { return cpu.fault(op) }
@@ -151,7 +161,9 @@ enum StackHandlers {
         let before = cpu.rsp
         let address = cpu.effectiveAddress(op)
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
-        guard cpu.store(address, value) else {
+        // `extra`: the operand is in code, which cannot be written.
+        if op.extra != 0 { cpu.pend(.generalProtection) }
+        guard op.extra == 0, cpu.store(address, value) else {
             cpu.rsp = before
             return cpu.fault(op)
         }
@@ -226,15 +238,17 @@ enum StackHandlers {
             for index in 1..<max(level, 1) {
                 let place =
                     (cpu.get64(Register.rbp) &- UInt64(index &* T.byteCount)) & cpu.stackMask
-                guard let value = cpu.loadStack(place &+ cpu.stackBase, T.self),
-                    cpu.pushLegacy(value)
+                guard let address = cpu.stackAddress(place, T.byteCount),
+                    let value = cpu.loadStack(address, T.self), cpu.pushLegacy(value)
                 else { return undo() }
             }
             guard cpu.pushLegacy(T(truncatingIfNeeded: newFrame)) else { return undo() }
         }
         cpu.adjustStack(0 &- op.immediate)
-        // The page that the new top lies in must be writable, as the next push will want.
-        guard cpu.probeWrite((cpu.rsp & cpu.stackMask) &+ cpu.stackBase, byteCount: 1) else {
+        // What lies at the new top must be writable.
+        guard let top = cpu.stackAddress(cpu.rsp & cpu.stackMask, T.byteCount),
+            cpu.probeWrite(top, byteCount: T.byteCount)
+        else {
             cpu.blameStack()
             return undo()
         }

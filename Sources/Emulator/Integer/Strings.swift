@@ -3,8 +3,8 @@ import CLinux
 
 /// MOVS, STOS, LODS, CMPS, SCAS, alone or repeated.
 ///
-/// `extra` bits 0–1: address size 1 to 3; bits 2–3: 0 alone, 1 REP or REPE, 2 REPNE. A repeated
-/// instruction keeps its registers up to date, so that a fault or a request for attention between
+/// `extra` bits 0–1: address size 1 to 3; bits 2–3: 0 alone, 1 REP or REPE, 2 REPNE; bit 4: outside
+/// 64-bit code, where segments have limits. A repeated instruction keeps its registers up to date, so that a fault or a request for attention between
 /// two elements leaves a state to go on from.
 enum StringHandlers {
     private static let elementsBetweenChecks = 4096
@@ -17,6 +17,28 @@ enum StringHandlers {
         }
     }
     @inline(__always) private static func isRepeated(_ op: Op) -> Bool { op.extra >> 2 & 3 != 0 }
+
+    /// Where the element is that a register points to; nil: an exception is pending.
+    @inline(__always)
+    private static func source<T: Word>(
+        _ cpu: Processor, _ op: Op, _ mask: UInt64, _: T.Type
+    ) -> UInt64? {
+        place(cpu, op, cpu.get64(Register.rsi) & mask, op.segment, T.byteCount, write: false)
+    }
+    @inline(__always)
+    private static func target<T: Word>(
+        _ cpu: Processor, _ op: Op, _ mask: UInt64, _: T.Type, write: Bool
+    ) -> UInt64? {
+        let base = Register.base(of: 0)
+        return place(cpu, op, cpu.get64(Register.rdi) & mask, base, T.byteCount, write: write)
+    }
+    @inline(__always)
+    private static func place(
+        _ cpu: Processor, _ op: Op, _ offset: UInt64, _ base: UInt8, _ bytes: Int, write: Bool
+    ) -> UInt64? {
+        guard op.extra & 16 != 0 else { return offset &+ cpu.get64(base) }
+        return cpu.legacyAddress(Register.segment(base), offset, byteCount: bytes, write: write)
+    }
 
     /// Adds to a register within the address size; 32-bit results clear the upper half.
     @inline(__always)
@@ -65,17 +87,19 @@ enum StringHandlers {
         let op = Op(o)
         let mask = mask(op)
         return iterate(cpu, op) { count in
-            let source = (cpu.get64(Register.rsi) & mask) &+ cpu.get64(op.segment)
-            let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
             var done: UInt64 = 0
             if count > 1, cpu.state.direction > 0, mask == .max {
+                let source = cpu.get64(Register.rsi) &+ cpu.get64(op.segment)
+                let target = cpu.get64(Register.rdi)
                 done = copy(
                     cpu, source, target, room(source, room(target, count, T.self), T.self), T.self)
             }
             if done == 0 {
-                guard let value = cpu.load(source, T.self), cpu.store(target, value) else {
-                    return (0, false)
-                }
+                guard let source = source(cpu, op, mask, T.self),
+                    let value = cpu.load(source, T.self),
+                    let target = target(cpu, op, mask, T.self, write: true),
+                    cpu.store(target, value)
+                else { return (0, false) }
                 done = 1
             }
             let bytes = Int64(bitPattern: done &* UInt64(T.byteCount)) &* cpu.state.direction
@@ -116,7 +140,9 @@ enum StringHandlers {
         let mask = mask(op)
         let value = cpu.get(Register.rax, T.self)
         return iterate(cpu, op) { count in
-            let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
+            guard let target = target(cpu, op, mask, T.self, write: true) else {
+                return (0, false)
+            }
             var done: UInt64 = 0
             let entry = TranslationEntry(table: cpu.state.dataTLB, linear: target)
             if count > 1, cpu.state.direction > 0, mask == .max,
@@ -144,8 +170,9 @@ enum StringHandlers {
         let op = Op(o)
         let mask = mask(op)
         return iterate(cpu, op) { _ in
-            let source = (cpu.get64(Register.rsi) & mask) &+ cpu.get64(op.segment)
-            guard let value = cpu.load(source, T.self) else { return (0, false) }
+            guard let source = source(cpu, op, mask, T.self),
+                let value = cpu.load(source, T.self)
+            else { return (0, false) }
             cpu.set(Register.rax, value)
             advance(
                 cpu, Register.rsi, by: Int64(T.byteCount) &* cpu.state.direction, mask: mask)
@@ -159,11 +186,10 @@ enum StringHandlers {
         let op = Op(o)
         let mask = mask(op)
         return iterate(cpu, op) { _ in
-            let source = (cpu.get64(Register.rsi) & mask) &+ cpu.get64(op.segment)
-            let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
-            guard let b = cpu.load(target, T.self), let a = cpu.load(source, T.self) else {
-                return (0, false)
-            }
+            guard let target = target(cpu, op, mask, T.self, write: false),
+                let b = cpu.load(target, T.self), let source = source(cpu, op, mask, T.self),
+                let a = cpu.load(source, T.self)
+            else { return (0, false) }
             _ = Compare.apply(a, b, &cpu.flags)
             let bytes = Int64(T.byteCount) &* cpu.state.direction
             advance(cpu, Register.rsi, by: bytes, mask: mask)
@@ -179,8 +205,9 @@ enum StringHandlers {
         let mask = mask(op)
         let wanted = cpu.get(Register.rax, T.self)
         return iterate(cpu, op) { _ in
-            let target = (cpu.get64(Register.rdi) & mask) &+ cpu.get64(Register.base(of: 0))
-            guard let value = cpu.load(target, T.self) else { return (0, false) }
+            guard let target = target(cpu, op, mask, T.self, write: false),
+                let value = cpu.load(target, T.self)
+            else { return (0, false) }
             _ = Compare.apply(wanted, value, &cpu.flags)
             advance(
                 cpu, Register.rdi, by: Int64(T.byteCount) &* cpu.state.direction, mask: mask)

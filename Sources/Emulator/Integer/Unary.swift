@@ -34,7 +34,7 @@ private func unary<K: UnaryOperation, T: Word>(_ p: UInt, _ o: UInt, _: K.Type, 
     let cpu = Processor(p)
     let op = Op(o)
     cpu.set(op.rm, K.apply(cpu.get(op.rm, T.self), &cpu.flags))
-    return op.next
+    return cpu.goOn(behind: op)
 }
 @inline(__always)
 private func unaryMemory<K: UnaryOperation, T: Word>(
@@ -53,7 +53,7 @@ private func unaryMemory<K: UnaryOperation, T: Word>(
             })
     else { return cpu.fault(op) }
     cpu.flags = flags
-    return op.next
+    return cpu.goOn(behind: op)
 }
 @inline(__always)
 private func unaryLocked<K: UnaryOperation, T: Word>(

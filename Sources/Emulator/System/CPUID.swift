@@ -14,8 +14,10 @@ struct CPUID: Hashable, Sendable {
         var edx: UInt32 = 0
     }
 
-    /// Processors of the machine, one thread a core, all in one package; 1 to 255.
+    /// Processors of the machine, all in one package; 1 to 255.
     var processorCount: UInt32
+    /// 1, or 2 of an even number of processors.
+    var threadsPerCore: UInt32 = 1
     /// Of the processor that asks, also its number.
     var apicID: UInt32
     /// CR4.OSXSAVE.
@@ -32,6 +34,9 @@ struct CPUID: Hashable, Sendable {
     private static var brand: StaticString { "Swiftlet software processor (x86-64-v2)" }
     /// Bytes of an XSAVE area with x87 and SSE.
     private static var extendedStateBytes: UInt32 { 576 }
+
+    /// Bits of the APIC ID that number the threads of a core.
+    private var threadBits: UInt32 { threadsPerCore > 1 ? 1 : 0 }
 
     /// Bits of the APIC ID that number the processors.
     private var coreBits: UInt32 {
@@ -101,7 +106,7 @@ struct CPUID: Hashable, Sendable {
 
     private func topology(_ index: UInt32) -> Leaf {
         switch index {
-        case 0: Leaf(eax: 0, ebx: 1, ecx: 0x100, edx: apicID)
+        case 0: Leaf(eax: threadBits, ebx: threadsPerCore, ecx: 0x100, edx: apicID)
         case 1: Leaf(eax: coreBits, ebx: processorCount, ecx: 0x201, edx: apicID)
         default: Leaf(ecx: index & 0xff, edx: apicID)
         }
@@ -126,7 +131,9 @@ struct CPUID: Hashable, Sendable {
                 eax: 48 << 8 | UInt32(ControlBits.physicalBits), ebx: 1 << 2 | 1 << 26 | 1 << 29,
                 ecx: coreBits << 12 | (processorCount &- 1) & 0xff)
         case 0x1d: return cache(index)
-        case 0x1e: return Leaf(eax: apicID, ebx: apicID & 0xff)
+        case 0x1e:
+            return Leaf(
+                eax: apicID, ebx: (apicID >> threadBits) & 0xff | (threadsPerCore &- 1) << 8)
         // LFENCE serializes, a null selector clears the base, automatic IBRS, SRSO_NO.
         case 0x21: return Leaf(eax: 1 << 2 | 1 << 6 | 1 << 8 | 1 << 29)
         default: return Leaf()
@@ -165,10 +172,11 @@ struct CPUID: Hashable, Sendable {
                 eax: type | level << 5 | 1 << 8 | ((sharing &- 1) & 0xfff) << 14,
                 ebx: 63 | (ways &- 1) << 22, ecx: sets &- 1)
         }
+        let own = threadsPerCore
         switch index {
-        case 0: return describe(type: 1, level: 1, sharing: 1, ways: 8, kibibytes: 32)
-        case 1: return describe(type: 2, level: 1, sharing: 1, ways: 8, kibibytes: 32)
-        case 2: return describe(type: 3, level: 2, sharing: 1, ways: 8, kibibytes: 512)
+        case 0: return describe(type: 1, level: 1, sharing: own, ways: 8, kibibytes: 32)
+        case 1: return describe(type: 2, level: 1, sharing: own, ways: 8, kibibytes: 32)
+        case 2: return describe(type: 3, level: 2, sharing: own, ways: 8, kibibytes: 512)
         case 3:
             return describe(
                 type: 3, level: 3, sharing: processorCount, ways: 16, kibibytes: 16384)
@@ -195,6 +203,7 @@ extension Processor {
         let machine = host.machine
         let identity = CPUID(
             processorCount: UInt32(truncatingIfNeeded: machine.cpuCount),
+            threadsPerCore: machine.threadsPerCore,
             apicID: UInt32(truncatingIfNeeded: state.index),
             usesExtendedState: state.cr4 & ControlBits.osxsave != 0,
             tscKilohertz: machine.timeStampScale.kilohertz)

@@ -77,13 +77,10 @@ extension Processor {
         return is64 || isFlat ? mode | CodeMode.flat : mode & ~CodeMode.flat
     }
 
-    /// True if no segment's limit can be exceeded.
+    /// True if no segment's limit can be exceeded, nor access to data be refused.
     private var isFlat: Bool {
         for number in 0..<6 {
-            let segment = state.segments[number]
-            let usable = segment.attributes & 0x90 == 0x90
-            let expandsDown = segment.attributes & 0x0c == 4
-            if segment.limit != 0xffff_ffff || !usable || expandsDown { return false }
+            if !state.segments[number].isUnlimited { return false }
         }
         return true
     }

@@ -55,6 +55,7 @@ extension Decoder {
         if is64 { throw .invalidOpcode }
         try modRM()
         guard isMemory || opcode == 0x63 else { throw .invalidOpcode }
+        let throughCode: UInt16 = operandSegment == 1 ? 1 : 0
         finishOperand()
         switch opcode {
         case 0x62:
@@ -64,7 +65,7 @@ extension Decoder {
         case 0x63:
             emit(
                 { Processor($0).adjustLevel(Op($1)) }, reg: Register.general(reg),
-                rm: Register.general(rm), extra: memoryFlag)
+                rm: Register.general(rm), extra: memoryFlag | throughCode)
         default: emitFarLoad(segment: opcode == 0xc4 ? 0 : 3)
         }
     }

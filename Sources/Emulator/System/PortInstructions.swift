@@ -75,6 +75,10 @@ extension Processor {
         guard repeats else {
             return element(op, isInput: isInput, addressSize) ? op.next : fault(op)
         }
+        // Permission is asked for even if nothing is moved.
+        guard mayUse(get(Register.rdx, UInt16.self), byteCount: 1 &<< Int(op.extra & 3)) else {
+            return fault(op)
+        }
         for _ in 0..<Self.turn {
             let count = addressBits(Register.rcx, addressSize)
             if count == 0 { return op.next }
@@ -100,8 +104,12 @@ extension Processor {
         guard mayUse(port, byteCount: 1 &<< size) else { return false }
         let pointer = isInput ? Register.rdi : Register.rsi
         let offset = addressBits(pointer, addressSize)
-        let sum = offset &+ get64(op.segment)
-        let linear = state.mode.is64 ? sum : sum & 0xffff_ffff
+        let linear =
+            state.mode.is64
+            ? offset &+ get64(op.segment)
+            : legacyAddress(
+                Register.segment(op.segment), offset, byteCount: 1 &<< size, write: isInput)
+        guard let linear else { return false }
         if isInput {
             // The device is read only if the element can be stored.
             guard probeWrite(linear, byteCount: 1 &<< size) else { return false }

@@ -173,7 +173,9 @@ extension Processor {
         let level = get(op.reg, UInt16.self) & 3
         let raised = selector & 3 < level
         let adjusted = raised ? selector & ~3 | level : selector
-        if op.extra & 0x8000 != 0 {
+        if raised && op.extra & 0x8000 != 0 {
+            // `extra` bit 0: through CS, which may be read only.
+            if op.extra & 1 != 0 { return raise(op, .generalProtection) }
             guard store(effectiveAddress(op), adjusted) else { return fault(op) }
         } else if raised {
             set(op.rm, adjusted)

@@ -43,10 +43,16 @@ extension Decoder {
             return true
         }
         if isStore {
-            finishOperand()
+            finishStore()
             return emitReadingMMX(vectorReg) { $0.emit(Vectors.store64, reg: Vectors.work) }
         }
         return emitLoadMMX(Vectors.load64)
+    }
+
+    /// As ``finishOperand()``, whose step, where there is one, waits for the x87 unit.
+    private mutating func finishStore() {
+        if !is64 { emit(Vectors.waitMMX) }
+        finishOperand()
     }
 
     private mutating func emitLoadMMX(_ load: Handler) -> Bool {
@@ -70,7 +76,7 @@ extension Decoder {
             return true
         }
         if isMemory {
-            finishOperand()
+            finishStore()
             return emitReadingMMX(vectorReg) {
                 $0.emit(wide ? Vectors.store64 : Vectors.store32, reg: Vectors.work)
             }

@@ -74,8 +74,8 @@ extension Decoder {
         guard repeatPrefix == 0 else { throw .invalidOpcode }
         let isMMX = prefix == .none
         requireVectors(isMMX ? .mmx : .sse)
-        finishOperand()
         if isMMX { emit(Vectors.enterMMX, reg: vectorReg & 7) }
+        finishOperand()
         emit(
             isMemory ? Vectors.insertMemory16 : Vectors.insertGeneral16,
             reg: isMMX ? Vectors.work : vectorReg, rm: register(rm, size: 3),
@@ -108,13 +108,15 @@ extension Decoder {
         operand.scale = 0
         operand.displacement = 0
         requireVectors(prefix == .none ? .mmx : .sse)
-        finishOperand(defaultSegment: 3)
         if prefix == .none {
             emit(Vectors.enterMMX, reg: vectorReg & 7, rm: vectorRM & 7, immediate: 1)
-            emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory)
             emit(Vectors.useMMX)
+        }
+        finishOperand(defaultSegment: 3)
+        if prefix == .none {
+            emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory, immediate: 8)
         } else {
-            emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM)
+            emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM, immediate: 16)
         }
         return true
     }
@@ -148,8 +150,7 @@ extension Decoder {
             return emitVector(
                 Vectors.insertSingle, load: Vectors.load32,
                 immediate: isMemory ? byte & 0x3f : byte)
-        case 0x40: return emitVector(Vectors.dotSingles, immediate: byte)
-        case 0x41: return emitVector(Vectors.dotDoubles, immediate: byte)
+        case 0x40, 0x41: return emitDot(isDouble: opcode == 0x41, byte)
         case 0x42: return emitVector(Vectors.slidingDifferences, immediate: byte)
         default:
             guard let handler = Vectors.compareStrings(opcode, wide: rexW) else {
@@ -157,6 +158,23 @@ extension Decoder {
             }
             return emitVector(handler, load: Vectors.load128Anywhere, immediate: byte)
         }
+    }
+
+    /// DPPS, DPPD: as the steps that they consist of, each with its own denormals and exceptions.
+    private mutating func emitDot(isDouble: Bool, _ byte: Int64) -> Bool {
+        let prefix = isDouble ? MandatoryPrefix.x66 : .none
+        guard let multiply = Vectors.arithmetic(0x59, prefix),
+            let sum = Vectors.arithmetic(0x7c, prefix)
+        else { return false }
+        _ = emitVector(
+            isDouble ? Vectors.selectDoubles : Vectors.selectSingles, immediate: byte)
+        emit(multiply, reg: Vectors.work, rm: Vectors.memory)
+        emit(sum, reg: Vectors.work, rm: Vectors.work)
+        if !isDouble { emit(sum, reg: Vectors.work, rm: Vectors.work) }
+        emit(
+            isDouble ? Vectors.spreadDoubles : Vectors.spreadSingles, reg: vectorReg,
+            immediate: byte)
+        return true
     }
 
     /// PEXTRB, PEXTRW, PEXTRD, PEXTRQ, EXTRACTPS.

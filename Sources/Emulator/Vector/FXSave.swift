@@ -27,7 +27,7 @@ extension Vectors {
     @inline(never) private static func save(_ cpu: Processor, _ op: Op) -> UInt {
         if cpu.state.cr0 & 0xc != 0 { return cpu.raise(op, .deviceNotAvailable) }
         let address = cpu.effectiveAddress(op)
-        guard address & 15 == 0 else { return cpu.raise(op, .generalProtection) }
+        guard isAligned(cpu, address) else { return cpu.fault(op) }
         guard cpu.canWrite(address, byteCount: legacyBytes),
             storeX87(cpu, op, address), storeControl(cpu, address), storeSSE(cpu, op, address)
         else { return cpu.fault(op) }
@@ -37,13 +37,23 @@ extension Vectors {
     @inline(never) private static func restore(_ cpu: Processor, _ op: Op) -> UInt {
         if cpu.state.cr0 & 0xc != 0 { return cpu.raise(op, .deviceNotAvailable) }
         let address = cpu.effectiveAddress(op)
-        guard address & 15 == 0 else { return cpu.raise(op, .generalProtection) }
+        guard isAligned(cpu, address) else { return cpu.fault(op) }
         guard let image = LegacyImage(cpu, address) else { return cpu.fault(op) }
         guard image.control & ~mxcsrMask == 0 else { return cpu.raise(op, .generalProtection) }
         image.restoreX87(cpu, wide: op.extra & 1 != 0)
         cpu.setControlStatus(image.control)
         image.restoreSSE(cpu, count: vectorCount(op))
         return op.next
+    }
+
+    /// Of FXSAVE and FXRSTOR: #AC, where it is asked for, comes before #GP. On the stack, an address
+    /// that is not canonical is found before it is found unaligned.
+    private static func isAligned(_ cpu: Processor, _ address: UInt64) -> Bool {
+        if address & 15 == 0 { return true }
+        if cpu.isCanonical(address), !cpu.isAligned(address, 4) { return false }
+        cpu.pend(.generalProtection)
+        cpu.state.pending.isAddress = !cpu.isCanonical(address)
+        return false
     }
 
     @inline(never) private static func extendedSave(_ cpu: Processor, _ op: Op) -> UInt {

@@ -43,7 +43,7 @@ enum Vectors {
         let op = Op(operation)
         let result = body(cast(cpu.vector(op.reg)), cast(cpu.vector(op.rm)))
         cpu.setVector(op.reg, cast(result))
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     /// As ``binary(_:_:_:)`` with the instruction's immediate byte.
@@ -66,7 +66,7 @@ enum Vectors {
         let op = Op(operation)
         let result = body(cast(cpu.vector(op.rm)))
         cpu.setVector(op.reg, cast(result))
-        return op.next
+        return cpu.goOn(behind: op)
     }
 }
 

@@ -12,7 +12,7 @@ extension Vectors {
         guard address & 15 == 0 else { return cpu.raise(op, .generalProtection) }
         guard let value = cpu.loadVector(address) else { return cpu.fault(op) }
         cpu.setVector(op.reg, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     /// 16 bytes anywhere: MOVUPS, MOVUPD, MOVDQU, LDDQU, PCMPxSTRx.
     static let load128Anywhere: Handler = { processor, operation in
@@ -20,7 +20,7 @@ extension Vectors {
         let op = Op(operation)
         guard let value = cpu.loadVector(cpu.effectiveAddress(op)) else { return cpu.fault(op) }
         cpu.setVector(op.reg, value)
-        return op.next
+        return cpu.goOn(behind: op)
     }
     /// 8, 4, 2 or 1 bytes, zero-extended: MOVQ, MOVSD, MOVD, MOVSS and operands of others.
     static let load64: Handler = { load($0, $1, UInt64.self) }
@@ -35,7 +35,7 @@ extension Vectors {
         let op = Op(operation)
         guard let value = cpu.load(cpu.effectiveAddress(op), type) else { return cpu.fault(op) }
         cpu.setVector(op.reg, Vector(UInt64(truncatingIfNeeded: value), 0))
-        return op.next
+        return cpu.goOn(behind: op)
     }
 
     /// 8 bytes into the lower or upper half, the other kept: MOVLPS, MOVHPS.
@@ -61,13 +61,13 @@ extension Vectors {
         let op = Op(operation)
         let address = cpu.effectiveAddress(op)
         guard address & 15 == 0 else { return cpu.raise(op, .generalProtection) }
-        return cpu.storeVector(address, cpu.vector(op.reg)) ? op.next : cpu.fault(op)
+        return cpu.storeVector(address, cpu.vector(op.reg)) ? cpu.goOn(behind: op) : cpu.fault(op)
     }
     static let store128Anywhere: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
         return cpu.storeVector(cpu.effectiveAddress(op), cpu.vector(op.reg))
-            ? op.next : cpu.fault(op)
+            ? cpu.goOn(behind: op) : cpu.fault(op)
     }
     /// The lane of the given width that the immediate selects.
     static let store64: Handler = { store($0, $1, UInt64.self) }
@@ -81,7 +81,7 @@ extension Vectors {
         let cpu = Processor(processor)
         let op = Op(operation)
         let value: T = cpu.lane(op.reg, Int(truncatingIfNeeded: op.immediate))
-        return cpu.store(cpu.effectiveAddress(op), value) ? op.next : cpu.fault(op)
+        return cpu.store(cpu.effectiveAddress(op), value) ? cpu.goOn(behind: op) : cpu.fault(op)
     }
 
     /// MOVNTI: a general register.
@@ -96,7 +96,8 @@ extension Vectors {
         return cpu.store(cpu.effectiveAddress(op), cpu.get(op.reg, type)) ? op.next : cpu.fault(op)
     }
 
-    /// MASKMOVDQU, MASKMOVQ: the bytes of `reg` whose mask byte in `rm` is negative go to the operand.
+    /// MASKMOVDQU, MASKMOVQ: the bytes of `reg` whose mask byte in `rm` is negative go to the operand,
+    /// `immediate` bytes, all of which must be writable.
     static let storeMasked: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
@@ -106,10 +107,7 @@ extension Vectors {
     @inline(never) private static func maskedStore(_ cpu: Processor, _ op: Op) -> Bool {
         let address = cpu.effectiveAddress(op)
         let mask = signBits(cast(cpu.vector(op.rm), Bytes.self))
-        // All or nothing: both ends first, the bytes then.
-        for index in 0..<16 where mask >> UInt32(index) & 1 != 0 {
-            guard cpu.probeWrite(address &+ UInt64(index), byteCount: 1) else { return false }
-        }
+        guard cpu.probeWrite(address, byteCount: Int(op.immediate)) else { return false }
         for index in 0..<16 where mask >> UInt32(index) & 1 != 0 {
             guard cpu.store(address &+ UInt64(index), cpu.lane(op.reg, index, UInt8.self)) else {
                 return false

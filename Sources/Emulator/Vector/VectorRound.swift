@@ -70,53 +70,46 @@ extension Vectors {
         return Float(rounded(cpu, Double(x), byte))
     }
 
-    // MARK: DPPS, DPPD
+    // MARK: DPPS, DPPD. Steps before and behind a multiplication and horizontal sums
 
-    /// Products of the lanes of immediate bits 7–4, summed by pairs; the sum goes to the lanes of
-    /// bits 3–0, zero to the others.
-    static let dotSingles: Handler = { processor, operation in
+    /// Copies both operands to the scratch vectors: the lanes of immediate bits 7–4, zero elsewhere.
+    static let selectSingles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed])
-        }
-        let byte = UInt32(truncatingIfNeeded: op.immediate)
-        let a: Singles = cast(cpu.vector(op.reg))
-        let b: Singles = cast(cpu.vector(op.rm))
-        var products = Singles.zero
-        for index in 0..<4 where byte >> UInt32(4 &+ index) & 1 != 0 {
-            products[index] = result(a[index], b[index], a[index] * b[index])
-        }
-        let low = result(products[0], products[1], products[0] + products[1])
-        let high = result(products[2], products[3], products[2] + products[3])
-        let sum = result(low, high, low + high)
-        var all = Singles.zero
-        for index in 0..<4 where byte >> UInt32(index) & 1 != 0 { all[index] = sum }
-        cpu.setVector(op.reg, cast(all))
+        let mask = singleMask(op.immediate >> 4)
+        cpu.setVector(work, cpu.vector(op.reg) & mask)
+        cpu.setVector(memory, cpu.vector(op.rm) & mask)
         return op.next
     }
-    static let dotDoubles: Handler = { processor, operation in
+    static let selectDoubles: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
-        guard cpu.floatsArePlain else {
-            return cpu.floatSlowly(op, [.readsDestination, .canUnderflow, .packed, .doubles])
-        }
-        let byte = op.immediate
-        let a: Doubles = cast(cpu.vector(op.reg))
-        let b: Doubles = cast(cpu.vector(op.rm))
-        let low = byte & 0x10 != 0 ? result(a[0], b[0], a[0] * b[0]) : 0
-        let high = byte & 0x20 != 0 ? result(a[1], b[1], a[1] * b[1]) : 0
-        let sum = result(low, high, low + high)
-        cpu.setVector(op.reg, cast(Doubles(byte & 1 != 0 ? sum : 0, byte & 2 != 0 ? sum : 0)))
+        let mask = doubleMask(op.immediate >> 4)
+        cpu.setVector(work, cpu.vector(op.reg) & mask)
+        cpu.setVector(memory, cpu.vector(op.rm) & mask)
         return op.next
     }
-    @inline(__always) private static func result(_ a: Float, _ b: Float, _ value: Float) -> Float {
-        value != value ? settled(a, b) : value
+    /// The sum, which is in all lanes, to the lanes of immediate bits 3–0.
+    static let spreadSingles: Handler = { processor, operation in
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        cpu.setVector(op.reg, cpu.vector(work) & singleMask(op.immediate))
+        return op.next
     }
-    @inline(__always) private static func result(
-        _ a: Double, _ b: Double, _ value: Double
-    ) -> Double {
-        value != value ? settled(a, b) : value
+    static let spreadDoubles: Handler = { processor, operation in
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        cpu.setVector(op.reg, cpu.vector(work) & doubleMask(op.immediate))
+        return op.next
+    }
+
+    private static func singleMask(_ bits: Int64) -> Vector {
+        var lanes = Longs.zero
+        for index in 0..<4 where bits >> Int64(index) & 1 != 0 { lanes[index] = .max }
+        return cast(lanes)
+    }
+    private static func doubleMask(_ bits: Int64) -> Vector {
+        Vector(bits & 1 != 0 ? .max : 0, bits & 2 != 0 ? .max : 0)
     }
 
     // MARK: RCPPS, RSQRTPS and their scalar forms

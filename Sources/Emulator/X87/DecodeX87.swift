@@ -12,9 +12,14 @@ extension Decoder {
         if mayFault { emit(X87Handlers.available) }
         let found = isMemory ? memoryX87(opcode & 7) : registerX87(opcode & 7)
         guard let found else { throw .invalidOpcode }
+        // An exception that waits comes before what the operand's step finds.
+        if isMemory && !is64 && !isControlX87 { emit(X87Handlers.nothing) }
         finishOperand()
         emit(found.handler, rm: UInt8(truncatingIfNeeded: rm & 7), extra: found.extra)
     }
+
+    /// FNSTENV, FNSTCW, FNSAVE, FNSTSW, in memory: they do not wait.
+    private var isControlX87: Bool { (opcode == 0xd9 || opcode == 0xdd) && group >= 6 }
 
     /// A handler, and what it finds in `extra`.
     private struct Found {

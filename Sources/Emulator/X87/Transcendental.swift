@@ -102,6 +102,9 @@ extension FloatContext {
         if x.kind == .infinity { return x.isNegative ? Extended.one.negated : x }
         noteDenormals(x)
         if x.magnitude == .one {
+            // AMD's processors call these inexact, too.
+            note(X87Status.precision)
+            roundedUp = !x.isNegative
             return x.isNegative
                 ? Extended(
                     negative: true, exponent: Extended.bias &- 1,

@@ -54,9 +54,10 @@ extension X87Handlers {
         let op = Op($1)
         let form = X87Environment(cpu, op)
         let address = cpu.effectiveAddress(op)
-        guard cpu.probeWrite(address, byteCount: form.byteCount), form.store(cpu, address) else {
-            return cpu.fault(op)
+        let done = cpu.accessing(address, alignment: form.alignment) {
+            cpu.probeWrite(address, byteCount: form.byteCount) && form.store(cpu, address)
         }
+        guard done else { return cpu.fault(op) }
         cpu.setX87Control(cpu.state.x87.control | X87Status.exceptions)
         return op.next
     }
@@ -65,9 +66,13 @@ extension X87Handlers {
     static let loadEnvironment: Handler = {
         waiting($0, $1) { cpu, op in
             let form = X87Environment(cpu, op)
-            guard let words = form.load(cpu, cpu.effectiveAddress(op)) else {
-                return cpu.fault(op)
+            let address = cpu.effectiveAddress(op)
+            var words: X87Environment.Words?
+            let done = cpu.accessing(address, alignment: form.alignment) {
+                words = form.load(cpu, address)
+                return words != nil
             }
+            guard done, let words else { return cpu.fault(op) }
             form.apply(cpu, words)
             return op.next
         }
@@ -80,16 +85,20 @@ extension X87Handlers {
         let form = X87Environment(cpu, op)
         let address = cpu.effectiveAddress(op)
         let bytes = form.byteCount &+ 80
-        guard cpu.probeWrite(address, byteCount: bytes), form.store(cpu, address) else {
-            return cpu.fault(op)
+        let done = cpu.accessing(address, alignment: form.alignment) {
+            guard cpu.probeWrite(address, byteCount: bytes), form.store(cpu, address) else {
+                return false
+            }
+            for index in UInt8(0)..<8 {
+                let place = address &+ UInt64(form.byteCount) &+ UInt64(index) &* 10
+                let value = cpu.stack(index)
+                guard cpu.store(place, value.significand),
+                    cpu.store(place &+ 8, value.signAndExponent)
+                else { return false }
+            }
+            return true
         }
-        for index in UInt8(0)..<8 {
-            let place = address &+ UInt64(form.byteCount) &+ UInt64(index) &* 10
-            let value = cpu.stack(index)
-            guard cpu.store(place, value.significand),
-                cpu.store(place &+ 8, value.signAndExponent)
-            else { return cpu.fault(op) }
-        }
+        guard done else { return cpu.fault(op) }
         cpu.initializeX87()
         return op.next
     }
@@ -99,15 +108,21 @@ extension X87Handlers {
         waiting($0, $1) { cpu, op in
             let form = X87Environment(cpu, op)
             let address = cpu.effectiveAddress(op)
-            guard let words = form.load(cpu, address) else { return cpu.fault(op) }
+            var words: X87Environment.Words?
             var values = InlineArray<8, Extended>(repeating: .zero)
-            for index in UInt64(0)..<8 {
-                let place = address &+ UInt64(form.byteCount) &+ index &* 10
-                guard let low = cpu.load(place, UInt64.self),
-                    let high = cpu.load(place &+ 8, UInt16.self)
-                else { return cpu.fault(op) }
-                values[Int(index)] = Extended(significand: low, signAndExponent: high)
+            let done = cpu.accessing(address, alignment: form.alignment) {
+                words = form.load(cpu, address)
+                if words == nil { return false }
+                for index in UInt64(0)..<8 {
+                    let place = address &+ UInt64(form.byteCount) &+ index &* 10
+                    guard let low = cpu.load(place, UInt64.self),
+                        let high = cpu.load(place &+ 8, UInt16.self)
+                    else { return false }
+                    values[Int(index)] = Extended(significand: low, signAndExponent: high)
+                }
+                return true
             }
+            guard done, let words else { return cpu.fault(op) }
             form.apply(cpu, words)
             for index in 0..<8 {
                 cpu.state.x87.registers[(Int(cpu.state.x87.top) &+ index) & 7] = values[index]
@@ -164,6 +179,8 @@ struct X87Environment {
     }
 
     var byteCount: Int { wide ? 28 : 14 }
+    /// What is asked of its address, and of that of a whole unit's image, where RFLAGS.AC is set.
+    var alignment: UInt64 { wide ? 4 : 2 }
 
     typealias Words = InlineArray<7, UInt32>
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,28 @@ int32_t guest_accept(int32_t fd, uint32_t context) {
     return socket;
 }
 
+int32_t guest_connect_port(uint16_t port, int32_t is_ipv6) {
+    struct sockaddr_in address4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 address6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    address4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address6.sin6_addr = in6addr_loopback;
+    int fd = socket(
+        is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int result = is_ipv6 ? connect(fd, (struct sockaddr *)&address6, sizeof address6)
+                         : connect(fd, (struct sockaddr *)&address4, sizeof address4);
+    if (result < 0 && errno != EINPROGRESS) return close_with_error(fd);
+    return fd;
+}
+
+void guest_end_writing(int32_t fd) { shutdown(fd, SHUT_WR); }
+
+int32_t guest_is_gone(int32_t fd) {
+    return send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
+}
+
 // Events
 
 int32_t guest_events(void) { return outcome(epoll_create1(EPOLL_CLOEXEC)); }
@@ -279,6 +302,22 @@ struct guest_child guest_spawn(const uint8_t *strings, int32_t size, struct gues
     if (plan.error == 0) return (struct guest_child){pid, 0};
     if (pid > 0) waitpid(pid, NULL, 0);
     return (struct guest_child){-plan.error, plan.step};
+}
+
+int32_t guest_fork(int32_t fd) {
+    pid_t pid = fork();
+    if (pid != 0) return outcome(pid);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) _exit(1);
+    // Whatever else is open belongs to others, who wait for its end.
+    if (fd > 3) syscall(SYS_close_range, 3, fd - 1, 0);
+    syscall(SYS_close_range, fd + 1, UINT32_MAX, 0);
+    if (chdir("/") < 0) _exit(1);
+    return 0;
 }
 
 struct guest_end guest_reap(void) {

@@ -58,6 +58,15 @@ int32_t guest_connected(int32_t fd);
 /// The next connection, if it comes from `context` (any other is -EACCES) or no vsock is used.
 int32_t guest_accept(int32_t fd, uint32_t context);
 
+/// Begins to connect to a TCP port of this machine's own address, IPv4 or IPv6.
+int32_t guest_connect_port(uint16_t port, int32_t is_ipv6);
+
+/// Ends the half of a connection in which this side writes.
+void guest_end_writing(int32_t fd);
+
+/// Whether the other end of a connection takes no more.
+int32_t guest_is_gone(int32_t fd);
+
 // Events
 
 struct guest_event {
@@ -68,6 +77,8 @@ struct guest_event {
 
 static const uint32_t GUEST_READABLE = 0x1;
 static const uint32_t GUEST_WRITABLE = 0x4;
+/// Each change of what the other end of a connection has ended, told once.
+static const uint32_t GUEST_PEER = 0x80002000;
 
 int32_t guest_events(void);
 
@@ -107,6 +118,10 @@ struct guest_child {
 /// /dev/null. Returns when the program runs or cannot.
 struct guest_child guest_spawn(
     const uint8_t *GUEST_IN(size) strings, int32_t size, struct guest_launch launch);
+
+/// Goes on in a process of its own, with `fd` as its only open file but the standard ones: 0 there
+/// and its number here. Reads and writes of `fd` wait from now on.
+int32_t guest_fork(int32_t fd);
 
 struct guest_end {
     /// 0: nobody has ended.

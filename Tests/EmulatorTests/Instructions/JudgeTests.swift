@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Testing
 
 /// The machine's own processor as judge of the software one. Serialized: the code under judgement
@@ -15,6 +16,13 @@ import Testing
         }
     }
 
+    @Test func `Each form is counted by itself`() {
+        let forms = JudgeGenerator(seed: 1).allForms
+        var coverage = JudgeCoverage(forms)
+        for form in forms { coverage.note(form, JudgedState()) }
+        for place in forms.indices { #expect(coverage.count(place).cases == 1, "\(forms[place])") }
+    }
+
     @Test func `A result that differs is told`() {
         var one = JudgedState()
         let same = one
@@ -26,6 +34,31 @@ import Testing
 }
 
 extension JudgeTests {
+    /// In a process of its own, which locks itself in before it runs anything: what random code asks
+    /// of the kernel is refused.
+    @Test(
+        .enabled(
+            if: JudgeNative.isFit,
+            "the judge is an AMD processor whose programs may set FS and GS, and this host's is not"
+        ))
+    func `Random instructions do what this machine's processor does`() async throws {
+        let result = await #expect(
+            processExitsWith: .success, observing: [\.standardErrorContent]
+        ) {
+            let judge = try Judge(seed: 1)
+            try judge.native.confine()
+            var differences: [String] = []
+            while judge.count < 20_000 {
+                for difference in judge.batch() { differences.append("\(difference)\n") }
+            }
+            if judge.discarded > judge.count / 100 { differences.append("many discarded\n") }
+            for text in differences { fputs(text, stderr) }
+            _exit(differences.isEmpty && judge.unrepeated == 0 ? 0 : 1)
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        if !text.isEmpty { Issue.record("\(text)") }
+    }
+
     @Test(arguments: JudgedRow.rows, [true, false])
     func `What differed once differs no more`(_ row: JudgedRow, asBlocks: Bool) throws {
         let emulator = try JudgeEmulator()
@@ -38,7 +71,9 @@ extension JudgeTests {
         var judged = JudgeCase(form: JudgeForm(map: 0, opcode: 0x90))
         judged.end = JudgedMemory.code + UInt64(row.code.count)
         judged.asBlocks = asBlocks
-        emulator.write(row.code + [0xe9, 0, 0, 0, 0], at: JudgedMemory.code)
+        let way = JudgedMemory.wayOut(from: judged.end, is32: state.is32)
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: way >> UInt64(8 * $0)) }
+        emulator.write(row.code + bytes, at: JudgedMemory.code)
         var after = state
         emulator.run([judged], [state], intoFirst: &after)
         #expect(row.holds(after), "\(JudgeComparison.differences(state, after))")

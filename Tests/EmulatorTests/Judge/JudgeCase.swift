@@ -20,14 +20,14 @@ struct JudgeCase {
     var codeCount = 0
     /// Address behind the last instruction.
     var end: UInt64 = 0
+    /// Address of the memory operand, if the generator chose one.
+    var operand: UInt64 = 0
     /// Instructions, if there is more than one.
     var isSequence = false
     /// The emulator executes it as blocks.
     var asBlocks = false
     /// Accesses many words, in whatever order: of a page fault the address is not compared.
     var hasManyAccesses = false
-    /// DPPS, DPPD: whether a denormal sum on the way sets MXCSR.DE is the processor's own.
-    var isDotProduct: Bool { form.map == 3 && (form.opcode == 0x40 || form.opcode == 0x41) }
     var definedFlags = JudgeFlags.all
     var tolerance = Tolerance.none
     /// The vector register that the tolerance is for.

@@ -2,20 +2,27 @@
 
 /// Two states after the same case, made comparable and compared.
 enum JudgeComparison {
-    /// INT3, INTO and INT n: the host has gates for 3 and 4 that user programs may use; the
-    /// software processor here has none, and refuses them as it refuses the others.
+    /// INT1, INT3, INTO and INT n: the host has gates for 3 and 4 that user programs may use, and INT1
+    /// needs none; the software processor here has no gates, and refuses all.
     ///
     /// `start` is where the instruction before the instruction pointer begins.
-    private static func refuseInterrupt(_ state: inout JudgedState, _ start: UInt64) {
-        guard state.vector == 3 || state.vector == 4 else { return }
-        state.errorCode = state.vector << 3 | 2
+    private static func refuseInterrupt(
+        _ state: inout JudgedState, _ start: UInt64, _ emulated: JudgedState
+    ) {
+        // A single step is no INT1.
+        let isINT1 = state.vector == 1 && emulated.vector == 13 && emulated.errorCode == 0xb
+        guard isINT1 || state.vector == 3 || state.vector == 4 else { return }
+        state.errorCode = state.vector << 3 | (isINT1 ? 3 : 2)
         state.vector = 13
-        state.rip = start
+        // Hypervisors of AMD's machines tell of INT1 before it or behind it.
+        state.rip = isINT1 ? emulated.rip : start
     }
 
     /// What the host's kernel says in another way than the processor does.
-    static func normalizeNative(_ state: inout JudgedState, start: UInt64) {
-        refuseInterrupt(&state, start)
+    static func normalizeNative(
+        _ state: inout JudgedState, start: UInt64, beside emulated: JudgedState
+    ) {
+        refuseInterrupt(&state, start, emulated)
         // The trap that TF asks for behind the judge's own jump.
         if state.vector == 1, state.rip == JudgedMemory.exit { state.vector = 0xff }
         // Linux calls every fault beyond what programs may have one of protection.
@@ -63,9 +70,6 @@ enum JudgeComparison {
         // An unmasked overflow or underflow: whether the result is inexact as well.
         if native.vector == 19, native.mxcsr & 0x18 != 0 {
             emulated.mxcsr = emulated.mxcsr & ~0x20 | native.mxcsr & 0x20
-        }
-        if judged.isDotProduct {
-            emulated.mxcsr = emulated.mxcsr & ~2 | native.mxcsr & 2
         }
         switch judged.tolerance {
         case .none: return

@@ -11,7 +11,7 @@ struct JudgeCoverage {
         self.forms = forms
         cases = Array(repeating: 0, count: forms.count)
         completed = cases
-        places = Array(repeating: .max, count: 1 << 17)
+        places = Array(repeating: .max, count: 1 << 18)
         for (place, form) in forms.enumerated() { places[Self.key(form)] = UInt16(place) }
     }
 
@@ -21,7 +21,7 @@ struct JudgeCoverage {
         var key = Int(form.opcode) | Int(form.map) << 8 | (form.is32 ? 1 << 10 : 0)
         // x87 instructions on registers have no prefix, but ModRM.rm.
         if let low = form.low {
-            key |= Int(low) << 11
+            key |= Int(low) << 11 | 1 << 17
             return key | Int(form.group ?? 0) << 14
         }
         key |= prefix << 11

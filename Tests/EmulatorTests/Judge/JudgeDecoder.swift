@@ -23,14 +23,13 @@
 
     /// How many of `code`'s bytes, at least 15, are its first instruction; nil: none is there.
     func length(_ code: ArraySlice<UInt8>, is32: Bool) -> Int? {
-        let stop: Handler = { _, _ in 0 }
         var place = 0
         for byte in code.prefix(15) {
             unsafe bytes.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
             place += 1
         }
         var buffer = unsafe BlockBuffer(
-            start: UInt(bitPattern: operations), capacity: 60, placeholder: stop)
+            start: UInt(bitPattern: operations), capacity: 60)
         buffer.begin(offset: 0)
         var decoder = unsafe Decoder(
             bytes: UInt(bitPattern: bytes), available: 15, mode: Self.mode(is32: is32),

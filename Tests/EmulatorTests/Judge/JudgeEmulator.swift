@@ -25,12 +25,11 @@ final class JudgeEmulator {
         // It would tell the processor by mail, which is read in ``SoftVCPU/run()`` only.
         memory.writeObserver = nil
         var state = vcpu.save()
-        let flat = Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
-        state.system.ds = flat
-        state.system.es = flat
-        state.system.ss = flat
-        state.system.fs = flat
-        state.system.gs = flat
+        state.system.ds = Self.flat
+        state.system.es = Self.flat
+        state.system.ss = Self.flat
+        state.system.fs = Self.flat
+        state.system.gs = Self.flat
         state.system.cs = Self.code64
         // PE MP ET NE WP AM PG; PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE LME LMA NXE.
         state.system.cr0 = 0x8005_0033
@@ -41,11 +40,15 @@ final class JudgeEmulator {
         state.system.idt = DescriptorTable(base: 0, limit: 0)
         // And no ports: the task's segment is too short to say where its map of them is.
         state.system.tr = Segment(selector: 0x40, base: 0, limit: 0x60, attributes: 0x8b)
-        state.system.gdt = DescriptorTable(base: 0, limit: 0)
+        // Where 32-bit code leaves by.
+        state.system.gdt = DescriptorTable(base: Self.descriptors, limit: 0x37)
         try vcpu.restore(state)
         cpu.state.xcr0 = 3
     }
 
+    private static var flat: Segment {
+        Segment(selector: 0x2b, base: 0, limit: .max, attributes: 0xc0f3)
+    }
     private static var code64: Segment {
         Segment(selector: 0x33, base: 0, limit: .max, attributes: 0xa0fb)
     }
@@ -53,9 +56,26 @@ final class JudgeEmulator {
         Segment(selector: 0x23, base: 0, limit: .max, attributes: 0xc0fb)
     }
 
+    /// In the kernel's half: programs find nothing at the host's addresses.
+    private static var descriptors: UInt64 { 0xffff_8000_0000_0000 }
+
+    private func mapDescriptors() throws {
+        let table: UInt64 = 0x12_0000
+        try memory.store(UInt64(0x12_2003), at: GuestAddress(0x10_0000 + 8 * 256))
+        try memory.store(UInt64(0x12_3003), at: GuestAddress(0x12_2000))
+        try memory.store(UInt64(0x12_4003), at: GuestAddress(0x12_3000))
+        try memory.store(table | 3, at: GuestAddress(0x12_4000))
+        try memory.store(UInt64(0x00cf_fb00_0000_ffff), at: GuestAddress(table + 0x20))
+        try memory.store(UInt64(0x00cf_f300_0000_ffff), at: GuestAddress(table + 0x28))
+        try memory.store(UInt64(0x00af_fb00_0000_ffff), at: GuestAddress(table + 0x30))
+    }
+
+    private static var exitPage: UInt64 { 0x12_1000 }
+
     private func map() throws {
+        try map(JudgedMemory.exit, 4096, 5, at: Self.exitPage)
+        try mapDescriptors()
         try memory.store(UInt64(0x10_1007), at: GuestAddress(0x10_0000))
-        try memory.store(UInt64(0x10_2007), at: GuestAddress(0x10_1000))
         let noExecute: UInt64 = 1 << 63
         let readOnly = JudgedMemory.data + UInt64(JudgedMemory.dataCount)
         try map(JudgedMemory.data, JudgedMemory.dataCount, 7 | noExecute)
@@ -63,11 +83,19 @@ final class JudgeEmulator {
         try map(JudgedMemory.code, JudgedMemory.codeCount, 7)
     }
 
-    private func map(_ start: UInt64, _ count: Int, _ rights: UInt64) throws {
+    /// Maps pages to themselves, or one page to another.
+    private func map(
+        _ start: UInt64, _ count: Int, _ rights: UInt64, at other: UInt64? = nil
+    ) throws {
         for page in stride(from: start, to: start + UInt64(count), by: 4096) {
-            let table = 0x10_3000 + (page >> 21) << 12
-            try memory.store(table | 7, at: GuestAddress(0x10_2000 + (page >> 21) * 8))
-            try memory.store(page | rights, at: GuestAddress(table + (page >> 12 & 511) * 8))
+            // One directory for the first GiB, one for the second.
+            let directory = 0x10_2000 + (page >> 30) * 0x1_0000
+            try memory.store(directory | 7, at: GuestAddress(0x10_1000 + (page >> 30) * 8))
+            let number = page >> 21 & 511
+            let table = directory + 0x1000 + (number & 15) << 12
+            try memory.store(table | 7, at: GuestAddress(directory + number * 8))
+            try memory.store(
+                (other ?? page) | rights, at: GuestAddress(table + (page >> 12 & 511) * 8))
         }
     }
 
@@ -95,6 +123,9 @@ final class JudgeEmulator {
         (try? memory.read(at: GuestAddress(address), count: count)) ?? []
     }
 
+    /// The page where code leaves by, with what the host has there.
+    func setExit(_ bytes: [UInt8]) { write(bytes, at: Self.exitPage) }
+
     // MARK: Running
 
     func run(_ cases: [JudgeCase], _ before: [JudgedState], into after: inout [JudgedState]) {
@@ -112,10 +143,7 @@ final class JudgeEmulator {
     }
 
     func run(_ judged: JudgeCase, _ before: JudgedState, into after: inout JudgedState) {
-        if before.poke != 0 {
-            write(before.poked[0], at: before.poke)
-            write(before.poked[1], at: before.poke + 8)
-        }
+        poke(before)
         load(before)
         execute(judged)
         save(judged, &after)
@@ -124,12 +152,20 @@ final class JudgeEmulator {
         }
     }
 
+    private func poke(_ before: JudgedState) {
+        guard before.poke != 0 else { return }
+        write(before.poked[0], at: before.poke)
+        write(before.poked[1], at: before.poke + 8)
+    }
+
     private func load(_ before: JudgedState) {
         for number in 0..<16 { cpu.set64(Register.general(number), before.general[number]) }
         cpu.rflags = before.rflags
         cpu.state.rip = before.rip
         cpu.state.pending = PendingException()
         cpu.state.inhibitInterrupts = false
+        // What went astray may have loaded others.
+        for number in 0..<6 { cpu.state.segments[number] = Self.flat }
         cpu.state.segments[4].base = before.fsBase
         cpu.state.segments[5].base = before.gsBase
         cpu.state.segments[1] = before.is32 ? Self.code32 : Self.code64
@@ -151,9 +187,7 @@ final class JudgeEmulator {
 
     private func execute(_ judged: JudgeCase) {
         let first = cpu.state.retired
-        while cpu.state.pending.vector == 0xff, cpu.state.rip != judged.end,
-            cpu.state.rip != JudgedMemory.exit
-        {
+        while cpu.state.pending.vector == 0xff, !isDone(judged) {
             if cpu.state.retired &- first > Self.patience {
                 cpu.state.pending.vector = UInt8(JudgedState.Ending.endless)
                 return
@@ -164,10 +198,40 @@ final class JudgeEmulator {
                 cpu.pend(.debug)
             }
         }
-        // What is behind the last instruction is the judge's own: blocks may have run into it.
-        if cpu.state.rip == judged.end || cpu.state.rip == JudgedMemory.exit {
-            cpu.state.pending = PendingException()
+    }
+
+    /// At the exit, or at the jump to it, if nothing has been written over that.
+    private func isDone(_ judged: JudgeCase) -> Bool {
+        let is32 = !cpu.state.mode.is64
+        // 32-bit code may come to the exit by another one's way, and finds other instructions there.
+        guard cpu.state.rip == judged.end else {
+            return cpu.state.rip == JudgedMemory.exit && !is32
         }
+        let found = try? memory.load(UInt64.self, at: GuestAddress(judged.end))
+        guard let found else { return true }
+        let other = UInt64(64 - 8 * JudgedMemory.wayOutCount(is32: is32))
+        return found << other == JudgedMemory.wayOut(from: judged.end, is32: is32) << other
+    }
+
+    /// True if the case, one instruction of `code`, goes on in what nobody has made to be instructions:
+    /// in the middle of them, in another case's, in what data was stored over.
+    func strays(_ judged: JudgeCase, _ before: JudgedState, _ code: ArraySlice<UInt8>) -> Bool {
+        if read(before.rip, code.count) != Array(code) { return true }
+        guard !judged.isSequence else { return false }
+        poke(before)
+        load(before)
+        for _ in 0..<Self.patience where cpu.state.pending.vector == 0xff {
+            if isDone(judged) { return false }
+            let place = cpu.state.rip
+            // Between the cases there is INT3.
+            let isCode = place &- JudgedMemory.code < UInt64(JudgedMemory.codeCount)
+            if isCode && place != before.rip {
+                let isOwn = place &- before.rip < UInt64(judged.codeCount)
+                return isOwn || read(place, 1) != [0xcc]
+            }
+            enter(stepping: true)
+        }
+        return false
     }
 
     private func enter(stepping: Bool) {

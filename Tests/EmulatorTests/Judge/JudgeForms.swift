@@ -19,6 +19,19 @@ struct JudgeForm: Hashable, BitwiseCopyable {
     var is32 = false
 }
 
+extension JudgeForm: CustomStringConvertible {
+    /// For example `66 0F 71 /2 register, 32-bit`.
+    var description: String {
+        var text = (prefix == 0 ? opcodeBytes : [prefix] + opcodeBytes).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16).uppercased()
+        }.joined(separator: " ")
+        if let group { text += " /\(group)" }
+        if let low { text += " ST(\(low))" }
+        if let isMemory { text += isMemory ? " memory" : " register" }
+        return is32 ? text + ", 32-bit" : text
+    }
+}
+
 /// What opcodes look like. Intel SDM 2, appendix A.
 enum JudgeOpcodes {
     /// ModRM follows.
@@ -80,7 +93,6 @@ enum JudgeOpcodes {
         case 0xff where form.group == 3 || form.group == 5:
             "far transfers go by the host's descriptors"
         case 0x07, 0x17, 0x1f, 0x8e, 0xc4, 0xc5: "segment loads go by the host's descriptors"
-        case 0xf1: "INT1 cannot be told from a single step in a signal"
         default: nil
         }
     }

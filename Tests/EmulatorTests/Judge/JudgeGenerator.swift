@@ -73,7 +73,6 @@ struct JudgeGenerator {
                 false
             default: true
             }
-        case 3: form.opcode != 0x40 && form.opcode != 0x41
         default: true
         }
     }
@@ -88,8 +87,6 @@ struct JudgeGenerator {
         turn += 1
         let is32 = turn & 7 == 0
         form = pick(is32: is32)
-        // MASKMOVQ, MASKMOVDQU: which unselected bytes fault is the processor's own.
-        while form.map == 1 && form.opcode == 0xf7 { form = pick(is32: is32) }
         self.place = place
         state = JudgedState()
         state.mode = is32 ? 1 : 0
@@ -104,6 +101,7 @@ struct JudgeGenerator {
         result.codeCount = code.count
         result.asBlocks = random.chance(30)
         finishState()
+        result.operand = operand ?? 0
         return (result, state)
     }
 
@@ -115,16 +113,9 @@ struct JudgeGenerator {
 
     /// Goes on with the judge behind the instructions.
     mutating func appendExit(is32: Bool) {
-        let exit = JudgedMemory.exit
-        if is32 {
-            code.append(0xea)
-            append(exit, 4)
-            append(0x33, 2)
-        } else {
-            let from = place &+ UInt64(code.count) &+ 5
-            code.append(0xe9)
-            append(exit &- from, 4)
-        }
+        append(
+            JudgedMemory.wayOut(from: place &+ UInt64(code.count), is32: is32),
+            JudgedMemory.wayOutCount(is32: is32))
     }
 
     mutating func append(_ value: UInt64, _ count: Int) {
@@ -157,11 +148,11 @@ struct JudgeGenerator {
         return JudgeFlags.all & ~JudgeFlags.undefined(form, count: count, bits: operandBits)
     }
 
-    /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR, MASKMOVQ, MASKMOVDQU.
+    /// FLDENV, FNSTENV, FRSTOR, FNSAVE, FXSAVE, FXRSTOR.
     var hasManyAccesses: Bool {
         switch (form.map, form.opcode) {
         case (0, 0xd9), (0, 0xdd): form.group == 4 || form.group == 6
-        case (1, 0xae), (1, 0xf7): true
+        case (1, 0xae): true
         default: false
         }
     }

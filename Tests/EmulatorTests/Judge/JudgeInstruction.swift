@@ -23,7 +23,22 @@ extension JudgeGenerator {
         let length = decoder.length(code[start...], is32: form.is32) ?? min(code.count - start, 15)
         code.removeSubrange((start + length)...)
         if code.count < tail { while code.count < tail { code.append(0) } }
+        breakLoop(length: code.count - start)
         if let hole { fixRelative(hole) }
+    }
+
+    /// A jump to itself, which would never end, becomes one to what follows it.
+    private mutating func breakLoop(length: Int) {
+        let isShort = form.map == 0 && (0x70...0x7f ~= form.opcode || 0xe0...0xe3 ~= form.opcode)
+        let isNearJump = form.map == 0 && form.opcode == 0xe9 || isNear
+        let count = isShort || form.map == 0 && form.opcode == 0xeb ? 1 : isNearJump ? 4 : 0
+        guard count != 0, code.count >= count, !has66 || count == 1 else { return }
+        let itself = -Int64(length)
+        for index in 0..<count {
+            let byte = UInt8(truncatingIfNeeded: itself >> Int64(8 * index))
+            if code[code.count - count + index] != byte { return }
+        }
+        for index in 1...count { code[code.count - index] = 0 }
     }
 
     private mutating func choosePrefixes() {
@@ -44,15 +59,11 @@ extension JudgeGenerator {
         // The results of these with 16-bit operands are undefined.
         let isSwap = form.map == 1 && 0xc8...0xcf ~= form.opcode
         if isSwap { has66 = false }
-        // LOOPE and LOOPNE heed them on AMD's processors.
-        if form.map == 0 && 0xe0...0xe1 ~= form.opcode { repeats = 0 }
         if inBlock { repeats = form.prefix == 0x66 ? 0 : form.prefix }
         has67 = random.chance(5) && !inBlock
         if random.chance(10) && !inBlock {
             segment = random.pick([0x64, 0x65, 0x64, 0x65, 0x2e, 0x36, 0x3e, 0x26])
         }
-        // That 32-bit code cannot write through CS is not checked by the software processor.
-        if form.is32 && segment == 0x2e { segment = 0x3e }
         if form.is32 && has67 && form.isMemory == true && random.chance(80) { segment = 0x64 }
         let lockable = form.isMemory == true && form.map < 2
         if random.chance(lockable ? 8 : 2) && !inBlock { isLocked = true }
@@ -109,9 +120,6 @@ extension JudgeGenerator {
         {
             bits = UInt64(bitPattern: Int64(random.below(256) - 128))
         }
-        // The end of the displacements' range is not emulated: see docs/judge.md.
-        let upper = bits >> 16 & 0xffff
-        if upper == 0x7fff || upper == 0x8000 { bits ^= 0x4000_0000 }
         append(bits, 8)
     }
 
@@ -234,7 +242,7 @@ extension JudgeGenerator {
         if let base { address = address &+ state.general[base] }
         if let index { address = address &+ state.general[index] << scale }
         if addressBits == 32 { address &= 0xffff_ffff }
-        operand = address &+ segmentBase
+        operand = (address &+ segmentBase) & (form.is32 ? 0xffff_ffff : .max)
     }
 
     /// Makes a displacement relative to the end of the instruction.

@@ -13,14 +13,8 @@ import CJudge
         }
     }
 
-    /// True where instructions under judgement are the host's own.
-    static var isHostJudge: Bool {
-        #if arch(x86_64) && os(Linux)
-        true
-        #else
-        false
-        #endif
-    }
+    /// True where the host's processor is of the kind that the software one says it is.
+    static var isFit: Bool { cjudge_is_fit() != 0 }
 
     /// The calling thread runs the instructions from here on.
     init() throws(Failure) {

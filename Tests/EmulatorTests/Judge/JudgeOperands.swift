@@ -87,6 +87,7 @@ extension JudgeGenerator {
             state.general[7] = pointer()
             if random.chance(30) { state.general[7] = state.general[6] &+ UInt64(random.below(64)) }
             state.general[1] = UInt64(random.below(random.chance(95) ? 40 : 5000))
+            if form.map == 1 && random.chance(50) { state.general[7] = chooseTarget() }
         case (0, 0xd7): state.general[3] = pointer()
         case (0, 0xc8), (0, 0xc9): state.general[5] = pointer()
         case (0, 0xf6), (0, 0xf7):
@@ -147,25 +148,6 @@ extension JudgeGenerator {
         if form.map == 1, form.opcode == 0xa5 || form.opcode == 0xad, has66, rex & 8 == 0 {
             state.general[1] &= ~0x10
         }
-        // Alignment checks of operands that are no single word.
-        let isLarge =
-            form.map == 0 && (0xd8...0xdf ~= form.opcode || form.opcode == 0xc8)
-            || form.map == 1
-                && [0x10, 0x11, 0x6f, 0x7f, 0xae, 0xe7, 0xf0, 0xf7].contains(form.opcode)
-            || form.map == 3 && 0x60...0x63 ~= form.opcode
-        if isLarge { state.rflags &= ~0x4_0000 }
-        // The sums on the way to a dot product are not flushed, nor are exceptions found there.
-        if form.map == 3, form.opcode == 0x40 || form.opcode == 0x41 {
-            state.mxcsr = state.mxcsr & ~0x8000 | 0x1f80
-        }
-        // Whether a call pushes before it looks at where it goes.
-        if form.map == 0, form.opcode == 0xff, form.group == 2 {
-            state.general[4] = JudgedMemory.data &+ 0x2000
-        }
-        if form.is32 {
-            state.fsBase = JudgedMemory.data
-            state.gsBase = JudgedMemory.data
-        }
     }
 
     private func isInData(_ address: UInt64, _ count: UInt64) -> Bool {
@@ -211,7 +193,7 @@ extension JudgeGenerator {
         guard form.map == 0 else { return }
         // 32-bit code leaves through the far jump behind it only.
         let exit = form.is32 ? place &+ UInt64(code.count - 7) : JudgedMemory.exit
-        let target = random.chance(70) ? exit : place &+ UInt64(random.below(64))
+        let target = random.chance(70) ? exit : place &+ 1 &+ UInt64(random.below(63))
         switch form.opcode {
         case 0xc2, 0xc3:
             guard random.chance(70), isInData(state.general[4], 16) else { return }

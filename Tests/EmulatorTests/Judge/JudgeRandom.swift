@@ -97,8 +97,8 @@ struct JudgeRandom {
         switch below(4) {
         case 0: return SIMD2(double(), double())
         case 1, 2:
-            let words = [single(), single(), single(), single()].map { UInt64($0) }
-            return SIMD2(words[0] | words[1] << 32, words[2] | words[3] << 32)
+            let low = UInt64(single()) | UInt64(single()) << 32
+            return SIMD2(low, UInt64(single()) | UInt64(single()) << 32)
         default: return SIMD2(integer(), integer())
         }
     }

@@ -79,4 +79,11 @@ enum JudgedMemory {
     static var codeCount: Int { 0x8000 }
     /// Where code jumps when it is done.
     static var exit: UInt64 { 0x7abc_0000 }
+
+    /// The bytes of the jump to the exit from `place` on, the first lowest: far out of 32-bit code.
+    static func wayOut(from place: UInt64, is32: Bool) -> UInt64 {
+        if is32 { return 0xea | exit << 8 | 0x33 << 40 }
+        return 0xe9 | UInt64(UInt32(truncatingIfNeeded: exit &- place &- 5)) << 8
+    }
+    static func wayOutCount(is32: Bool) -> Int { is32 ? 7 : 5 }
 }

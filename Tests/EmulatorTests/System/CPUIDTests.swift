@@ -63,6 +63,16 @@ import Testing
         #expect((cpuid.leaf(1, 0).edx >> 28 & 1 != 0) == (count > 1))
     }
 
+    @Test func `Two threads of a core share what is the core's`() {
+        let cpuid = CPUID(processorCount: 4, threadsPerCore: 2, apicID: 3)
+        #expect(cpuid.leaf(0x0b, 0) == CPUID.Leaf(eax: 1, ebx: 2, ecx: 0x100, edx: 3))
+        #expect(cpuid.leaf(0x0b, 1) == CPUID.Leaf(eax: 2, ebx: 4, ecx: 0x201, edx: 3))
+        #expect(cpuid.leaf(0x8000_001d, 2).eax >> 14 & 0xfff == 1)
+        #expect(cpuid.leaf(0x8000_001d, 3).eax >> 14 & 0xfff == 3)
+        // The second core, of two threads.
+        #expect(cpuid.leaf(0x8000_001e, 0) == CPUID.Leaf(eax: 3, ebx: 0x101))
+    }
+
     @Test func `Leaves beyond the last are zero`() {
         for number in [0x17, 0x4000_0100, 0x8000_0022, 0xc000_0000] as [UInt32] {
             #expect(Self.cpuid.leaf(number, 0) == CPUID.Leaf())

@@ -7,9 +7,11 @@ import Memory
 /// A bus that notes what is written to ports, and answers reads with the port's number.
 final class PortRecorder: MachineBus, @unchecked Sendable {
     var writes: [String] = []
+    var onWrite: () -> Void = {}
     func readPort(_ port: UInt16, size: Int) -> UInt32 { UInt32(port) &* 0x0101_0101 }
     func writePort(_ port: UInt16, size: Int, value: UInt32) {
         writes.append("\(port) \(size) \(value)")
+        onWrite()
     }
     func readMemory(_ address: GuestAddress, size: Int) -> UInt64 { .max }
     func writeMemory(_ address: GuestAddress, size: Int, value: UInt64) {}

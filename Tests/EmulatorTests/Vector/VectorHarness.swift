@@ -56,7 +56,7 @@ import Testing
         }
         let start = unsafe UInt(bitPattern: blocks[3])
         let stop: Handler = { _, _ in 0 }
-        var buffer = BlockBuffer(start: start, capacity: 60, placeholder: stop)
+        var buffer = BlockBuffer(start: start, capacity: 60)
         buffer.begin(offset: 0)
         var decoder = Decoder(
             bytes: code.rawValue, available: 15, mode: CodeMode(rawValue: mode), output: buffer)

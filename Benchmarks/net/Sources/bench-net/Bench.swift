@@ -11,7 +11,6 @@ import Support
         print("                                    ours         bare    ratio  mallocs/frame")
         for (size, batch) in [(65_014, 14), (1514, 200)] {
             let rig = try Rig(frameSize: size, batch: batch)
-            rig.prepareBare()
             report("to host", size, batch, rig.transmit, rig.bareTransmit)
             report("to guest", size, batch, rig.receive, rig.bareReceive)
         }

@@ -8,17 +8,20 @@ import Support
 import Virtio
 
 /// One TAP device with a network device on it, driven from this thread; and the same TAP device
-/// bare, by `readv` and `writev` on buffers of the same shape.
+/// bare, by `readv` and `writev` on the guest's very buffers, in the order in which the device uses
+/// them.
 final class Rig {
     /// Bytes of a frame, and frames a round: what fits into the guest's buffers at once.
     let frameSize: Int
     let batch: Int
     let driver: TestDriver<Net>
     private let name: String
-    /// The bare loop's descriptor of the same interface, and its memory.
+    /// The bare loop's descriptor of the same interface, and where guest memory begins.
     private let bare: CInt
     private let packets: CInt
     private let arena: UnsafeMutableRawPointer
+    /// The buffer that the bare loop fills next.
+    private var nextBuffer = 0
     private var heads: [UInt16] = []
     private var receiveHeads: [UInt16] = []
 
@@ -39,8 +42,11 @@ final class Rig {
         driver = try TestDriver(device, memory: GuestMemory(byteCount: 64 << 20))
         packets = unsafe bench_packet_socket(name)
         guard packets >= 0 else { throw Errno(rawValue: -packets) }
-        unsafe arena = UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 4096)
-        unsafe arena.initializeMemory(as: UInt8.self, repeating: 0, count: 64 << 20)
+        let start = driver.memory.regions[0].hostAddress
+        guard let start = unsafe UnsafeMutableRawPointer(bitPattern: start) else {
+            throw Errno.invalid
+        }
+        unsafe arena = start
         driver.start()
         prepare()
     }
@@ -131,7 +137,7 @@ final class Rig {
         let start = Clock.monotonic
         unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 32) { vectors in
             for index in 0..<batch {
-                let base = unsafe arena + index * 0x2_0000
+                let base = unsafe arena + Int(Self.transmitBase) + index * 0x2_0000
                 unsafe vectors[0] = iovec(iov_base: base, iov_len: 12)
                 var count = 1
                 for start in stride(from: 0, to: frameSize, by: 32 << 10) {
@@ -155,26 +161,17 @@ final class Rig {
             while true {
                 let count = (frameSize + 12 + 4095) / 4096
                 for piece in 0..<count {
-                    let place = unsafe arena + (frames % 15 * 17 + piece) * 4096
+                    let buffer = (nextBuffer + piece) % 256
+                    let place = unsafe arena + Int(Self.receiveBase) + buffer * 4096
                     unsafe vectors[piece] = iovec(iov_base: place, iov_len: 4096)
                 }
                 guard unsafe readv(bare, vectors.baseAddress, CInt(count)) > 0 else { break }
                 frames += 1
+                nextBuffer += count
             }
         }
         let time = Clock.monotonic - start
         precondition(frames == batch)
         return time
-    }
-
-    /// Fills the bare loop's memory with frames.
-    func prepareBare() {
-        for index in 0..<batch {
-            let base = unsafe arena + index * 0x2_0000
-            unsafe memset(base, 0, 12)
-            for (offset, byte) in frame.enumerated() {
-                unsafe base.storeBytes(of: byte, toByteOffset: 12 + offset, as: UInt8.self)
-            }
-        }
     }
 }

@@ -44,6 +44,9 @@ typedef struct {
 
 size_t cjudge_state_size(void);
 
+/// 1 on an AMD processor under Linux that lets programs set the bases of FS and GS; else 0.
+int cjudge_is_fit(void);
+
 /// Maps memory and takes the signals of exceptions, once a process. 0, or a negative errno.
 int cjudge_prepare(void);
 

@@ -7,7 +7,8 @@ import Glibc
 ///
 ///     judge-run CASES SEED [TABLE]
 ///
-/// Writes the coverage table to TABLE if no case differs. Exit status: 0 none, 1 some, 2 it cannot run.
+/// Every ten million cases, and in the end, it tells how far it is, and writes the coverage table to
+/// TABLE as long as no case has differed. Exit status: 0 none, 1 some, 2 it cannot run.
 @main enum Main {
     static func main() {
         let arguments = CommandLine.arguments
@@ -19,17 +20,12 @@ import Glibc
         }
         do {
             let judge = try Judge(seed: seed)
-            // It replaces the table only when all is done.
-            let file = arguments.count > 3 ? open(arguments[3], O_WRONLY | O_CREAT, 0o644) : -1
+            // The judge opens no files once it has locked itself in.
+            let file =
+                arguments.count > 3
+                ? unsafe open(arguments[3], O_WRONLY | O_CREAT, 0o644) : -1
             try judge.native.confine()
-            let status = run(judge, cases)
-            if file >= 0 && status == 0 {
-                ftruncate(file, 0)
-                write(
-                    judge.coverage.table(
-                        cases: judge.count, seed: seed, discarded: judge.discarded), to: file)
-            }
-            exit(status)
+            exit(run(judge, cases, seed, table: file))
         } catch {
             print("\(error)")
             exit(2)
@@ -38,29 +34,46 @@ import Glibc
 
     private static func now() -> Double {
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
+    /// Cases between two lines that tell how far it is.
+    private static var stage: Int { 10_000_000 }
+
     /// Prints at most two differences of each form.
-    private static func run(_ judge: Judge, _ cases: Int) -> Int32 {
+    private static func run(
+        _ judge: Judge, _ cases: Int, _ seed: UInt64, table file: Int32
+    ) -> Int32 {
         let start = now()
         var differences = 0
         var kinds: [JudgeForm: Int] = [:]
+        var next = stage
         while judge.count < cases {
             for difference in judge.batch() {
                 differences += 1
                 kinds[difference.judged.form, default: 0] += 1
-                if kinds[difference.judged.form] ?? 0 <= 2 { print(difference) }
+                if kinds[difference.judged.form] ?? 0 <= 2 { tell("\(difference)") }
+            }
+            guard judge.count >= next || judge.count >= cases else { continue }
+            next += stage
+            let rate = Int(Double(judge.count) / (now() - start))
+            tell(
+                "\(judge.count) cases, \(differences) differences in \(kinds.count) forms, "
+                    + "\(judge.unrepeated) in their batch only, \(judge.discarded) discarded, "
+                    + "\(judge.coverage.missed.count) forms missed, \(rate) a second")
+            if file >= 0 && differences == 0 {
+                lseek(file, 0, SEEK_SET)
+                ftruncate(file, 0)
+                write(
+                    judge.coverage.table(
+                        cases: judge.count, seed: seed, discarded: judge.discarded), to: file)
             }
         }
-        let rate = Int(Double(judge.count) / (now() - start))
-        print(
-            "\(judge.count) cases, \(differences) differences in \(kinds.count) forms, "
-                + "\(judge.unrepeated) batches differed once, \(judge.discarded) discarded, "
-                + "\(judge.coverage.missed.count) forms missed, \(rate) a second")
-        return differences == 0 && judge.unrepeated == 0 ? 0 : 1
+        return differences == 0 ? 0 : 1
     }
+
+    private static func tell(_ text: String) { write(text + "\n", to: 1) }
 
     /// The file is opened before the judge locks itself in.
     private static func write(_ text: String, to file: Int32) {

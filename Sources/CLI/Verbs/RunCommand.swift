@@ -5,7 +5,7 @@ import Control
 import Linux
 
 /// `swiftlet run`: one command in a machine of its own.
-struct RunCommand: ParsableCommand {
+struct RunCommand: Verb {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a command in a new microVM, which ends with it.",
@@ -17,10 +17,25 @@ struct RunCommand: ParsableCommand {
 
             With --kernel and no command, that kernel boots with its console on the terminal.
 
+            With --detach the machine goes on by itself once the command runs: its identifier is \
+            printed, and 'swiftlet ps', 'logs', 'exec', 'stop' and 'rm' do the rest.
+
+            Examples:
+              swiftlet run -- uname -a
+              swiftlet run -it -- sh
+              swiftlet run --rootfs debian.ext4 --net tap --memory 1G -- apt-get update
+              swiftlet run --detach --name web -- httpd -f -p 80
+
             Exit status: the command's own, or 128 and the signal that ended it; 124 after \
             --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
             there is no such command; with --debug-exit, what the guest wrote, modulo 256.
             """)
+
+    @Flag(name: .shortAndLong, help: "Leave the machine to itself, and print its identifier.")
+    var detach = false
+
+    @Option(help: "Name of a detached machine; one is made up without.")
+    var name: String?
 
     @Option(help: "Who executes the guest: auto, kvm or soft.")
     var engine: MicroVM.Engine = .auto
@@ -64,6 +79,12 @@ struct RunCommand: ParsableCommand {
             "File or block device as a disk: PATH[:ro][:id=NAME][:engine=async]. Repeat for more.",
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
+
+    @Option(
+        name: .customLong("pmem"),
+        help: "File as persistent memory, /dev/pmem0: PATH[:ro][:id=NAME]. Repeat for more.",
+        transform: { try PmemArgument($0) })
+    var pmems: [PmemArgument] = []
 
     @Option(parsing: .unconditionalSingleValue, help: "Words to add to the kernel's command line.")
     var append: [String] = []
@@ -118,35 +139,31 @@ struct RunCommand: ParsableCommand {
             if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
             throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
         }
-        guard !command.isEmpty || kernel != nil else {
+        guard !command.isEmpty || kernel != nil && !detach else {
             throw ValidationError("What is to be run? swiftlet run -- uname -a")
         }
-        for variable in env where variable.isEmpty || variable.hasPrefix("=") {
-            throw ValidationError(
-                "'\(JSONError.printable(variable))' is no environment variable; write NAME=value.")
+        guard detach || name == nil else {
+            throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
+        try Command.check(environment: env)
     }
 
-    /// Does it; the exit status.
-    func perform(since start: UInt64) -> CInt {
-        var timeline = Timeline(start: start)
-        let status: CInt
-        do throws(ClientError) {
-            let configuration = try machine()
-            if command.isEmpty {
-                status = try ConsoleSession(self, since: start).run(configuration, &timeline)
-            } else {
-                status = try CommandSession(self, since: start).run(configuration, &timeline)
-            }
-        } catch {
-            CurrentProcess.complain("swiftlet: \(error.message)\n")
-            status = ExitStatus.ownFailure
+    func perform() throws(ClientError) -> CInt {
+        if detach {
+            // As they were written: the supervisor reads them again.
+            let words = Array(CommandLine.arguments.dropFirst(2))
+            return try Detachment(options: self, arguments: words).perform()
         }
-        if verbose { CurrentProcess.complain(timeline.text) }
-        return status
+        var timeline = Timeline(start: Swiftlet.start)
+        defer { if verbose { CurrentProcess.complain(timeline.text) } }
+        let configuration = try machine()
+        return command.isEmpty
+            ? try ConsoleSession(self, since: timeline.start).run(configuration, &timeline)
+            : try CommandSession(self, since: timeline.start).run(configuration, &timeline)
     }
 
-    private func machine() throws(ClientError) -> MicroVM.Configuration {
+    /// The machine that the options describe.
+    func machine() throws(ClientError) -> MicroVM.Configuration {
         var configuration: MicroVM.Configuration
         if let kernel {
             // A kernel alone on the console gets what it is given; one for a command needs an agent.
@@ -176,6 +193,7 @@ struct RunCommand: ParsableCommand {
         configuration.network = net.network
         configuration.rootDisk = rootfs.map(MicroVM.Disk.init)
         configuration.disks = disks.map(MicroVM.Disk.init)
+        configuration.pmems = pmems.map(MicroVM.Pmem.init)
         configuration.isDeterministic = deterministic
         configuration.hasDebugExit = debugExit
         return configuration
@@ -188,24 +206,19 @@ struct RunCommand: ParsableCommand {
 
     /// The command with the environment that was asked for.
     var requested: Command {
-        var request = Command(command)
-        request.workingDirectory = workdir
-        for variable in env {
-            if variable.contains("=") {
-                request.environment.append(variable)
-            } else if let value = CurrentProcess.environment(variable) {
-                request.environment.append("\(variable)=\(value)")
-            }
-        }
-        let hasTerm = request.environment.contains { $0.hasPrefix("TERM=") }
-        if terminal, !hasTerm, let term = CurrentProcess.environment("TERM") {
-            request.environment.append("TERM=\(term)")
-        }
-        return request
+        Command(command, environment: env, directory: workdir, terminal: terminal)
     }
 }
 
 extension MicroVM.Engine: ExpressibleByArgument {}
+
+extension MicroVM.Pmem {
+    fileprivate init(_ argument: PmemArgument) {
+        self.init(path: argument.path)
+        isReadOnly = argument.isReadOnly
+        id = argument.id
+    }
+}
 
 extension MicroVM.Disk {
     fileprivate init(_ argument: DiskArgument) {

@@ -7,7 +7,7 @@ import KVM
 import Linux
 
 /// `swiftlet doctor`: what this host can do, and what would make it better.
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: Verb {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Say which engines work here, and what would make the host better.",
@@ -16,12 +16,15 @@ struct DoctorCommand: ParsableCommand {
             changed.
 
             Exit status: 0 if a machine can run here, else 1.
+
+            Examples:
+              swiftlet doctor
+              swiftlet doctor --json | jq '.engine'
             """)
 
     @Flag(help: "Print JSON.")
     var json = false
 
-    /// Does it; the exit status.
     func perform() -> CInt {
         let diagnosis = HostSurvey.here(kvm: KVMState(.detect())).diagnosis
         let text = json ? diagnosis.json.text + "\n" : diagnosis.text

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import Agent
+import Client
+import Control
+import Linux
+
+/// A detached machine's life: starts it, keeps what its command writes, passes signals on, and says
+/// in the machine's directory what has become of it.
+///
+/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the machine, as its
+/// disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies with us.
+final class Supervisor {
+    /// Seconds that the guest has to bring its disks to rest.
+    private static var shutDownLimit: Double { 30 }
+
+    private let seat: MachineSeat
+    private let answer: SupervisorAnswer
+    private let request: ExecRequest
+    private let setup: MicroVM.Configuration
+    private let deadline: UInt64?
+    private let signals: SignalReader
+    private var log: MachineLogWriter
+    private var state: MachineState
+    private var execution: Execution?
+    private var status: CInt?
+
+    init(
+        _ seat: consuming MachineSeat, _ answer: SupervisorAnswer, _ options: RunCommand
+    ) throws(ClientError) {
+        guard let here = ProcessIdentity(running: CurrentProcess.identifier) else {
+            throw ClientError(.system, "a supervisor needs /proc")
+        }
+        let state = MachineState(supervisor: here)
+        try seat.write(state)
+        // Nobody types, but a program that reads a terminal or a pipe finds it open.
+        request = try options.requested.request(
+            terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
+            wantsInput: options.interactive || options.terminal)
+        setup = try options.machine()
+        deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
+        self.answer = answer
+        self.state = state
+        do throws(Errno) {
+            let log = try MachineLogWriter(in: seat.machine.directory)
+            let signals = try SignalReader(
+                DetachedMachine.passedSignals + [DetachedMachine.endSignal])
+            self.log = log
+            self.signals = signals
+        } catch {
+            throw seat.machine.error(.system, "cannot be supervised: \(error)")
+        }
+        self.seat = seat
+    }
+
+    /// Runs the machine to its end. If its command was never started, somebody who waits for that
+    /// hears why, and the directory is for the next look to remove.
+    func run() throws(ClientError) {
+        let api = MicroVM.socketName()
+        let machine = try MicroVM(setup, api: api)
+        state.monitor = ProcessIdentity(running: machine.monitorIdentifier)
+        state.vsock = machine.vsockName
+        state.api = api
+        try seat.write(state)
+        do throws(ClientError) {
+            while status == nil { try step(machine) }
+        } catch {
+            // An agent goes away with its machine, most of the time, and that knows why.
+            let cause = machine.failure(within: 2) ?? error
+            guard state.phase == .running else { throw cause }
+            status = ExitStatus.ownFailure
+            state.message = cause.message
+        }
+        if state.phase == .running, setup.keepsData {
+            _ = machine.shutDown(
+                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
+            ) {
+                while let signal = self.signals.next() {
+                    if signal == DetachedMachine.endSignal { return true }
+                }
+                return false
+            }
+        }
+        _ = machine.stop(gracePeriod: 0)
+        try finish()
+    }
+
+    private func finish() throws(ClientError) {
+        guard state.phase == .running else {
+            return answer.refuse(
+                "the machine was ended before its command was started",
+                status: status ?? ExitStatus.ownFailure)
+        }
+        state.phase = .ended
+        state.ended = Clock.realtime
+        state.status = status
+        try seat.write(state)
+    }
+
+    private func step(_ machine: MicroVM) throws(ClientError) {
+        var set = PollSet()
+        set.add(signals.descriptor.rawValue, .readable)
+        machine.register(in: &set)
+        execution?.register(in: &set, wantsOutput: true)
+        if state.phase == .starting { answer.register(in: &set) }
+        set.wait(milliseconds: milliseconds)
+
+        while let signal = signals.next() { try take(signal) }
+        if let deadline, Clock.monotonic >= deadline { status = status ?? ExitStatus.timedOut }
+        if state.phase == .starting, answer.isUnwanted(set) {
+            status = status ?? ExitStatus.killed(by: .hangUp)
+        }
+        execution?.serve(set)
+        try takeEvents()
+        if try machine.serve(set), status == nil { try takeLastWords(of: machine) }
+        if execution == nil, status == nil, machine.isReady {
+            let execution = try machine.start(request)
+            try execution.askWhetherStarted()
+            self.execution = execution
+        }
+    }
+
+    private var milliseconds: CInt {
+        guard let deadline else { return -1 }
+        let now = Clock.monotonic
+        return now >= deadline ? 0 : CInt(min((deadline - now) / 1_000_000 + 1, 3_600_000))
+    }
+
+    private func take(_ signal: Signal) throws(ClientError) {
+        if let execution, signal != DetachedMachine.endSignal {
+            try execution.send(signal: UInt8(signal.rawValue))
+        } else {
+            status = status ?? ExitStatus.killed(by: execution == nil ? signal : .kill)
+        }
+    }
+
+    private func takeEvents() throws(ClientError) {
+        while let event = try execution?.next() {
+            switch event {
+            case .output(let bytes): log.append(bytes, to: .output)
+            case .errorOutput(let bytes): log.append(bytes, to: .errorOutput)
+            case .started: try commandStarted()
+            case .ended(.notStarted(let message, let notStarted)):
+                answer.refuse(message, status: CInt(notStarted))
+                status = status ?? CInt(notStarted)
+            case .ended(let ending):
+                // A guest that keeps to the protocol has said so before.
+                if state.phase == .starting { try commandStarted() }
+                status = status ?? ending.status
+            }
+        }
+    }
+
+    private func commandStarted() throws(ClientError) {
+        guard state.phase == .starting else { return }
+        var running = state
+        running.phase = .running
+        running.started = Clock.realtime
+        try seat.write(running)
+        state = running
+        answer.accept()
+    }
+
+    /// The machine is gone: what it had sent still counts.
+    private func takeLastWords(of machine: MicroVM) throws(ClientError) {
+        while let execution, status == nil {
+            var set = PollSet()
+            execution.register(in: &set, wantsOutput: true)
+            set.wait(milliseconds: 0)
+            execution.serve(set)
+            do throws(ClientError) {
+                try takeEvents()
+            } catch {
+                break
+            }
+        }
+        guard status == nil else { return }
+        guard let value = machine.debugExitValue else { throw machine.failure }
+        status = CInt(value & 0xff)
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import Agent
+import ArgumentParser
+import Client
+import Control
+import Linux
+
+/// `swiftlet cp`: files between this host and a machine.
+struct CopyCommand: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "cp",
+        abstract: "Copy files and directories to or from a machine that runs.",
+        usage: "swiftlet cp [<options>] <source> <destination>",
+        discussion: """
+            One of the two is in a machine: MACHINE:PATH, from the guest's root. A file with a \
+            colon in its name is ./a:b.
+
+            As with 'cp -a': a directory comes whole; into a destination that is a directory it \
+            comes under its own name, else it becomes the destination. SOURCE/. copies what is in \
+            a directory, without itself. Permissions, times, symbolic links, and (for root) owners \
+            by number are kept. Hard links become files of their own; devices, FIFOs and sockets \
+            are left out.
+
+            What comes from a guest is written below the destination only. A symbolic link is \
+            followed neither there nor as the destination itself; links that the guest has made \
+            are copied, and may lead anywhere.
+
+            Examples:
+              swiftlet cp site/ web:/var/www
+              swiftlet cp site/. web:/var/www
+              swiftlet cp web:/var/log/messages .
+              swiftlet cp web:/etc/nginx nginx.copy
+
+            Exit status: 0; 1 if devices and the like were left out; 125 if something could not be \
+            copied; 130 after Ctrl-C.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Most bytes to take from a guest: 128M, 6G, or a number of MiB.", valueName: "size"),
+        transform: { try MemorySize($0) })
+    var limit: MemorySize?
+
+    @Flag(
+        name: .customLong("keep-setid"),
+        help: "Let files from a guest keep their set-user-ID and set-group-ID bits.")
+    var keepsSetID = false
+
+    @Flag(name: .shortAndLong, help: "Say on standard error how much was copied.")
+    var verbose = false
+
+    @Argument(help: "What is copied.", completion: .file())
+    var source: String
+
+    @Argument(help: "Where to.", completion: .file())
+    var destination: String
+
+    func perform() throws(ClientError) -> CInt {
+        let source = try CopyPlace(self.source)
+        let destination = try CopyPlace(self.destination)
+        let signals = try Self.signals()
+        let start = Clock.monotonic
+        let summary: CopySummary?
+        switch (source.machine, destination.machine) {
+        case (let name?, nil):
+            summary = try transfer(name, signals) { transfer throws(ClientError) in
+                try transfer.receive(
+                    source.path, to: Self.target(source, destination),
+                    byteLimit: limit.map { UInt64($0.mebibytes) << 20 } ?? TreeTransfer.byteLimit,
+                    keepsSetID: keepsSetID)
+            }
+        case (nil, let name?):
+            summary = try transfer(name, signals) { transfer throws(ClientError) in
+                try transfer.send(source.path, to: Self.target(source, destination))
+            }
+        case (nil, nil):
+            throw ClientError(
+                .badConfiguration, "neither place is in a machine; write one as MACHINE:PATH")
+        case (_?, _?):
+            throw ClientError(
+                .badConfiguration,
+                "both places are in machines; copy to this host first, and from here on")
+        }
+        guard let summary else { return ExitStatus.killed(by: .interrupt) }
+        return report(summary, nanoseconds: Clock.monotonic - start)
+    }
+
+    private func transfer(
+        _ name: String, _ signals: borrowing SignalReader,
+        _ body: (TreeTransfer) throws(ClientError) -> CopySummary?
+    ) throws(ClientError) -> CopySummary? {
+        let machine = try MachineStore.standard().machine(name)
+        let interruption = signals.descriptor.rawValue
+        let transfer = TreeTransfer(
+            on: try machine.agent(), of: machine.record.name, interruption: interruption
+        ) {
+            var set = PollSet()
+            set.add(interruption, .readable)
+            set.wait(milliseconds: 0)
+            return set.isReadable(interruption)
+        }
+        return try body(transfer)
+    }
+
+    private static func signals() throws(ClientError) -> SignalReader {
+        do throws(Errno) {
+            return try SignalReader([.interrupt, .terminate, .hangUp])
+        } catch {
+            throw ClientError(.system, "cannot watch signals: \(error)")
+        }
+    }
+
+    /// Where the tree at `source` goes.
+    private static func target(_ source: CopyPlace, _ place: CopyPlace) -> TreeDestination {
+        TreeDestination(
+            path: Array(place.path.utf8), name: source.name, isContents: source.isContents)
+    }
+
+    private func report(_ summary: CopySummary, nanoseconds: UInt64) -> CInt {
+        if verbose {
+            let seconds = Double(nanoseconds) / 1e9
+            let rate = Double(summary.bytes) / 1e6 / max(seconds, 1e-9)
+            CurrentProcess.complain(
+                "swiftlet: \(summary.entries) entries, \(Wording.bytes(summary.bytes)),"
+                    + " \(Int(seconds * 1000)) ms, \(Int(rate)) MB/s\n")
+        }
+        guard summary.omitted > 0 else { return 0 }
+        let what =
+            summary.omitted == 1
+            ? "1 device, FIFO or socket was" : "\(summary.omitted) devices, FIFOs or sockets were"
+        CurrentProcess.complain("swiftlet: \(what) left out\n")
+        return 1
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Client
+import Control
+import Linux
+
+/// `swiftlet exec`: a further command in a machine that runs.
+struct ExecCommand: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "exec",
+        abstract: "Run a command in a machine that runs already.",
+        usage: "swiftlet exec [<options>] <machine> [--] <command> [<argument> ...]",
+        discussion: """
+            The command's output comes as it is written, its input is ours unless that is a \
+            terminal (then give -i or -t). Ctrl-C goes to the command; a second one leaves it, as \
+            does Ctrl-] three times within a second when the terminal is the guest's. A command \
+            that is left is hung up, and killed two seconds later.
+
+            Examples:
+              swiftlet exec web ps
+              swiftlet exec -it web -- sh
+              swiftlet exec -e LANG=C -w /var/log web -- tail -f messages
+              swiftlet exec web -- sh -c 'cat > /etc/motd' < motd
+
+            Exit status: the command's own, or 128 and the signal that ended it; 124 after \
+            --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
+            there is no such command.
+            """)
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditionalSingleValue,
+        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
+    var env: [String] = []
+
+    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
+    var workdir: String?
+
+    @Option(
+        help: "Leave the command after so long: 500ms, 10s, 2m, 1h.",
+        transform: { try TimeSpan($0) })
+    var timeout: TimeSpan?
+
+    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
+    var terminal = false
+
+    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
+    var interactive = false
+
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: "The machine's name or identifier; then the command and its arguments.",
+        completion: .shellCommand("swiftlet ps --names"))
+    var words: [String] = []
+
+    /// The machine as it was called.
+    private var machine: String { words[0] }
+    private var command: [String] { Array(words.dropFirst()) }
+
+    mutating func validate() throws {
+        if let option = words.first, option.hasPrefix("-"), option != "--" {
+            if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
+            throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
+        }
+        if words.first == "--" { words.removeFirst() }
+        guard !words.isEmpty else {
+            throw ValidationError("In which machine? swiftlet exec web -- uname -a")
+        }
+        if words.count > 1, words[1] == "--" { words.remove(at: 1) }
+        guard let name = command.first else {
+            throw ValidationError(
+                "What is to be run in \(JSONError.printable(machine))? swiftlet exec"
+                    + " \(JSONError.printable(machine)) -- uname -a")
+        }
+        guard !name.isEmpty else { throw ValidationError("The command's name is empty.") }
+        try Command.check(environment: env)
+    }
+
+    func perform() throws(ClientError) -> CInt {
+        let streams = try CommandStreams(
+            Command(command, environment: env, directory: workdir, terminal: terminal),
+            terminal: terminal, interactive: interactive,
+            deadline: timeout.map { Swiftlet.start &+ $0.nanoseconds })
+        defer { streams.finish() }
+        Signal.pipe.ignore()
+        let signals = try Patience.signals()
+        let channel = try MachineStore.standard().machine(machine).agent()
+        try streams.start { request throws(ClientError) in try Execution(request, on: channel) }
+        do throws(ClientError) {
+            while streams.status == nil { _ = try streams.step(signals) }
+        } catch {
+            guard error.kind == .machineEnded else { throw error }
+            throw ClientError(
+                .machineEnded, "the machine \(machine) ended, and the command with it")
+        }
+        return streams.status ?? ExitStatus.ownFailure
+    }
+}

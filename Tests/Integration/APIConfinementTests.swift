@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Support
+import Testing
+
+/// A monitor with an API, seen from outside: before the guest's first instruction and after it.
+@Suite struct APIConfinementTests {
+    /// The threads of a monitor: lines of their status, by name.
+    private func threads(_ monitor: APIMonitor) throws -> [String: Set<Substring>] {
+        let folder = "/proc/\(monitor.process.identifier)/task"
+        var threads: [String: Set<Substring>] = [:]
+        for task in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            let text = { try String(contentsOfFile: "\(folder)/\(task)/\($0)", encoding: .utf8) }
+            let name = try text("comm").trimmingCharacters(in: .newlines)
+            // The kernel's own thread for KVM's huge pages.
+            guard !name.hasPrefix("kvm-") else { continue }
+            threads[name] = Set(try text("status").split(separator: "\n"))
+        }
+        return threads
+    }
+
+    /// A drive's file in the monitor's folder.
+    private func disk(_ monitor: APIMonitor, _ name: String = "disk") throws -> String {
+        let path = monitor.path(name)
+        try Data(count: 1 << 20).write(to: URL(filePath: path))
+        return path
+    }
+
+    private func start(_ arguments: [String] = []) throws -> (
+        APIMonitor, APIClient, LongModeKernel
+    ) {
+        let monitor = try APIMonitor(arguments)
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let client = try monitor.client()
+        let path = try disk(monitor)
+        for (target, body) in [
+            ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
+            (
+                "/drives/d",
+                "{\"drive_id\":\"d\",\"is_root_device\":false,\"path_on_host\":\"\(path)\"}"
+            ),
+            ("/actions", APITests.started),
+        ] {
+            let reply = try client.ask("PUT", target, body)
+            try #require(reply.status == 204, "\(reply)")
+        }
+        return (monitor, client, kernel)
+    }
+
+    @Test func `All threads are bound before the start, and more tightly after it`() throws {
+        let monitor = try APIMonitor()
+        _ = try monitor.client().ask("GET", "/version")
+        var threads = try self.threads(monitor)
+        #expect(Set(threads.keys) == ["swiftlet-vmm", "fc_api"])
+        for (name, lines) in threads {
+            #expect(lines.contains("NoNewPrivs:\t1"), "\(name)")
+            #expect(lines.contains("Seccomp_filters:\t1"), "\(name)")
+        }
+        #expect(threads["swiftlet-vmm"]?.contains("CapEff:\t0000000000000000") == true)
+
+        let (running, _, _) = try start()
+        threads = try self.threads(running)
+        #expect(Set(threads.keys) == ["swiftlet-vmm", "fc_api", "block d", "fc_vcpu 0"])
+        for (name, lines) in threads {
+            for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+                #expect(lines.contains("\(set):\t0000000000000000"), "\(name)")
+            }
+            #expect(lines.contains("NoNewPrivs:\t1"), "\(name)")
+            #expect(lines.contains("Seccomp:\t2"), "\(name)")
+            let filters = name == "swiftlet-vmm" ? 1 : 2
+            #expect(lines.contains("Seccomp_filters:\t\(filters)"), "\(name)")
+        }
+        let environment = try Data(
+            contentsOf: URL(filePath: "/proc/\(running.process.identifier)/environ"))
+        #expect(environment.allSatisfy { $0 == 0 })
+    }
+
+    @Test func `A running drive may get a file of its own folder, and no other`() throws {
+        let (monitor, client, _) = try start()
+        let patch = { (path: String) in
+            try client.ask(
+                "PATCH", "/drives/d", "{\"drive_id\":\"d\",\"path_on_host\":\"\(path)\"}")
+        }
+        let other = try disk(monitor, "other")
+        #expect(try patch(other).status == 204)
+        // The same file anew, as who has made it larger does.
+        #expect(try patch(other).status == 204)
+        #expect(try patch(monitor.path("disk")).status == 204)
+        let link = monitor.path("link")
+        try FileManager.default.createSymbolicLink(
+            atPath: link, withDestinationPath: "/etc/passwd")
+        for path in ["/etc/passwd", link, "/proc/self/mem", "/dev/zero"] {
+            let reply = try patch(path)
+            #expect(reply.status == 400, "\(path)")
+            #expect(reply.fault.contains("Permission denied (os error 13)"), "\(reply)")
+            #expect(reply.fault.contains("--allow-folder"), "\(reply)")
+        }
+        #expect(try client.ask("GET", "/").json["state"] as? String == "Running")
+    }
+
+    @Test func `--allow-folder lets requests name files of other folders`() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-allowed-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "file")
+        try Data(count: 1 << 20).write(to: file)
+        let (_, client, _) = try start([
+            "--allow-folder", folder.path, "--allow-folder", "/nonexistent",
+        ])
+        let body = "{\"drive_id\":\"d\",\"path_on_host\":\"\(file.path)\"}"
+        #expect(try client.ask("PATCH", "/drives/d", body).status == 204)
+    }
+
+    /// The policies as one file, without a line of one of them.
+    private func policies(without call: String, for role: String) throws -> String {
+        try ["vcpu", "loop", "device", "worker", "api", "setup"].map { section in
+            let lines = try Checkout.text(of: "Policy/\(section).policy").split(separator: "\n")
+            let kept = lines.filter { section != role || !$0.hasPrefix(call + " ") }
+            return "[\(section)]\n" + kept.joined(separator: "\n") + "\n"
+        }.joined()
+    }
+
+    @Test func `A filter of one's own binds a monitor with an API, and the log names the call`()
+        throws
+    {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-policy-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let policy = folder.appending(path: "policy")
+        let log = folder.appending(path: "log").path
+        try Data(try policies(without: "openat", for: "api").utf8).write(to: policy)
+        let (monitor, client, _) = try start([
+            "--seccomp-filter", policy.path, "--log-path", log,
+        ])
+        let path = monitor.path("disk")
+        _ = try? client.ask(
+            "PATCH", "/drives/d", "{\"drive_id\":\"d\",\"path_on_host\":\"\(path)\"}")
+        let end = try monitor.process.end(seconds: 30)
+        #expect(end.status == 148)
+        let sentence =
+            "swiftlet-vmm: seccomp: the system call openat (257) is forbidden to an api thread\n"
+        #expect(end.errorText == sentence)
+        #expect(try String(contentsOfFile: log, encoding: .utf8).hasSuffix(sentence))
+    }
+
+    @Test func `--no-seccomp leaves the calls free and the other walls up`() throws {
+        let (monitor, client, _) = try start(["--no-seccomp"])
+        for (name, lines) in try threads(monitor) {
+            #expect(lines.contains("Seccomp:\t0"), "\(name)")
+            #expect(lines.contains("NoNewPrivs:\t1"), "\(name)")
+            #expect(lines.contains("CapEff:\t0000000000000000"), "\(name)")
+        }
+        let body = #"{"drive_id":"d","path_on_host":"/etc/passwd"}"#
+        #expect(try client.ask("PATCH", "/drives/d", body).status == 400)
+    }
+
+    @Test(arguments: [#"{"vmm": {"default_action": "trap"}}"#, "\u{1}\u{0}\u{0}binary"])
+    func `Firecracker's own lists are refused`(_ text: String) throws {
+        let file = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-filter-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(text.utf8).write(to: file)
+        let end = try Program.run(
+            try Built.file("bin/swiftlet-vmm"),
+            ["--api-sock", "/nonexistent/s", "--seccomp-filter", file.path], seconds: 30)
+        #expect(end.status == 152)
+        #expect(end.errorText.contains("these are Firecracker's lists"), "\(end.errorText)")
+    }
+
+    @Test(arguments: [(SIGTERM, 0), (SIGINT, 0), (SIGHUP, 156)])
+    func `A signal ends it in order`(_ signal: Int32, _ status: Int) throws {
+        let (monitor, client, _) = try start()
+        _ = try client.ask("GET", "/version")
+        monitor.process.send(signal)
+        #expect(try monitor.process.end(seconds: 30).status == status)
+        #expect(!FileManager.default.fileExists(atPath: monitor.socket))
+    }
+}
