@@ -100,7 +100,8 @@ import Testing
             let numbers = try names(in: "fd").filter { !["0", "1", "2"].contains($0) }
             let kinds = try numbers.map { number in
                 let target = try monitor.link("fd/" + number)
-                return target.hasPrefix("socket:") ? "socket" : target
+                return target.hasPrefix("socket:")
+                    ? "socket" : target.replacingOccurrences(of: " (deleted)", with: "")
             }
             return Set(kinds).sorted().joined(separator: ", ")
         }
