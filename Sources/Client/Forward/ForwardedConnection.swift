@@ -37,6 +37,8 @@ final class ForwardedConnection {
     let rule: ForwardRule
     /// ``Linux/Clock/monotonic`` at which it must have been answered.
     let deadline: UInt64
+    /// An end has failed, or takes nothing any more: what one hears of if nothing moves.
+    var isCutOff = false
     private var phase = Phase.calling
     private var request: [UInt8]
     private var line: [UInt8] = []
@@ -74,6 +76,10 @@ final class ForwardedConnection {
         let back = toClient.move(from: guest.rawValue, to: client.rawValue)
         if there == .broken || back == .broken { return .broken(nil) }
         if toGuest.isOver && toClient.isOver { return .over }
+        // What had come before is passed on first.
+        if isCutOff, toClient.isOver || there == .waiting && back == .waiting {
+            return .broken(nil)
+        }
         return there == .hasMore || back == .hasMore ? .ready : .waiting
     }
 

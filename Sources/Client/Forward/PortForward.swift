@@ -87,7 +87,12 @@ package final class PortForward {
             if let index = Int(exactly: event.token), index < entrances.count {
                 entrances[index].isCalled = true
             } else {
-                moving.insert(event.token / 2)
+                let name = event.token / 2
+                let isGuest = event.token & 1 == 1
+                if event.events.contains(isGuest ? .hangUp : .error) {
+                    connections[name]?.isCutOff = true
+                }
+                moving.insert(name)
             }
         }
         for name in moving { move(name) }
