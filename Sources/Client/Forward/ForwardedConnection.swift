@@ -37,8 +37,10 @@ final class ForwardedConnection {
     let rule: ForwardRule
     /// ``Linux/Clock/monotonic`` at which it must have been answered.
     let deadline: UInt64
-    /// An end has failed, or takes nothing any more: what one hears of if nothing moves.
-    var isCutOff = false
+    /// The guest takes nothing any more, as one hears if nothing moves.
+    var guestIsGone = false
+    /// The client's end has failed.
+    var clientIsGone = false
     private var phase = Phase.calling
     private var request: [UInt8]
     private var line: [UInt8] = []
@@ -76,10 +78,8 @@ final class ForwardedConnection {
         let back = toClient.move(from: guest.rawValue, to: client.rawValue)
         if there == .broken || back == .broken { return .broken(nil) }
         if toGuest.isOver && toClient.isOver { return .over }
-        // What had come before is passed on first.
-        if isCutOff, toClient.isOver || there == .waiting && back == .waiting {
-            return .broken(nil)
-        }
+        // What the guest had sent before is passed on first.
+        if clientIsGone || guestIsGone && toClient.isOver { return .broken(nil) }
         return there == .hasMore || back == .hasMore ? .ready : .waiting
     }
 

@@ -89,8 +89,10 @@ package final class PortForward {
             } else {
                 let name = event.token / 2
                 let isGuest = event.token & 1 == 1
-                if event.events.contains(isGuest ? .hangUp : .error) {
-                    connections[name]?.isCutOff = true
+                if isGuest, event.events.contains(.hangUp) {
+                    connections[name]?.guestIsGone = true
+                } else if !isGuest, event.events.contains(.error) {
+                    connections[name]?.clientIsGone = true
                 }
                 moving.insert(name)
             }
