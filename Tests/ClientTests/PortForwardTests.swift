@@ -154,20 +154,22 @@ import Testing
         let gone = try PortForward([ForwardRule(port: 0, guestPort: 80)], by: "@swiftlet/none")
         let client = try TestSocket(connectingTo: try #require(gone.rules.first?.port))
         #expect(gone.serve().map(\.guestPort) == [80])
-        #expect(throws: (any Error).self) { try #require(try client.receive().count > 0) }
+        #expect((try? client.receive()) ?? [] == [])
     }
 
     @Test func `More callers than are served at a time wait their turn`() throws {
-        var clients: [TestSocket] = []
-        for _ in 0..<PortForward.connectionLimit + 3 {
-            clients.append(try TestSocket(connectingTo: port))
-        }
         var guests: [TestSocket] = []
         func greet() throws {
             while let next = accept() {
                 try next.send(try Self.answer(.hello(version: 2), .connected))
                 guests.append(next)
             }
+        }
+        var clients: [TestSocket] = []
+        for _ in 0..<PortForward.connectionLimit + 3 {
+            clients.append(try TestSocket(connectingTo: port))
+            _ = forward.serve()
+            try greet()
         }
         try serve {
             try greet()

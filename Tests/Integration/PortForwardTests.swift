@@ -105,7 +105,7 @@ import Testing
         let forward = try Forward("0:4242", of: machine)
         for _ in 0..<3 {
             let caller = try TestSocket(connectingTo: forward.ports[0])
-            #expect(throws: (any Error).self) { try #require(try caller.receive().count > 0) }
+            #expect((try? caller.receive()) ?? [] == [])
         }
         forward.program.send(SIGTERM)
         let end = try forward.program.end(seconds: 10)

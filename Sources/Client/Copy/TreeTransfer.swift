@@ -42,6 +42,8 @@ package struct TreeTransfer {
         let path = Array(source.utf8)
         let reader = TreeReader(path: path)
         try channel.send(.takeTree(destination))
+        // What is not there is said before the guest hears of anything.
+        try read(reader)
         while true {
             if channel.waiting == 0, !reader.isComplete { try read(reader) }
             channel.flush()
