@@ -77,6 +77,22 @@ import Virtio
         #expect(guest.status(0) == BlockGuest.untouched)
     }
 
+    /// So fast that the limiter's timer is due before the kernel is asked to watch it.
+    @Test(arguments: Engine.both)
+    func `A timer that is due at once is heard`(_ engine: Engine) throws {
+        let limit = TokenBucketLimit(size: 64, refillTime: 1)
+        let guest = try BlockGuest(engine) { $0.limits = RateLimits(operations: limit) }
+        for round in 0..<30 {
+            for slot in 0..<80 {
+                guest.publish(
+                    slot, type: BlockType.read, sector: UInt64(slot),
+                    [.writable(BlockGuest.data + UInt64(slot) * 512, 512)])
+            }
+            guest.driver.notify(0)
+            try #require(guest.collect(80).count == 80, "round \(round)")
+        }
+    }
+
     @Test(arguments: Engine.both)
     func `A limited disk reaches its rate by itself`(_ engine: Engine) throws {
         let limit = TokenBucketLimit(size: 1, refillTime: 20)

@@ -12,7 +12,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         let script =
             "/bin/busybox mkdir -p /proc; /bin/busybox mount -t proc p /proc;"
-            + " /bin/busybox cat /proc/cpuinfo"
+            + " /bin/busybox cat /proc/cpuinfo; /bin/busybox sleep 2"
         let config = """
             {"boot-source": {"kernel_image_path": "\(try Built.file("bin/guest/vmlinux"))",
                 "initrd_path": "\(try Built.file("bin/guest/initramfs.cpio"))",

@@ -78,6 +78,7 @@ enum PolicyFile {
     /// What the thread that makes the machine does before there is a guest.
     static let setup: Set<String> = [
         "change a name", "capabilities", "a KVM machine", "a character typed", "a signal handler",
+        "a mapping over another",
     ]
 
     @Test(arguments: ThreadRole.allCases)

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import Driver
 
 @testable import Control
-
-/// libFuzzer's driver, which calls `body` with each input.
-@_extern(c, "LLVMFuzzerRunDriver")
-func runFuzzer(
-    _ argumentCount: UnsafeMutablePointer<CInt>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
 
 /// Clients of the API of libFuzzer's choice: bytes in pieces of any size, and a controller that
 /// answers what they turn out to ask.
@@ -18,16 +10,7 @@ func runFuzzer(
 @main enum FuzzHTTP {
     static let router = APIRouter()
 
-    static func main() {
-        var count = CommandLine.argc
-        var arguments = unsafe CommandLine.unsafeArgv
-        let result = unsafe runFuzzer(&count, &arguments) { start, count in
-            // SAFETY: libFuzzer lends `count` bytes for the time of the call.
-            check(unsafe Array(UnsafeBufferPointer(start: start, count: count)))
-            return 0
-        }
-        exit(result)
-    }
+    static func main() { Fuzzer.run(check) }
 
     /// How a run of the parser ends: its requests, and the error behind them.
     struct Reading: Equatable {

@@ -17,6 +17,15 @@ struct LinkGuest {
         "GET / HT", "\r\n", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
     ].map { Array($0.utf8) }
 
+    private static let metadata: Metadata = {
+        let metadata = Metadata(limit: 64 << 10)
+        let long = JSON.string(String(repeating: "long ", count: 4000))
+        try? metadata.withStore { store throws(MetadataStore.Fault) in
+            try store.put(.object([("a", .object([("b", .string("c"))])), ("long", long)]))
+        }
+        return metadata
+    }()
+
     /// What the guest knows of one of its connections.
     private struct Connection {
         var sequence: UInt32 = 1
@@ -34,15 +43,10 @@ struct LinkGuest {
         let choice = script.popFirst() ?? 0
         let mtu = [68, 576, 1500, 9000, 65_535][Int(choice >> 1) % 5]
         self.mtu = mtu
-        let metadata = Metadata(limit: 64 << 10)
-        let long = JSON.string(String(repeating: "long ", count: 4000))
-        try? metadata.withStore { store throws(MetadataStore.Fault) in
-            try store.put(.object([("a", .object([("b", .string("c"))])), ("long", long)]))
-        }
         var config = MMDSConfig(interfaces: [])
         config.version = choice & 1 == 0 ? .v1 : .v2
         let tokens = MetadataTokens(key: [UInt8](repeating: 7, count: 32), id: "fuzz")
-        let service = MetadataService(config, tokens: tokens, metadata: metadata)
+        let service = MetadataService(config, tokens: tokens, metadata: Self.metadata)
         let own = PacketEnds(mac: MetadataEndpoint.mac, address: Self.service)
         stack = MetadataStack(own: own, mtu: mtu) {
             let session = Locked(MetadataSession(service))
@@ -71,7 +75,7 @@ struct LinkGuest {
             }
             precondition(stack.counts.opened &- stack.counts.closed <= 30, "too many connections")
         }
-        for _ in 0..<200 {
+        for _ in 0..<40 {
             now &+= 6_000_000_000
             receive(acknowledges: false)
         }

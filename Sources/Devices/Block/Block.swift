@@ -158,9 +158,11 @@ package struct Block: ~Copyable, VirtioDevice {
     /// Hands over to the kernel what was put in, and takes what that has done at once.
     private mutating func settle(_ queues: inout Virtqueues) {
         guard let ring else { return }
-        if limiter.isWaiting { ring.watch(timer: limiter.descriptor) }
         ring.submit(&queues)
         ring.reap(disk, &queues)
+        // Behind the last look at what has come back: a timer that is due by now is the event
+        // loop's to hear of.
+        if limiter.isWaiting { ring.watch(timer: limiter.descriptor) }
         // Transfers that were cut short go on.
         ring.submit(&queues)
     }
