@@ -10,7 +10,9 @@ import Testing
         let folder = "/proc/\(monitor.process.identifier)/task"
         var threads: [String: Set<Substring>] = [:]
         for task in try FileManager.default.contentsOfDirectory(atPath: folder) {
-            let text = { try String(contentsOfFile: "\(folder)/\(task)/\($0)", encoding: .utf8) }
+            let text = { (file: String) in
+                try String(contentsOfFile: "\(folder)/\(task)/\(file)", encoding: .utf8)
+            }
             let name = try text("comm").trimmingCharacters(in: .newlines)
             // The kernel's own thread for KVM's huge pages.
             guard !name.hasPrefix("kvm-") else { continue }
