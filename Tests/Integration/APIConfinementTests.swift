@@ -10,8 +10,8 @@ import Testing
         let folder = "/proc/\(monitor.process.identifier)/task"
         var threads: [String: Set<Substring>] = [:]
         for task in try FileManager.default.contentsOfDirectory(atPath: folder) {
-            let text = { (file: String) in
-                try String(contentsOfFile: "\(folder)/\(task)/\(file)", encoding: .utf8)
+            func text(_ name: String) throws -> String {
+                try String(contentsOfFile: "\(folder)/\(task)/\(name)", encoding: .utf8)
             }
             let name = try text("comm").trimmingCharacters(in: .newlines)
             // The kernel's own thread for KVM's huge pages.
