@@ -10,3 +10,10 @@ const char *swift_copyAuxiliaryExecutablePath(const char *name) {
     (void)name;
     return 0;
 }
+
+void _swift_stdlib_overrideUnsafeArgvArgc(char **words, int count);
+
+/// The runtime reads a program's arguments from /proc, and finds none without it.
+__attribute__((constructor)) static void tell_arguments(int count, char **words) {
+    _swift_stdlib_overrideUnsafeArgvArgc(words, count);
+}

@@ -24,8 +24,8 @@ extension Decoder {
     }
 
     /// Of those, the ones whose place is checked before others are looked at: the first of an image,
-    /// of ten bytes or of a pair, and none where privilege counts first, or where 16 bytes on the
-    /// stack must be aligned: #GP comes before #SS.
+    /// of ten bytes or of a pair, and none where privilege counts first, or where 16 bytes or more
+    /// on the stack must be aligned: #GP comes before #SS.
     var firstBytes: Int {
         let bytes = operandBytes
         if opcodeMap == nil && opcode == 0x62 { return wordBytes }
@@ -34,7 +34,8 @@ extension Decoder {
             if opcode == 0xf7 { return 8 }
         }
         if bytes < 10 { return bytes }
-        if bytes != 10 && bytes != 16 { return 2 }
+        if bytes == Self.environmentBytes.wide || bytes == Self.unitBytes.wide { return 4 }
+        if bytes == Self.environmentBytes.narrow || bytes == Self.unitBytes.narrow { return 2 }
         return bytes == 10 ? 8 : operandSegment == 2 && !isVectorAnywhere ? 0 : 16
     }
 

@@ -126,7 +126,9 @@ extension Processor {
     }
 
     /// Not canonical, which is found before alignment is looked at.
-    private func isWrong(_ address: UInt64) -> Bool { state.mode.is64 && !isCanonical(address) }
+    func isWrong(_ address: UInt64, _ byteCount: UInt64) -> Bool {
+        state.mode.is64 && !(isCanonical(address) && isCanonical(address &+ byteCount &- 1))
+    }
 
     /// False: #AC is pending.
     @inline(never) func isAligned(_ address: UInt64, _ alignment: UInt64) -> Bool {
@@ -140,7 +142,7 @@ extension Processor {
         _ address: UInt64, alignment: UInt64, _ body: () -> Bool
     ) -> Bool {
         guard checksAlignment else { return body() }
-        guard isWrong(address) || isAligned(address, alignment) else { return false }
+        guard isWrong(address, alignment) || isAligned(address, alignment) else { return false }
         state.systemFlags &= ~ControlBits.ac
         defer { state.systemFlags |= ControlBits.ac }
         return body()
@@ -148,14 +150,15 @@ extension Processor {
 
     /// The halves of a vector, which may lie in two pages.
     @inline(never) func loadVectorSlow(_ address: UInt64) -> SIMD2<UInt64>? {
-        guard isWrong(address) || isAligned(address, 16), let low = loadSlow(address, byteCount: 8),
+        guard isWrong(address, 16) || isAligned(address, 16),
+            let low = loadSlow(address, byteCount: 8),
             let high = loadSlow(address &+ 8, byteCount: 8)
         else { return nil }
         return SIMD2(low, high)
     }
 
     @inline(never) func storeVectorSlow(_ address: UInt64, _ value: SIMD2<UInt64>) -> Bool {
-        (isWrong(address) || isAligned(address, 16)) && probeWrite(address, byteCount: 16)
+        (isWrong(address, 16) || isAligned(address, 16)) && probeWrite(address, byteCount: 16)
             && storeSlow(address, byteCount: 8, value[0])
             && storeSlow(address &+ 8, byteCount: 8, value[1])
     }

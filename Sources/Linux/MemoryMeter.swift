@@ -3,7 +3,7 @@ import CLinux
 
 /// A process's share of the host's memory: pages that several have are divided among them (PSS).
 /// proc_pid_smaps(5).
-package struct MemoryMeter: ~Copyable, Sendable {
+package final class MemoryMeter: Sendable {
     private let file: FileDescriptor
 
     /// For a process, while its files can be opened: one that has shut itself in is read by itself

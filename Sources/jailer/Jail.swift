@@ -100,7 +100,7 @@ final class Jail {
             try tree.root.enter()
         }
         try JailFailure.attempt("Failed to unshare into new mount namespace") {
-            () throws(Errno) in try Namespaces.mount.unshare()
+            () throws(Errno) in try Namespaces([.mount, .ipc, .hostName]).unshare()
         }
         try JailFailure.attempt("Failed to change the propagation type to slave") {
             () throws(Errno) in try RootDirectory.detachMounts(receiving: true)

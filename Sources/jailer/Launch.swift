@@ -85,6 +85,8 @@ struct Launch {
             _ = try? answer.intoWriter().write(Array(failure.description.utf8)[...])
             ProcessSetup.end(1)
         }
+        // A child that is gone is told by what it has not answered.
+        Signals.ignoreBrokenPipe()
         let orders = order.intoWriter()
         let answers = answer.intoReader()
         do throws(JailFailure) {

@@ -31,6 +31,12 @@ final class ScratchStore {
             .filter { $0 != "lock" }.sorted()
     }
 
+    /// Changes who may use a file.
+    func open(_ path: String, to permissions: Int) throws {
+        try FileManager.default.setAttributes(
+            [.posixPermissions: permissions], ofItemAtPath: path)
+    }
+
     /// A state as this process would write it.
     static func state(_ phase: MachineState.Phase) throws -> MachineState {
         let here = try #require(ProcessIdentity(running: CurrentProcess.identifier))
@@ -185,17 +191,17 @@ final class ScratchStore {
         let id = try scratch.makeDead("web", in: .running)
         // A directory that others may write is nobody's to judge.
         let folder = scratch.store.path + "/" + id
-        #expect(chmod(folder, 0o777) == 0)
+        try scratch.open(folder, to: 0o777)
         #expect(try scratch.store.machines().isEmpty)
         #expect(scratch.names == [id])
-        #expect(chmod(folder, 0o700) == 0)
+        try scratch.open(folder, to: 0o700)
         #expect(try scratch.store.machine("web").status == .ended(137))
     }
 
     @Test func `A state directory that others may write is refused with a sentence`() throws {
         let scratch = ScratchStore()
         _ = try scratch.makeDead(in: .ended)
-        #expect(chmod(scratch.store.path, 0o777) == 0)
+        try scratch.open(scratch.store.path, to: 0o777)
         let sentence = try ScratchStore.refusal { _ = try scratch.store.machines() }
         #expect(sentence.contains(scratch.store.path))
         #expect(sentence.hasSuffix("it is another user's, or others may write it"))

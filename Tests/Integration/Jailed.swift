@@ -26,7 +26,7 @@ final class JailFolder {
         self.program = folder.appending(path: "firecracker").path
         let source = try program ?? Built.file("bin/swiftlet-vmm")
         // A second name of the file, where that can be, is as good and quicker.
-        if link(source, self.program) != 0 {
+        if Posix.link(source, self.program) != 0 {
             try FileManager.default.copyItem(atPath: source, toPath: self.program)
         }
     }

@@ -18,7 +18,7 @@ struct JailerCgroupTests {
     /// Removes groups that a test has made, from the innermost on.
     private func remove(_ tree: CgroupMounts.Tree, _ names: [String]) {
         for count in (1...names.count).reversed() {
-            rmdir(([tree.path] + names.prefix(count)).joined(separator: "/"))
+            Posix.rmdir(([tree.path] + names.prefix(count)).joined(separator: "/"))
         }
     }
 
@@ -83,7 +83,7 @@ struct JailerCgroupTests {
         let tree = try #require(Self.memory)
         let jail = try JailFolder()
         try jail.prepare()
-        #expect(mkfifo(jail.path("run"), 0o600) == 0)
+        #expect(Posix.mkfifo(jail.path("run"), 0o600) == 0)
         let parent = "swiftlet-test-\(jail.id)"
         let result = try jail.run(
             ["--cgroup", "memory.limit_in_bytes=268435456", "--parent-cgroup", parent])
@@ -135,7 +135,7 @@ struct JailerCgroupTests {
         let tree = try #require(Self.mounts.unified)
         let jail = try JailFolder()
         let name = "swiftlet-test-\(jail.id)"
-        #expect(mkdir("\(tree.path)/\(name)", 0o755) == 0)
+        #expect(Posix.mkdir("\(tree.path)/\(name)", 0o755) == 0)
         defer { remove(tree, [name]) }
         let monitor = try JailedMonitor(
             jail, ["--cgroup-version", "2", "--parent-cgroup", name])

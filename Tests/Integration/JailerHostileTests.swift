@@ -23,8 +23,8 @@ struct JailerHostileTests {
             try FileManager.default.createDirectory(
                 at: folder.appending(path: "directory"), withIntermediateDirectories: true)
             try Data("precious\n".utf8).write(to: folder.appending(path: "file"))
-            chmod(file, 0o640)
-            chmod(directory, 0o750)
+            Posix.chmod(file, 0o640)
+            Posix.chmod(directory, 0o750)
         }
 
         func remove() { try? FileManager.default.removeItem(at: folder) }
@@ -32,8 +32,7 @@ struct JailerHostileTests {
         /// Everything that may not change, as text.
         func state() throws -> [String] {
             try [file, directory].map { path in
-                var status = stat()
-                try #require(lstat(path, &status) == 0)
+                let status = try #require(Posix.status(path))
                 return "\(status.st_mode) \(status.st_uid) \(status.st_gid) \(status.st_size)"
             } + [
                 String(contentsOfFile: file, encoding: .utf8),
@@ -47,16 +46,15 @@ struct JailerHostileTests {
         try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
         let result: Int32 =
             switch plant {
-            case .link: symlink(victim.file, path)
-            case .danglingLink: symlink(victim.folder.path + "/made", path)
-            case .hardLink: link(victim.file, path)
-            case .pipe: mkfifo(path, 0o666)
-            case .device: mknod(path, S_IFCHR | 0o666, 1 << 8 | 3)
-            case .file: creat(path, 0o666)
-            case .directory: mkdir(path, 0o777)
+            case .link: Posix.symlink(victim.file, path)
+            case .danglingLink: Posix.symlink(victim.folder.path + "/made", path)
+            case .hardLink: Posix.link(victim.file, path)
+            case .pipe: Posix.mkfifo(path, 0o666)
+            case .device: Posix.device(path, major: 1, minor: 3)
+            case .file: FileManager.default.createFile(atPath: path, contents: nil) ? 0 : -1
+            case .directory: Posix.mkdir(path, 0o777)
             }
-        try #require(result >= 0, "\(plant) at \(path): \(errno)")
-        if plant == .file { close(result) }
+        try #require(result == 0, "\(plant) at \(path): \(errno)")
     }
 
     @Test(
@@ -67,7 +65,7 @@ struct JailerHostileTests {
     func `What lies where a file is made is neither followed nor changed`(
         _ name: String, _ plant: Plant
     ) throws {
-        if name == "dev/userfaultfd", access("/dev/userfaultfd", F_OK) != 0 { return }
+        if name == "dev/userfaultfd", !Posix.exists("/dev/userfaultfd") { return }
         let victim = try Victim()
         defer { victim.remove() }
         let jail = try JailFolder()
@@ -102,7 +100,7 @@ struct JailerHostileTests {
         if plant == .link {
             let parent = URL(filePath: path).deletingLastPathComponent()
             try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
-            #expect(symlink(victim.directory, path) == 0)
+            #expect(Posix.symlink(victim.directory, path) == 0)
         } else {
             try put(plant, at: path, victim)
         }
@@ -134,10 +132,10 @@ struct JailerHostileTests {
         let racer = Thread {
             while !race.isOver.load(ordering: .relaxed) {
                 // Its own thing and a link to the victim take turns under the name.
-                rename(path, other)
-                symlink(target, path)
-                unlink(path)
-                rename(other, path)
+                Posix.rename(path, other)
+                Posix.symlink(target, path)
+                Posix.unlink(path)
+                Posix.rename(other, path)
                 race.turns.wrappingAdd(1, ordering: .relaxed)
             }
         }
@@ -159,12 +157,11 @@ struct JailerHostileTests {
         let jail = try JailFolder()
         let machine = jail.root.deletingLastPathComponent()
         try FileManager.default.createDirectory(at: machine, withIntermediateDirectories: true)
-        chown(machine.path, 41999, 41999)
-        #expect(rename(victim.directory, jail.root.path) == 0)
+        Posix.chown(machine.path, 41999, 41999)
+        #expect(Posix.rename(victim.directory, jail.root.path) == 0)
         let result = try jail.run([], ["--version"])
         #expect(result.status == 1)
         #expect(result.errorText.hasPrefix("Failed to create directory \(jail.root.path): "))
-        var status = stat()
-        #expect(lstat(jail.root.path, &status) == 0 && status.st_uid == 0)
+        #expect(Posix.status(jail.root.path)?.st_uid == 0)
     }
 }

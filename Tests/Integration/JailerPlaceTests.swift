@@ -6,9 +6,7 @@ import Testing
 /// The jailer of `bin/` and what becomes of the program it is given.
 @Suite(.serialized) struct JailerPlaceTests {
     private static func status(_ path: String) throws -> stat {
-        var status = stat()
-        try #require(lstat(path, &status) == 0, "\(path) is not there")
-        return status
+        try #require(Posix.status(path), "\(path) is not there")
     }
 
     // MARK: The place
@@ -236,7 +234,7 @@ import Testing
     func `A network namespace that is none, or waits for ever, is refused`() throws {
         let jail = try JailFolder()
         let pipe = jail.base.deletingLastPathComponent().appending(path: "pipe").path
-        #expect(mkfifo(pipe, 0o600) == 0)
+        #expect(Posix.mkfifo(pipe, 0o600) == 0)
         for path in [pipe, "/dev/null", "/nonexistent"] {
             let result = try jail.run(["--netns", path])
             #expect(result.status == 1)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Linux
 import Support
 import Testing
 
@@ -99,7 +100,8 @@ import Testing
             let numbers = try names(in: "fd").filter { !["0", "1", "2"].contains($0) }
             let kinds = try numbers.map { number in
                 let target = try monitor.link("fd/" + number)
-                return target.hasPrefix("socket:") ? "socket" : target
+                return target.hasPrefix("socket:")
+                    ? "socket" : target.replacingOccurrences(of: " (deleted)", with: "")
             }
             return Set(kinds).sorted().joined(separator: ", ")
         }
@@ -115,7 +117,7 @@ import Testing
         let kernel = try LongModeKernel(LongModeKernel.busy)
         try jail.prepare()
         try FileManager.default.copyItem(atPath: kernel.path, toPath: jail.path("kernel"))
-        chown(jail.path("kernel"), uid_t(JailFolder.user), gid_t(JailFolder.group))
+        Posix.chown(jail.path("kernel"), JailFolder.user, JailFolder.group)
         let network = try NamedNetwork()
         let monitor = try JailedMonitor(
             jail,
@@ -126,8 +128,8 @@ import Testing
         defer {
             kill(monitor.identifier, SIGKILL)
             let group = JailerCgroupTests.memory.map { "\($0.path)/firecracker/\(jail.id)" } ?? ""
-            #expect(RunningProgram.wait(seconds: 10) { rmdir(group) == 0 })
-            rmdir(URL(filePath: group).deletingLastPathComponent().path)
+            #expect(RunningProgram.wait(seconds: 10) { Posix.rmdir(group) == 0 })
+            Posix.rmdir(URL(filePath: group).deletingLastPathComponent().path)
         }
         let client = try monitor.client()
         for (target, body) in [
@@ -160,7 +162,7 @@ import Testing
             "boot-source": [
                 "kernel_image_path": "/vmlinux", "initrd_path": "/initrd",
                 "boot_args": "console=ttyS0 reboot=k panic=-1 swiftlet.ready=poweroff",
-            ],
+            ]
         ]
         try JSONSerialization.data(withJSONObject: config)
             .write(to: jail.root.appending(path: "vm.json"))

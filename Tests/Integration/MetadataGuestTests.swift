@@ -31,7 +31,7 @@ struct MetadataGuestTests {
         try space.set(["tuntap", "add", "dev", "mmds0", "mode", "tap"])
         try space.set(["link", "set", "mmds0", "up"])
         let image = try Image("ext4")
-        let path = { space.folder.appending(path: $0).path }
+        func path(_ name: String) -> String { space.folder.appending(path: name).path }
         let setUp =
             "mount -t proc p /proc; ip address add 172.16.0.2/24 dev eth0; ip link set eth0 up;"
             + " ip route add 169.254.169.254 dev eth0; "

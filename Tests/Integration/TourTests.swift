@@ -58,6 +58,12 @@ import Testing
         #expect(logs.errorText == "problem\n")
         let follower = try host.start(["logs", "--follow", "--timestamps", "first"])
 
+        // exec, cp, port-forward
+        #expect(try host.done("exec", "first", "--", "sh", "-c", "echo $((6 * 7))") == "42\n")
+        let typed = try host.swiftlet("exec", "-i", second, "tr", "a-z", "A-Z", input: "hello")
+        #expect(typed.outputText == "HELLO")
+        try copy("first", "second", on: host)
+        try forward("second", on: host)
         try pauseAndResume("first", on: host)
         try measure(first, on: host)
 
@@ -88,6 +94,36 @@ import Testing
         #expect(try host.done("ps", "--all", "--quiet") == "")
         #expect(host.remains == [])
         #expect(host.processes == [])
+    }
+
+    /// A directory goes into one machine, from there to us, and on into the other.
+    private func copy(_ first: String, _ second: String, on host: DetachedHost) throws {
+        let folder = host.folder.appending(path: "files")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        try Data("some text\n".utf8).write(to: folder.appending(path: "file"))
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o640], ofItemAtPath: folder.path + "/file")
+        try host.done("cp", folder.path, "\(first):/tmp/there")
+        try host.done("cp", "\(first):/tmp/there", folder.path + ".back")
+        try host.done("cp", folder.path + ".back/.", "\(second):/tmp")
+        #expect(
+            try host.done("exec", second, "sh", "-c", "stat -c %a /tmp/file; cat /tmp/file")
+                == "640\nsome text\n")
+    }
+
+    /// A page of the guest's is read at a port of ours.
+    private func forward(_ name: String, on host: DetachedHost) throws {
+        try host.done("exec", name, "httpd", "-p", "80", "-h", "/tmp")
+        let forward = try host.start(["port-forward", name, "0:80"])
+        var port: Substring?
+        _ = RunningProgram.wait(seconds: 30) {
+            port = forward.outputText.firstMatch(of: #/:([0-9]+) -> /#)?.1
+            return port != nil
+        }
+        let page = try Program.run("curl", ["-sS", "http://127.0.0.1:\(port ?? "?")/file"])
+        #expect(page.outputText == "some text\n", "\(page.errorText)")
+        forward.send(SIGTERM)
+        #expect(try forward.end(seconds: 30).status == 0)
     }
 
     private func pauseAndResume(_ name: String, on host: DetachedHost) throws {
@@ -138,7 +174,7 @@ import Testing
         let absent = try host.swiftlet("run", "--detach", "--engine", "soft", "no-such-command")
         #expect(absent.status == 127)
         #expect(absent.outputText == "")
-        #expect(absent.errorText.hasPrefix("swiftlet: no-such-command"))
+        #expect(absent.errorText == "swiftlet: exec: \"no-such-command\": not found\n")
         let disk = try host.swiftlet("run", "--detach", "--disk", "/no/such/disk", "true")
         #expect(disk.status == 125)
         #expect(disk.errorText.contains("/no/such/disk"))
@@ -170,7 +206,8 @@ import Testing
         let host = try DetachedHost()
         try host.done(
             "run", "-d", "--name", "deaf", "--engine", "soft", "sh", "-c",
-            "trap '' TERM; while true; do sleep 1; done")
+            "trap '' TERM; echo deaf; while true; do sleep 1; done")
+        try wait(for: "deaf\n", of: "deaf", on: host)
         try host.done("stop", "--time", "500ms", "deaf")
         #expect(try host.done("wait", "deaf") == "137\n")
         try host.done("rm", "deaf")
@@ -185,10 +222,15 @@ import Testing
 
     @Test func `What is asked of no machine is refused with one sentence`() throws {
         let host = try DetachedHost()
-        for verb in ["inspect", "logs", "stop", "kill", "rm", "pause", "resume", "wait", "stats"] {
-            let refused = try host.swiftlet(verb, "x")
-            #expect(refused.status == 125, "\(verb)")
-            #expect(refused.errorText == "swiftlet: no such machine: \"x\"\n", "\(verb)")
+        let requests = [
+            ["exec", "x", "true"], ["cp", "x:/a", "."], ["port-forward", "x", "0:80"],
+            ["inspect", "x"], ["logs", "x"], ["stop", "x"], ["kill", "x"], ["rm", "x"],
+            ["pause", "x"], ["resume", "x"], ["wait", "x"], ["stats", "x"],
+        ]
+        for request in requests {
+            let refused = try host.start(request).end()
+            #expect(refused.status == 125, "\(request)")
+            #expect(refused.errorText == "swiftlet: no such machine: \"x\"\n", "\(request)")
         }
         let taken = try start("web", on: host)
         let again = try host.swiftlet("run", "-d", "--name", "web", "--engine", "soft", "true")

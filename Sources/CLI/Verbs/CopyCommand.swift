@@ -38,7 +38,7 @@ struct CopyCommand: Verb {
     @Option(
         help: ArgumentHelp(
             "Most bytes to take from a guest: 128M, 6G, or a number of MiB.", valueName: "size"),
-        transform: { try MemorySize($0) })
+        transform: { try MemorySize($0, in: 1...1 << 30, of: "a copy", noun: "data") })
     var limit: MemorySize?
 
     @Flag(
@@ -58,19 +58,16 @@ struct CopyCommand: Verb {
     func perform() throws(ClientError) -> CInt {
         let source = try CopyPlace(self.source)
         let destination = try CopyPlace(self.destination)
-        let signals = try Self.signals()
-        let start = Clock.monotonic
-        let summary: CopySummary?
         switch (source.machine, destination.machine) {
         case (let name?, nil):
-            summary = try transfer(name, signals) { transfer throws(ClientError) in
+            return try transfer(name) { transfer throws(ClientError) in
                 try transfer.receive(
                     source.path, to: Self.target(source, destination),
                     byteLimit: limit.map { UInt64($0.mebibytes) << 20 } ?? TreeTransfer.byteLimit,
                     keepsSetID: keepsSetID)
             }
         case (nil, let name?):
-            summary = try transfer(name, signals) { transfer throws(ClientError) in
+            return try transfer(name) { transfer throws(ClientError) in
                 try transfer.send(source.path, to: Self.target(source, destination))
             }
         case (nil, nil):
@@ -81,33 +78,21 @@ struct CopyCommand: Verb {
                 .badConfiguration,
                 "both places are in machines; copy to this host first, and from here on")
         }
-        guard let summary else { return ExitStatus.killed(by: .interrupt) }
-        return report(summary, nanoseconds: Clock.monotonic - start)
     }
 
     private func transfer(
-        _ name: String, _ signals: borrowing SignalReader,
-        _ body: (TreeTransfer) throws(ClientError) -> CopySummary?
-    ) throws(ClientError) -> CopySummary? {
+        _ name: String, _ body: (TreeTransfer) throws(ClientError) -> CopySummary?
+    ) throws(ClientError) -> CInt {
         let machine = try MachineStore.standard().machine(name)
-        let interruption = signals.descriptor.rawValue
+        let channel = try machine.agent()
+        let interruption = try Interruption()
         let transfer = TreeTransfer(
-            on: try machine.agent(), of: machine.record.name, interruption: interruption
-        ) {
-            var set = PollSet()
-            set.add(interruption, .readable)
-            set.wait(milliseconds: 0)
-            return set.isReadable(interruption)
-        }
-        return try body(transfer)
-    }
-
-    private static func signals() throws(ClientError) -> SignalReader {
-        do throws(Errno) {
-            return try SignalReader([.interrupt, .terminate, .hangUp])
-        } catch {
-            throw ClientError(.system, "cannot watch signals: \(error)")
-        }
+            on: channel, of: machine.record.name, interruption: interruption.descriptor
+        ) { interruption.hasCome }
+        let start = Clock.monotonic
+        let summary = try body(transfer)
+        if let summary { return report(summary, nanoseconds: Clock.monotonic - start) }
+        return ExitStatus.killed(by: interruption.signal ?? .interrupt)
     }
 
     /// Where the tree at `source` goes.

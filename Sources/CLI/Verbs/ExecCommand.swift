@@ -82,8 +82,9 @@ struct ExecCommand: Verb {
             deadline: timeout.map { Swiftlet.start &+ $0.nanoseconds })
         defer { streams.finish() }
         Signal.pipe.ignore()
-        let signals = try Patience.signals()
+        // Signals end us until there is a command that can have them.
         let channel = try MachineStore.standard().machine(machine).agent()
+        let signals = try Patience.signals()
         try streams.start { request throws(ClientError) in try Execution(request, on: channel) }
         do throws(ClientError) {
             while streams.status == nil { _ = try streams.step(signals) }

@@ -43,12 +43,12 @@ struct PortForwardCommand: Verb {
         let life = try machine.supervisor()
         Signal.pipe.ignore()
         let forward = try PortForward(parsed, by: socket)
-        let signals = try Self.signals()
+        let interruption = try Interruption()
         for rule in forward.rules {
             let line = "\(rule.place) -> \(machine.record.name):\(rule.guestPort)\n"
             CurrentProcess.writeAll(Array(line.utf8), to: 1)
         }
-        try serve(forward, life, signals)
+        try serve(forward, life, interruption)
         return 0
     }
 
@@ -58,17 +58,16 @@ struct PortForwardCommand: Verb {
 
     /// Returns after a signal; throws when the machine ends.
     private func serve(
-        _ forward: PortForward, _ life: borrowing ProcessHandle,
-        _ signals: borrowing SignalReader
+        _ forward: PortForward, _ life: borrowing ProcessHandle, _ interruption: Interruption
     ) throws(ClientError) {
         var told: Set<PortForward.Failure> = []
         while true {
             var set = PollSet()
-            set.add(signals.descriptor.rawValue, .readable)
+            set.add(interruption.descriptor, .readable)
             set.add(life.descriptor.rawValue, .readable)
             forward.register(in: &set)
             set.wait(milliseconds: forward.milliseconds)
-            if signals.next() != nil { return }
+            if interruption.hasCome { return }
             if set.isReadable(life.descriptor.rawValue) {
                 throw ClientError(.machineEnded, "the machine \(target.machine) has ended")
             }
@@ -77,14 +76,6 @@ struct PortForwardCommand: Verb {
                 CurrentProcess.complain(
                     "swiftlet: port \(failure.guestPort) in the guest: \(failure.reason)\n")
             }
-        }
-    }
-
-    private static func signals() throws(ClientError) -> SignalReader {
-        do throws(Errno) {
-            return try SignalReader([.interrupt, .terminate, .hangUp])
-        } catch {
-            throw ClientError(.system, "cannot watch signals: \(error)")
         }
     }
 }

@@ -50,9 +50,10 @@ extension Vectors {
     /// that is not canonical is found before it is found unaligned.
     private static func isAligned(_ cpu: Processor, _ address: UInt64) -> Bool {
         if address & 15 == 0 { return true }
-        if cpu.isCanonical(address), !cpu.isAligned(address, 4) { return false }
+        let isWrong = cpu.isWrong(address, 16)
+        if !isWrong, !cpu.isAligned(address, 4) { return false }
         cpu.pend(.generalProtection)
-        cpu.state.pending.isAddress = !cpu.isCanonical(address)
+        cpu.state.pending.isAddress = isWrong
         return false
     }
 

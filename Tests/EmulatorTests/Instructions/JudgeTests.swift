@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Linux
 import Testing
 
 /// The machine's own processor as judge of the software one. Serialized: the code under judgement
@@ -52,7 +53,7 @@ extension JudgeTests {
                 for difference in judge.batch() { differences.append("\(difference)\n") }
             }
             if judge.discarded > judge.count / 100 { differences.append("many discarded\n") }
-            for text in differences { fputs(text, stderr) }
+            for text in differences { CurrentProcess.complain(text) }
             _exit(differences.isEmpty && judge.unrepeated == 0 ? 0 : 1)
         }
         let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)

@@ -14,6 +14,8 @@ final class Judge {
     private static var slotBytes: Int { 256 }
 
     let native: JudgeNative
+    /// Tell of the host's processor where it did not do the same again.
+    var instabilities = false
     private let emulator: JudgeEmulator
     var generator: JudgeGenerator
     private(set) var coverage: JudgeCoverage
@@ -23,6 +25,8 @@ final class Judge {
     private(set) var count = 0
     /// Batches that differed, and no longer when they were judged again case by case.
     private(set) var unrepeated = 0
+    /// Batches in which the host's processor did not do the same again.
+    private(set) var unsteady = 0
 
     private var cases: [JudgeCase] = []
     private var before: [JudgedState] = []
@@ -61,12 +65,46 @@ final class Judge {
         let hasNoResult = cases.indices.contains { isNoResult(after[$0], ours[$0]) }
         let excused = discarded
         let first = firstDifference()
+        let result = Result(after: after, memory: nativeMemory())
         let found = oneByOne()
-        if found.isEmpty && discarded == excused && !hasNoResult {
-            unrepeated += 1
-            return [first ?? difference(0, ["in a batch, but not alone: memory"])]
+        guard found.isEmpty && discarded == excused && !hasNoResult else { return found }
+        if let place = instability(result) {
+            unsteady += 1
+            return instabilities ? [difference(place.index, [place.phrase])] : []
         }
-        return found
+        unrepeated += 1
+        return [first ?? difference(0, ["in a batch, but not alone: memory"])]
+    }
+
+    /// What the host's processor made of a batch.
+    private struct Result {
+        let after: [JudgedState]
+        let memory: [UInt8]
+    }
+
+    private func nativeMemory() -> [UInt8] {
+        native.read(JudgedMemory.data, JudgedMemory.dataCount)
+            + native.read(JudgedMemory.code, JudgedMemory.codeCount)
+    }
+
+    /// Where the host's processor makes something else of the same batch than `result`; nil: nowhere,
+    /// so that the odd one was the software processor.
+    private func instability(_ result: Result) -> (index: Int, phrase: String)? {
+        for _ in 0..<3 {
+            native.write(data, at: JudgedMemory.data)
+            native.write(code, at: JudgedMemory.code)
+            native.run(before, into: &after)
+            for index in cases.indices {
+                let phrases = JudgeComparison.differences(result.after[index], after[index])
+                if let phrase = phrases.first { return (index, "unsteady: " + phrase) }
+            }
+            let memory = nativeMemory()
+            for place in memory.indices where memory[place] != result.memory[place] {
+                let bytes = "\(result.memory[place]) then \(memory[place])"
+                return (0, "unsteady: memory at \(String(place, radix: 16)) \(bytes)")
+            }
+        }
+        return nil
     }
 
     // MARK: Making

@@ -198,11 +198,20 @@ extension JudgeGenerator {
     /// 16-bit addresses reach the data only through a segment with a base.
     private mutating func narrowOperand(_ reg: UInt8) {
         let mod = UInt8(random.below(3))
-        code.append(mod << 6 | reg << 3 | UInt8(random.below(8)))
-        append(random.next(), 2)
-        if mod == 0 || mod == 1 { _ = code.popLast() }
-        if mod == 0 && code[code.count - 2] & 7 != 6 { _ = code.popLast() }
-        if mod == 0 && code[code.count - 1] & 0xc7 == 0x06 { append(random.next(), 2) }
+        let rm = Int(random.below(8))
+        code.append(mod << 6 | reg << 3 | UInt8(rm))
+        let isAbsolute = mod == 0 && rm == 6
+        let displacement = random.next()
+        let bytes = isAbsolute ? 2 : Int(mod)
+        append(displacement, bytes)
+        // BX, BP, SI, DI and pairs of them. Intel SDM 2, table 2-1.
+        let bases = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]]
+        var address = bytes == 2 ? displacement : 0
+        if bytes == 1 {
+            address = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: displacement)))
+        }
+        if !isAbsolute { for number in bases[rm] { address = address &+ state.general[number] } }
+        operand = (address & 0xffff &+ segmentBase) & 0xffff_ffff
     }
 
     /// Where the operand is to be: mostly in the data, at all alignments, at the edges of pages.

@@ -25,6 +25,7 @@ import Glibc
                 arguments.count > 3
                 ? unsafe open(arguments[3], O_WRONLY | O_CREAT, 0o644) : -1
             try judge.native.confine()
+            unsafe judge.instabilities = getenv("JUDGE_UNSTEADY") != nil
             exit(run(judge, cases, seed, table: file))
         } catch {
             print("\(error)")
@@ -60,7 +61,8 @@ import Glibc
             let rate = Int(Double(judge.count) / (now() - start))
             tell(
                 "\(judge.count) cases, \(differences) differences in \(kinds.count) forms, "
-                    + "\(judge.unrepeated) in their batch only, \(judge.discarded) discarded, "
+                    + "\(judge.unrepeated) in their batch only, \(judge.unsteady) unsteady, "
+                    + "\(judge.discarded) discarded, "
                     + "\(judge.coverage.missed.count) forms missed, \(rate) a second")
             if file >= 0 && differences == 0 {
                 lseek(file, 0, SEEK_SET)
