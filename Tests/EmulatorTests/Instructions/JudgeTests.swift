@@ -57,6 +57,7 @@ extension JudgeTests {
             if differences.isEmpty { CurrentProcess.complain(JudgeTests.verdict) }
             _exit(0)
         }
+        // Swift Testing puts a mark of its own before it.
         let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         if !text.contains(Self.verdict) { Issue.record("\(text)") }
     }
