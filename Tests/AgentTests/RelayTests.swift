@@ -6,28 +6,22 @@ import Testing
 
 /// Connections to TCP ports, through the agent.
 @Suite struct RelayTests {
-    /// A channel that has become a connection, and the server's end of it. The agent lives as long as
-    /// this does.
-    private final class Connection {
-        private let agent: AgentProcess
-        let host: TestSocket
-        let server: TestSocket
-
-        init(_ agent: AgentProcess, to server: LoopbackServer) throws {
-            self.agent = agent
-            let channel = try agent.channel()
-            try channel.send(.connect(port: server.port))
-            self.server = try server.accept()
-            try #require(try channel.next() == .connected)
-            host = TestSocket(try channel.release())
-        }
+    /// A channel that has become a connection, and the server's end of it.
+    private func connect(
+        _ agent: AgentProcess, to server: LoopbackServer
+    ) throws -> (host: TestSocket, server: TestSocket, channel: TestChannel) {
+        let channel = try agent.channel()
+        try channel.send(.connect(port: server.port))
+        let far = try server.accept()
+        try #require(try channel.next() == .connected)
+        return (TestSocket(try channel.release()), far, channel)
     }
 
     @Test(arguments: ["127.0.0.1", "::1"])
     func `Bytes go both ways, and each way ends on its own`(_ address: String) throws {
-        let ends = try Connection(try AgentProcess(), to: try LoopbackServer(at: address))
-        defer { withExtendedLifetime(ends) {} }
-        let (host, far) = (ends.host, ends.server)
+        let (host, far, channel) = try connect(
+            try AgentProcess(), to: try LoopbackServer(at: address))
+        defer { withExtendedLifetime(channel) {} }
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         try host.send(Array("hello".utf8))
         #expect(try far.receive() == Array("hello".utf8))
@@ -42,9 +36,8 @@ import Testing
     }
 
     @Test func `A server that ends first still hears`() throws {
-        let ends = try Connection(try AgentProcess(), to: try LoopbackServer())
-        defer { withExtendedLifetime(ends) {} }
-        let (host, far) = (ends.host, ends.server)
+        let (host, far, channel) = try connect(try AgentProcess(), to: try LoopbackServer())
+        defer { withExtendedLifetime(channel) {} }
         try far.send([1, 2, 3])
         far.endWriting()
         #expect(try host.receiveAll() == [1, 2, 3])
@@ -80,7 +73,8 @@ import Testing
     @Test func `A server hears that the host has gone, also when nothing moves`() throws {
         let agent = try AgentProcess()
         let server = try LoopbackServer()
-        var ends: Connection? = try Connection(agent, to: server)
+        var ends: (host: TestSocket, server: TestSocket, channel: TestChannel)? =
+            try connect(agent, to: server)
         let far = try #require(ends?.server)
         ends?.host.endWriting()
         #expect(try far.receive() == [])
@@ -97,9 +91,8 @@ import Testing
     @Test func `A server that does not read holds up its own connection only`() throws {
         let agent = try AgentProcess()
         let server = try LoopbackServer()
-        let ends = try Connection(agent, to: server)
-        defer { withExtendedLifetime(ends) {} }
-        let (host, far) = (ends.host, ends.server)
+        let (host, far, channel) = try connect(agent, to: server)
+        defer { withExtendedLifetime(channel) {} }
         let sent = host.sendUntilFull(limit: 64 << 20)
         #expect(sent < 16 << 20)
         #expect(try agent.channel().shell("echo well").text == "well\n")
@@ -109,9 +102,8 @@ import Testing
 
     @Test func `A host that does not read holds up its own connection only`() throws {
         let agent = try AgentProcess()
-        let ends = try Connection(agent, to: try LoopbackServer())
-        defer { withExtendedLifetime(ends) {} }
-        let (host, far) = (ends.host, ends.server)
+        let (host, far, channel) = try connect(agent, to: try LoopbackServer())
+        defer { withExtendedLifetime(channel) {} }
         let sent = far.sendUntilFull(limit: 64 << 20)
         #expect(sent < 16 << 20)
         #expect(try agent.channel().shell("echo well").text == "well\n")
@@ -122,7 +114,7 @@ import Testing
     @Test func `A hundred and fifty connections at a time each have their own bytes`() throws {
         let agent = try AgentProcess()
         let server = try LoopbackServer()
-        let connections = try (0..<150).map { _ in try Connection(agent, to: server) }
+        let connections = try (0..<150).map { _ in try connect(agent, to: server) }
         for (index, connection) in connections.enumerated() {
             try connection.host.send([UInt8(index)])
             connection.host.endWriting()

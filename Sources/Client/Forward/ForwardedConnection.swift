@@ -52,7 +52,7 @@ final class ForwardedConnection {
     init(
         _ client: consuming FileDescriptor, _ rule: ForwardRule, by socket: String
     ) throws(Errno) {
-        guest = try UnixSocket.connect(to: socket)
+        guest = try Self.call(socket, for: client)
         self.client = client
         self.rule = rule
         deadline = Clock.monotonic &+ Self.patience
@@ -60,6 +60,18 @@ final class ForwardedConnection {
         // Neither is ever too long to encode.
         try? Frame.hello(version: AgentProtocol.version).encode(into: &request)
         try? Frame.connect(port: rule.guestPort).encode(into: &request)
+    }
+
+    /// Connects to the monitor; if that cannot be, the client's connection will end as broken.
+    private static func call(
+        _ socket: String, for client: borrowing FileDescriptor
+    ) throws(Errno) -> FileDescriptor {
+        do throws(Errno) {
+            return try UnixSocket.connect(to: socket)
+        } catch {
+            TCPSocket.break(client)
+            throw error
+        }
     }
 
     /// Whether it still waits to be answered.
