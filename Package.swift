@@ -20,16 +20,6 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
-/// For the module that calls C as the guest's agent does. The compiler of Swift 6.3.1 fails on such
-/// calls when it compiles the whole module at once for more than one object file.
-let shared: [SwiftSetting] =
-    strict + [
-        .enableExperimentalFeature("SafeInteropWrappers"),
-        .unsafeFlags(
-            ["-no-whole-module-optimization", "-enforce-exclusivity=unchecked"],
-            .when(configuration: .release)),
-    ]
-
 /// As ``hot`` for the module whose functions nobody else inlines: they stay its own, so that each
 /// handler is one function.
 let closed: [SwiftSetting] =
@@ -87,7 +77,7 @@ let package = Package(
             ]),
         // Compiled into the guest's agent as well, with another C library.
         .target(name: "CTree"),
-        library("Agent", ["CTree"], shared),
+        library("Agent", ["CTree"]),
         library("Client", ["Agent", "Control", "Linux"]),
         .executableTarget(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],

@@ -11,7 +11,6 @@ let counted: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Extern"),
     .enableExperimentalFeature("Lifetimes"),
-    .enableExperimentalFeature("SafeInteropWrappers"),
     .unsafeFlags([
         "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",

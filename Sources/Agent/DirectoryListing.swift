@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CTree
 
 /// The names in a directory, as many at a time as the kernel hands over. getdents64(2).
 struct DirectoryListing {
@@ -15,8 +14,7 @@ struct DirectoryListing {
     /// Asks for more; 0 at the end of the directory, or a negated errno.
     mutating func fill(from directory: Int32) -> Int32 {
         if records.isEmpty { records = [UInt8](repeating: 0, count: Self.capacity) }
-        var room = records.mutableSpan
-        let count = tree_list(directory, &room)
+        let count = TreeSystem.list(directory, into: &records)
         position = 0
         end = min(Int(max(count, 0)), records.count)
         return count

@@ -109,7 +109,7 @@ extension TreeReader {
     private func put(
         _ name: [UInt8], in directory: Int32, _ bytes: inout [UInt8]
     ) throws(TreeFault) {
-        let status = tree_status_at(directory, name.span, 0)
+        let status = TreeSystem.status(name, in: directory)
         guard status.result != -Self.notThere else { return }
         guard status.result >= 0 else { throw fault(.open, status.result) }
         switch status.kind {
@@ -148,8 +148,7 @@ extension TreeReader {
 
     private func target(_ name: [UInt8], in directory: Int32) throws(TreeFault) -> [UInt8] {
         var target = [UInt8](repeating: 0, count: TreeEntry.pathLimit &+ 1)
-        var room = target.mutableSpan
-        let count = tree_read_link(directory, name.span, &room)
+        let count = TreeSystem.readLink(name, in: directory, into: &target)
         guard count > 0 else { throw fault(.open, count) }
         target.removeSubrange(Int(count)...)
         return target
@@ -159,7 +158,7 @@ extension TreeReader {
         _ name: [UInt8], in directory: Int32, _ status: tree_status, _ bytes: inout [UInt8]
     ) throws(TreeFault) {
         guard !isSurvey else { return append(entry(.file, status), &bytes) }
-        let opened = tree_open_file(directory, name.span)
+        let opened = TreeSystem.openFile(name, in: directory)
         guard opened != -Self.notThere else { return }
         append(entry(.file, status), &bytes)
         guard opened >= 0 else { throw fault(.open, opened) }
@@ -172,7 +171,7 @@ extension TreeReader {
     private func enter(
         _ name: [UInt8], in directory: Int32, _ status: tree_status, _ bytes: inout [UInt8]
     ) throws(TreeFault) {
-        let opened = tree_open_directory(directory, name.span, 0)
+        let opened = TreeSystem.openDirectory(name, in: directory)
         guard opened != -Self.notThere else { return }
         append(entry(.directory, status), &bytes)
         guard opened >= 0 else { throw fault(.open, opened) }
@@ -197,9 +196,7 @@ extension TreeReader {
         Frame.encodeHeader(length: 0, kind: FrameKind.data.rawValue, into: &bytes)
         let first = bytes.count
         bytes.append(contentsOf: repeatElement(0, count: most))
-        var room = bytes.mutableSpan
-        let count = tree_read(
-            open.descriptor, &room, Int32(clamping: first), Int32(clamping: most))
+        let count = TreeSystem.read(open.descriptor, into: &bytes, from: first, limit: most)
         guard count > 0 else {
             bytes.removeSubrange(header...)
             guard count == 0 else { throw fault(.read, count) }

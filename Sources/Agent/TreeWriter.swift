@@ -96,7 +96,7 @@ package final class TreeWriter {
         guard byteCount <= policy.byteLimit else { throw fault(.bytes) }
         var start = 0
         while start < data.count {
-            let count = tree_write(file, data.span.extracting(start..<data.count))
+            let count = TreeSystem.write(data, from: start, to: file)
             guard count > 0 || count == -Self.interrupted else { throw fault(.write, count) }
             start &+= Int(max(count, 0))
         }
@@ -135,9 +135,9 @@ extension TreeWriter {
     /// Finds the place of the tree's first entry, and makes it there.
     private func begin(_ entry: TreeEntry) throws(TreeFault) {
         let path = Path(destination.path)
-        let link = tree_status_at(TREE_HERE, path.terminated.span, 0)
+        let link = TreeSystem.status(path.terminated, in: TREE_HERE)
         if link.result == 0, link.kind == TREE_LINK, !policy.followsLink { throw fault(.link) }
-        let place = tree_status_at(TREE_HERE, path.terminated.span, 1)
+        let place = TreeSystem.status(path.terminated, in: TREE_HERE, follows: true)
         guard place.result != 0 || place.kind != TREE_DIRECTORY else {
             return try enter(path, with: entry)
         }
@@ -147,15 +147,15 @@ extension TreeWriter {
         guard entry.kind == .directory || !path.endsInSlash, let (parent, name) = path.split else {
             throw fault(.destination, -Self.noDirectory)
         }
-        base = tree_open_directory(TREE_HERE, parent.terminated.span, 1)
+        base = TreeSystem.openDirectory(parent.terminated, in: TREE_HERE, follows: true)
         guard base >= 0 else { throw fault(.destination, base) }
         try make(entry, named: name, in: base)
     }
 
     /// The tree goes into a directory that is there.
     private func enter(_ path: Path, with entry: TreeEntry) throws(TreeFault) {
-        base = tree_open_directory(
-            TREE_HERE, path.terminated.span, policy.followsLink ? 1 : 0)
+        base = TreeSystem.openDirectory(
+            path.terminated, in: TREE_HERE, follows: policy.followsLink)
         guard base >= 0 else { throw fault(.destination, base) }
         guard destination.isContents, entry.kind == .directory else {
             guard TreeEntry.isName(destination.name) else {
@@ -178,14 +178,13 @@ extension TreeWriter {
         let name = name + [0]
         switch entry.kind {
         case .file:
-            file = try replacing(name, in: directory) { tree_make_file(directory, name.span) }
+            file = try replacing(name, in: directory) { TreeSystem.makeFile(name, in: directory) }
             fileEntry = entry
         case .directory: try makeDirectory(entry, name, in: directory)
         case .link:
             let strings = name + entry.target + [0]
-            _ = try replacing(name, in: directory) { tree_make_link(directory, strings.span) }
-            _ = tree_set_link_owner(directory, name.span, entry.owner, entry.group)
-            _ = tree_set_link_time(directory, name.span, entry.seconds, entry.nanoseconds)
+            _ = try replacing(name, in: directory) { TreeSystem.makeLink(strings, in: directory) }
+            TreeSystem.adornLink(name, in: directory, as: entry)
         case .other: omittedCount &+= 1
         }
         if levels.isEmpty, file < 0 { isComplete = true }
@@ -197,7 +196,7 @@ extension TreeWriter {
     ) throws(TreeFault) -> Int32 {
         var result = make()
         if result == -Self.exists {
-            let removal = tree_remove(directory, name.span)
+            let removal = TreeSystem.remove(name, in: directory)
             guard removal >= 0 else {
                 throw removal == -Self.directory ? fault(.clash, removal) : fault(.make, removal)
             }
@@ -211,11 +210,11 @@ extension TreeWriter {
         _ entry: TreeEntry, _ name: [UInt8], in directory: Int32
     ) throws(TreeFault) {
         guard levels.count < TreeEntry.depthLimit else { throw fault(.depth) }
-        let made = tree_make_directory(directory, name.span)
+        let made = TreeSystem.makeDirectory(name, in: directory)
         guard made >= 0 || made == -Self.exists else { throw fault(.make, made) }
-        let opened = tree_open_directory(directory, name.span, 0)
+        let opened = TreeSystem.openDirectory(name, in: directory)
         guard opened >= 0 else {
-            let status = tree_status_at(directory, name.span, 0)
+            let status = TreeSystem.status(name, in: directory)
             let isClash = status.result == 0 && status.kind != TREE_DIRECTORY
             throw isClash ? fault(.clash, -Self.noDirectory) : fault(.make, opened)
         }

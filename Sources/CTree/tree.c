@@ -90,8 +90,9 @@ int32_t tree_read(int32_t fd, uint8_t *bytes, int32_t size, int32_t start, int32
     return outcome(read(fd, bytes + start, (size_t)(room < limit ? room : limit)));
 }
 
-int32_t tree_write(int32_t fd, const uint8_t *bytes, int32_t size) {
-    return outcome(write(fd, bytes, (size_t)size));
+int32_t tree_write(int32_t fd, const uint8_t *bytes, int32_t size, int32_t start) {
+    if (start < 0 || start > size) return -EINVAL;
+    return outcome(write(fd, bytes + start, (size_t)(size - start)));
 }
 
 int32_t tree_list(int32_t fd, uint8_t *bytes, int32_t size) {

@@ -14,9 +14,10 @@ package struct MemorySize: Hashable, Sendable {
     /// - Parameters:
     ///   - range: What is allowed, in MiB.
     ///   - owner: Who has so much, for the error's text.
+    ///   - noun: Of what.
     package init(
         _ text: String, in range: ClosedRange<UInt64> = MachineConfig.memoryRange,
-        of owner: String = "a machine"
+        of owner: String = "a machine", noun: String = "memory"
     ) throws(QuantityError) {
         let digits = text.utf8.prefix { (0x30...0x39).contains($0) }
         let unit = text.utf8.dropFirst(digits.count)
@@ -24,23 +25,23 @@ package struct MemorySize: Hashable, Sendable {
         switch String(decoding: unit, as: UTF8.self).lowercased() {
         case "", "m", "mib": factor = 1
         case "g", "gib": factor = 1024
-        default: throw Self.malformed(text)
+        default: throw Self.malformed(text, noun)
         }
-        guard !digits.isEmpty else { throw Self.malformed(text) }
+        guard !digits.isEmpty else { throw Self.malformed(text, noun) }
         // A number too big for 64 bits is out of range like any other.
         let number = UInt64(String(decoding: digits, as: UTF8.self)) ?? .max
         let (size, overflow) = number.multipliedReportingOverflow(by: factor)
         guard !overflow, range.contains(size) else {
             throw QuantityError(
                 description: "\(owner) has from \(range.lowerBound)M to"
-                    + " \(range.upperBound / 1024)G of memory, not \(JSONError.printable(text))")
+                    + " \(range.upperBound / 1024)G of \(noun), not \(JSONError.printable(text))")
         }
         mebibytes = size
     }
 
-    private static func malformed(_ text: String) -> QuantityError {
+    private static func malformed(_ text: String, _ noun: String) -> QuantityError {
         QuantityError(
-            description: "'\(JSONError.printable(text))' is no amount of memory; write 128M, 6G,"
+            description: "'\(JSONError.printable(text))' is no amount of \(noun); write 128M, 6G,"
                 + " or a whole number of MiB")
     }
 }

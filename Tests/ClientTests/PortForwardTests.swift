@@ -163,20 +163,41 @@ import Testing
             clients.append(try TestSocket(connectingTo: port))
         }
         var guests: [TestSocket] = []
-        func greet() { while let next = accept() { guests.append(next) } }
+        func greet() throws {
+            while let next = accept() {
+                try next.send(try Self.answer(.hello(version: 2), .connected))
+                guests.append(next)
+            }
+        }
         try serve {
-            greet()
+            try greet()
             return guests.count == PortForward.connectionLimit
         }
         for _ in 0..<20 { try serve { true } }
-        greet()
+        try greet()
         #expect(forward.connectionCount == PortForward.connectionLimit)
         #expect(guests.count == PortForward.connectionLimit)
         guests.removeFirst(3)
         try serve {
-            greet()
+            try greet()
             return guests.count == PortForward.connectionLimit
         }
+    }
+
+    @Test func `A guest that lets go while nothing moves breaks its caller's connection`() throws {
+        let client: TestSocket
+        do {
+            let (caller, guest) = try call()
+            client = caller
+            try guest.send(try Self.answer(.hello(version: 2), .connected) + [1])
+            try serve { try client.isReadable }
+            #expect(try client.receive() == [1])
+            guest.endWriting()
+            try serve { try client.isReadable }
+            #expect(try client.receive() == [])
+            #expect(forward.connectionCount == 1)
+        }
+        try serve { forward.connectionCount == 0 }
     }
 
     @Test func `A port that is taken is refused with a sentence`() throws {

@@ -167,7 +167,9 @@ final class PmemFile {
         defer { try? FileManager.default.removeItem(at: folder) }
         path = folder.path + ".img"
         try Data("hello\n".utf8).write(to: folder.appending(path: "greeting"))
-        if big > 0 { try Data(count: big).write(to: folder.appending(path: "big")) }
+        if big > 0 {
+            try Data(repeating: 0x5a, count: big).write(to: folder.appending(path: "big"))
+        }
         if isRoot {
             for name in ["bin", "proc", "dev"] {
                 try FileManager.default.createDirectory(

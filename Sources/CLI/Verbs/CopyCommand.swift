@@ -38,7 +38,7 @@ struct CopyCommand: Verb {
     @Option(
         help: ArgumentHelp(
             "Most bytes to take from a guest: 128M, 6G, or a number of MiB.", valueName: "size"),
-        transform: { try MemorySize($0) })
+        transform: { try MemorySize($0, in: 1...1 << 30, of: "a copy", noun: "data") })
     var limit: MemorySize?
 
     @Flag(

@@ -8,11 +8,7 @@
 // symbolic link, unless a function says so.
 #pragma once
 
-#include <lifetimebound.h>
-#include <ptrcheck.h>
 #include <stdint.h>
-
-#define TREE_BYTES(size) __counted_by(size) __noescape
 
 /// In place of a directory: names are paths from the process's own.
 static const int32_t TREE_HERE = -100;
@@ -37,53 +33,54 @@ struct tree_status {
 
 /// What a name stands for. `follow`: what a symbolic link leads to.
 struct tree_status tree_status_at(
-    int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size, int32_t follow);
+    int32_t directory, const uint8_t *name, int32_t size, int32_t follow);
 
 struct tree_status tree_status_of(int32_t fd);
 
 /// Opens a directory to read it. `follow`: a symbolic link is followed to it.
 int32_t tree_open_directory(
-    int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size, int32_t follow);
+    int32_t directory, const uint8_t *name, int32_t size, int32_t follow);
 
 /// Opens a file to read it; never waits for the other end of a FIFO.
-int32_t tree_open_file(int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size);
+int32_t tree_open_file(int32_t directory, const uint8_t *name, int32_t size);
 
 /// Makes a file and opens it to write it; -EEXIST if there is anything by that name.
-int32_t tree_make_file(int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size);
+int32_t tree_make_file(int32_t directory, const uint8_t *name, int32_t size);
 
 /// Makes a directory that only its owner may enter.
-int32_t tree_make_directory(int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size);
+int32_t tree_make_directory(int32_t directory, const uint8_t *name, int32_t size);
 
 /// `strings`: the new link's name, what it leads to.
-int32_t tree_make_link(int32_t directory, const uint8_t *TREE_BYTES(size) strings, int32_t size);
+int32_t tree_make_link(int32_t directory, const uint8_t *strings, int32_t size);
 
 /// Puts what a link leads to into `target`; how many bytes, without a zero.
 int32_t tree_read_link(
-    int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size,
-    uint8_t *TREE_BYTES(room) target, int32_t room);
+    int32_t directory, const uint8_t *name, int32_t size,
+    uint8_t *target, int32_t room);
 
 /// Removes whatever has that name, a directory apart.
-int32_t tree_remove(int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size);
+int32_t tree_remove(int32_t directory, const uint8_t *name, int32_t size);
 
 /// Reads at most `limit` bytes to `bytes[start]` and on, never past `size`.
 int32_t tree_read(
-    int32_t fd, uint8_t *TREE_BYTES(size) bytes, int32_t size, int32_t start, int32_t limit);
+    int32_t fd, uint8_t *bytes, int32_t size, int32_t start, int32_t limit);
 
-int32_t tree_write(int32_t fd, const uint8_t *TREE_BYTES(size) bytes, int32_t size);
+/// Writes from `bytes[start]` on.
+int32_t tree_write(int32_t fd, const uint8_t *bytes, int32_t size, int32_t start);
 
 /// Puts records of a directory into `bytes`. getdents64(2): inode (8), place (8), length of the
 /// record (2), type (1), name with its zero.
-int32_t tree_list(int32_t fd, uint8_t *TREE_BYTES(size) bytes, int32_t size);
+int32_t tree_list(int32_t fd, uint8_t *bytes, int32_t size);
 
 int32_t tree_set_owner(int32_t fd, uint32_t owner, uint32_t group);
 int32_t tree_set_mode(int32_t fd, uint16_t mode);
 int32_t tree_set_time(int32_t fd, int64_t seconds, uint32_t nanoseconds);
 
 int32_t tree_set_link_owner(
-    int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size, uint32_t owner,
+    int32_t directory, const uint8_t *name, int32_t size, uint32_t owner,
     uint32_t group);
 int32_t tree_set_link_time(
-    int32_t directory, const uint8_t *TREE_BYTES(size) name, int32_t size, int64_t seconds,
+    int32_t directory, const uint8_t *name, int32_t size, int64_t seconds,
     uint32_t nanoseconds);
 
 /// 1 if the directory's file system is one in which the kernel shows itself, such as proc.

@@ -56,7 +56,7 @@ package struct TreeTransfer {
                 default: try refuse(frame)
                 }
             }
-            if try isOver() { return nil }
+            if try isOver(hasMore: !reader.isComplete) { return nil }
         }
     }
 
@@ -143,16 +143,16 @@ package struct TreeTransfer {
         }
     }
 
-    /// Waits for the guest. True: interrupted.
-    private func isOver() throws(ClientError) -> Bool {
+    /// Waits for the guest, also until it takes more of what there is to send. True: interrupted.
+    private func isOver(hasMore: Bool = false) throws(ClientError) -> Bool {
         guard !channel.isClosed else {
             throw ClientError(.machineEnded, "the guest went away before all was copied")
         }
         let deadline = Clock.monotonic &+ Self.patience
         while true {
             var set = PollSet()
-            set.add(
-                channel.descriptor, channel.waiting > 0 ? [.readable, .writable] : .readable)
+            let sends = hasMore || channel.waiting > 0
+            set.add(channel.descriptor, sends ? [.readable, .writable] : .readable)
             if let interruption { set.add(interruption, .readable) }
             set.wait(milliseconds: 1000)
             if isInterrupted() { return true }

@@ -37,6 +37,10 @@ final class ForwardedConnection {
     let rule: ForwardRule
     /// ``Linux/Clock/monotonic`` at which it must have been answered.
     let deadline: UInt64
+    /// The guest takes nothing any more, as one hears if nothing moves.
+    var guestIsGone = false
+    /// The client's end has failed.
+    var clientIsGone = false
     private var phase = Phase.calling
     private var request: [UInt8]
     private var line: [UInt8] = []
@@ -74,6 +78,8 @@ final class ForwardedConnection {
         let back = toClient.move(from: guest.rawValue, to: client.rawValue)
         if there == .broken || back == .broken { return .broken(nil) }
         if toGuest.isOver && toClient.isOver { return .over }
+        // What the guest had sent before is passed on first.
+        if clientIsGone || guestIsGone && toClient.isOver { return .broken(nil) }
         return there == .hasMore || back == .hasMore ? .ready : .waiting
     }
 

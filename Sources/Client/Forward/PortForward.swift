@@ -10,6 +10,10 @@ package final class PortForward {
     /// channels, and others want some too.
     package static var connectionLimit: Int { 128 }
 
+    /// Most connections at a time that are not answered yet: monitor and guest let only so many
+    /// wait.
+    private static var openingLimit: Int { 16 }
+
     /// A connection that could not be passed on.
     package struct Failure: Hashable, Sendable {
         package var guestPort: UInt16
@@ -33,6 +37,8 @@ package final class PortForward {
     private let poller: Poller
     private let entrances: [Entrance]
     private var connections: [UInt64: ForwardedConnection] = [:]
+    /// Those that are not answered yet.
+    private var opening: Set<UInt64> = []
     private var lastName: UInt64 = 0
     /// Connections that can go on without being told of anything.
     private var ready: Set<UInt64> = []
@@ -67,8 +73,8 @@ package final class PortForward {
     /// How long to wait at most; -1: for ever.
     package var milliseconds: CInt {
         if !ready.isEmpty { return 0 }
-        // Rarely more than one; and the deadline of an answer is no matter of milliseconds.
-        return connections.values.contains { $0.isOpening } || isShort ? 200 : -1
+        // The deadline of an answer is no matter of milliseconds.
+        return !opening.isEmpty || isShort ? 200 : -1
     }
 
     /// Goes as far as it can without waiting; what could not be passed on.
@@ -81,13 +87,19 @@ package final class PortForward {
             if let index = Int(exactly: event.token), index < entrances.count {
                 entrances[index].isCalled = true
             } else {
-                moving.insert(event.token / 2)
+                let name = event.token / 2
+                let isGuest = event.token & 1 == 1
+                if isGuest, event.events.contains(.hangUp) {
+                    connections[name]?.guestIsGone = true
+                } else if !isGuest, event.events.contains(.error) {
+                    connections[name]?.clientIsGone = true
+                }
+                moving.insert(name)
             }
         }
         for name in moving { move(name) }
         let now = Clock.monotonic
-        for (name, connection) in connections where connection.isOpening {
-            guard connection.deadline <= now else { continue }
+        for name in opening where (connections[name]?.deadline ?? 0) <= now {
             close(name, because: "the guest does not answer")
         }
         for entrance in entrances where entrance.isCalled { admit(entrance) }
@@ -122,16 +134,18 @@ extension PortForward {
         return poller
     }
 
-    /// Somebody waits for whom there is no room among this process's files.
-    private var isShort: Bool {
-        connections.count < Self.connectionLimit && entrances.contains { $0.isCalled }
+    private var hasRoom: Bool {
+        connections.count < Self.connectionLimit && opening.count < Self.openingLimit
     }
+
+    /// Somebody waits for whom there is no room among this process's files.
+    private var isShort: Bool { hasRoom && entrances.contains { $0.isCalled } }
 
     /// Tokens of a connection are twice its name, and one more for the guest's end.
     private static var firstName: UInt64 { 1 << 32 }
 
     private func admit(_ entrance: Entrance) {
-        while connections.count < Self.connectionLimit {
+        while hasRoom {
             do throws(Errno) {
                 let client = try TCPSocket.accept(on: entrance.socket.rawValue)
                 admit(client, entrance.rule)
@@ -154,6 +168,7 @@ extension PortForward {
             try poller.add(connection.client.rawValue, token: name * 2)
             try poller.add(connection.guest.rawValue, token: name * 2 + 1)
             connections[name] = connection
+            opening.insert(name)
             move(name)
         } catch {
             failures.append(
@@ -164,7 +179,9 @@ extension PortForward {
 
     private func move(_ name: UInt64) {
         guard let connection = connections[name] else { return }
-        switch connection.move() {
+        let state = connection.move()
+        if !connection.isOpening { opening.remove(name) }
+        switch state {
         case .waiting: break
         case .ready: ready.insert(name)
         case .over: close(name)
@@ -173,6 +190,7 @@ extension PortForward {
     }
 
     private func close(_ name: UInt64, because reason: String? = nil) {
+        opening.remove(name)
         guard let connection = connections.removeValue(forKey: name) else { return }
         poller.remove(connection.client.rawValue)
         poller.remove(connection.guest.rawValue)

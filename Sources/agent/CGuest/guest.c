@@ -123,7 +123,7 @@ int32_t guest_listen(uint32_t port) {
     int fd = vsock();
     if (fd < 0) return -errno;
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) return close_with_error(fd);
-    if (listen(fd, 64) < 0) return close_with_error(fd);
+    if (listen(fd, 256) < 0) return close_with_error(fd);
     return fd;
 }
 
