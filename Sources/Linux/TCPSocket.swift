@@ -7,7 +7,7 @@ package enum TCPSocket {
     /// Waits for connections at a numeric address, IPv4 or IPv6 (``Errno/invalid`` for any other),
     /// and a port; 0: any that is free.
     package static func listen(
-        at address: String, port: UInt16, backlog: CInt = 128
+        at address: String, port: UInt16, backlog: CInt = 1024
     ) throws(Errno) -> FileDescriptor {
         let raw = unsafe clinux_tcp_listen(address, port, backlog)
         return FileDescriptor(adopting: try Errno.check(raw))
