@@ -64,6 +64,11 @@ int clinux_mknod_at(int directory, const char *name, unsigned major, unsigned mi
     return (int)clinux_result(mknodat(directory, name, S_IFCHR | 0600, makedev(major, minor)));
 }
 
+int clinux_move(int directory, const char *name, int target, const char *other) {
+    // RENAME_NOREPLACE
+    return (int)clinux_result(syscall(SYS_renameat2, directory, name, target, other, 1));
+}
+
 int clinux_unlink_at(int directory, const char *name, int is_directory) {
     return (int)clinux_result(unlinkat(directory, name, is_directory ? AT_REMOVEDIR : 0));
 }

@@ -4,6 +4,8 @@
 package struct JailerArguments: Hashable, Sendable {
     package enum Request: Hashable, Sendable {
         case run, help, version
+        /// Make so many copies of the program for later starts.
+        case spares(Int)
     }
 
     /// Why a command line is refused, in the words of Firecracker's jailer.
@@ -24,6 +26,8 @@ package struct JailerArguments: Hashable, Sendable {
         case openFiles = "no-file"
     }
 
+    /// Most copies that are kept for later starts.
+    package static var spareLimit: Int { 64 }
     /// Number of descriptors unless told otherwise.
     package static var openFiles: UInt64 { 2048 }
 
@@ -59,8 +63,19 @@ package struct JailerArguments: Hashable, Sendable {
     }
 
     private mutating func take(_ words: Words) throws(Failure) {
-        for name in ["exec-file", "gid", "id", "uid"] where words.values[name] == nil {
+        let required = words["spares"] == nil ? ["exec-file", "gid", "id", "uid"] : ["exec-file"]
+        for name in required where words.values[name] == nil {
             throw Failure(parsing: "Argument '\(name)' required, but not found.")
+        }
+        if let text = words["spares"] {
+            guard let count = Int(text), (1...Self.spareLimit).contains(count) else {
+                throw Failure(
+                    "Invalid number of spares: \(Self.shown(text)); it is 1 to \(Self.spareLimit)")
+            }
+            request = .spares(count)
+            executable = words["exec-file"] ?? ""
+            baseDirectory = words["chroot-base-dir"] ?? baseDirectory
+            return
         }
         identifier = try Self.checked(identifier: words["id"] ?? "")
         executable = words["exec-file"] ?? ""
@@ -172,7 +187,7 @@ extension JailerArguments {
         private static let flags: Set<String> = ["daemonize", "new-pid-ns"]
         private static let single: Set<String> = [
             "id", "exec-file", "uid", "gid", "chroot-base-dir", "netns", "cgroup-version",
-            "parent-cgroup",
+            "parent-cgroup", "spares",
         ]
         private static let repeated: Set<String> = ["cgroup", "resource-limit"]
 
@@ -230,6 +245,8 @@ extension JailerArguments {
                                     [default: name of the program]
           --resource-limit <resource>=<value>  fsize (bytes of a file) or no-file (number of
                                     descriptors) [default: no-file=2048]; may be given more than once
+          --spares <n>              make n (1 to 64) copies of the program, which later starts take, and
+                                    exit; needs --exec-file only
           --version                 print the version and exit
           --help, -h                print this and exit
 

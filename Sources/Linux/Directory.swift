@@ -132,6 +132,14 @@ package final class Directory: Sendable {
         try device.setOwner(user: user, group: group)
     }
 
+    /// Moves an entry to where nothing is.
+    package func move(
+        _ name: String, to other: String, in directory: Directory
+    ) throws(Errno) {
+        try Errno.check(
+            unsafe clinux_move(file.rawValue, name, directory.file.rawValue, other))
+    }
+
     /// Removes an entry, never what a link points to.
     package func remove(_ name: String) throws(Errno) {
         try Errno.check(unsafe clinux_unlink_at(file.rawValue, name, 0))

@@ -68,6 +68,7 @@ package final class Machine: Sendable {
     /// holds the engine that watches it. Here the circles end.
     deinit {
         board.pauseDevices()
+        board.finish()
         bus.connect(ports: AddressSpace(), memory: AddressSpace())
         memory.writeObserver = nil
     }

@@ -6,42 +6,23 @@ import Linux
 final class Jail {
     let arguments: JailerArguments
     let undo = Undo()
-    /// The program's file outside.
-    private let source: FileDescriptor
-    private let sourcePath: String
+    private let program: JailedProgram
     private let base: Directory
     private let groups: JailCgroups
     private var tree: JailTree?
     /// Descriptor of /dev/null for a daemon.
     private var nothing: FileDescriptor?
 
-    /// Last part of the program's path.
-    var programName: String {
-        String(sourcePath.split(separator: "/").last ?? "")
-    }
-
     /// Looks at all that the arguments name; nothing is made yet.
     init(_ arguments: JailerArguments) throws(JailFailure) {
         self.arguments = arguments
-        let executable = arguments.executable
-        let path = try JailFailure.attempt("Failed to canonicalize path \(executable)") {
-            () throws(Errno) in try FileSystem.realPath(executable)
-        }
-        source = try JailFailure.attempt("Failed to open \(path)") { () throws(Errno) in
-            try FileDescriptor.open(path, flags: FileSystem.readingAtOnce)
-        }
-        let descriptor = source.rawValue
-        let kind = try JailFailure.attempt("Cannot get metadata for a file: \(path)") {
-            () throws(Errno) in try FileStatus(of: descriptor).kind
-        }
-        guard kind == .regular else { throw JailFailure("\(path) is not a file") }
-        sourcePath = path
+        program = try JailedProgram(arguments.executable)
         base = try Self.openBase(arguments.baseDirectory)
-        let name = String(path.split(separator: "/").last ?? "")
-        groups = try JailCgroups(arguments, program: name)
+        groups = try JailCgroups(arguments, program: program.name)
     }
 
-    private static func openBase(_ path: String) throws(JailFailure) -> Directory {
+    /// Opens the directory that all jails are in.
+    static func openBase(_ path: String) throws(JailFailure) -> Directory {
         let real = try JailFailure.attempt("Failed to canonicalize path \(path)") {
             () throws(Errno) in try FileSystem.realPath(path)
         }
@@ -57,10 +38,10 @@ final class Jail {
     /// Makes the place and goes into it.
     func build() throws(JailFailure) {
         let tree = try JailTree(
-            base, [programName, arguments.identifier, "root"], user: arguments.user,
+            base, program.name, arguments.identifier, user: arguments.user,
             group: arguments.group, undo: undo)
         self.tree = tree
-        try tree.copy(source, from: sourcePath, as: programName)
+        try tree.put(program)
         try joinNetwork()
         try groups.apply(undo: undo)
         if arguments.isDaemon {
@@ -113,13 +94,13 @@ final class Jail {
     /// Starts the program. Returns only if it runs in another process.
     func launch(_ moment: LaunchMoment) throws(JailFailure) {
         guard let tree else { return }
-        let launch = Launch(arguments, program: programName, moment: moment)
+        let launch = Launch(arguments, program: program.name, moment: moment)
         if arguments.isDaemon || arguments.hasOwnProcesses {
             try launch.inChild(standardStreams: nothing?.rawValue) { child throws(JailFailure) in
-                try tree.handOver(programName, process: child)
+                try tree.handOver(program.name, process: child)
             }
         } else {
-            try tree.handOver(programName, process: CurrentProcess.identifier)
+            try tree.handOver(program.name, process: CurrentProcess.identifier)
             try launch.here()
         }
     }

@@ -8,6 +8,8 @@ import Linux
 /// as the last step.
 struct JailTree {
     let root: Directory
+    /// With the jails of all machines of the program.
+    private let programFolder: Directory
     private let user: UInt32
     private let group: UInt32
     private let undo: Undo
@@ -22,19 +24,19 @@ struct JailTree {
     /// Mode of a directory that is the jailed user's.
     private static var ownMode: UInt32 { 0o700 }
 
-    /// Finds or makes `names` below `base`, and takes the last of them.
+    /// Finds or makes `<base>/<program>/<identifier>/root`, and takes the last of them.
     init(
-        _ base: Directory, _ names: [String], user: UInt32, group: UInt32, undo: Undo
+        _ base: Directory, _ program: String, _ identifier: String, user: UInt32, group: UInt32,
+        undo: Undo
     ) throws(JailFailure) {
         self.user = user
         self.group = group
         self.undo = undo
         folders = Folders()
-        var directory = base
-        for name in names {
-            directory = try Self.step(from: directory, to: name, user: user, undo: undo)
-        }
-        root = directory
+        programFolder = try Self.step(from: base, to: program, user: user, undo: undo)
+        let machine = try Self.step(
+            from: programFolder, to: identifier, user: user, undo: undo)
+        root = try Self.step(from: machine, to: "root", user: user, undo: undo)
         try take(root)
     }
 
@@ -80,18 +82,21 @@ struct JailTree {
 
     // MARK: What is in it
 
-    /// Copies the program: two machines share no memory, not even that of its code.
-    func copy(
-        _ source: borrowing FileDescriptor, from path: String, as name: String
-    ) throws(JailFailure) {
+    /// Copies the program, or takes a spare: two machines share no memory, not even that of its code.
+    func put(_ program: JailedProgram) throws(JailFailure) {
+        let name = program.name
+        if Spares(of: program).take(below: programFolder, to: root, as: name) {
+            undo.add { [root] in try? root.remove(name) }
+            return
+        }
         let target = try create(name)
         do throws(Errno) {
-            try source.copyProgram(to: target)
+            try program.file.copyProgram(to: target)
             // Root's: the jailed program cannot change what it was started from.
             try target.setMode(0o555)
         } catch {
             throw JailFailure(
-                "Failed to copy \(path) to \(root.path(of: name)): \(error.withNumber)")
+                "Failed to copy \(program.path) to \(root.path(of: name)): \(error.withNumber)")
         }
     }
 

@@ -15,6 +15,10 @@ enum Jailer {
             case .help: say(JailerArguments.usage)
             case .version: say(version(words.first ?? "") + "\n")
             case .run: try jail(arguments, moment)
+            case .spares(let count):
+                let program = try JailedProgram(arguments.executable)
+                let base = try Jail.openBase(arguments.baseDirectory)
+                try Spares(of: program).fill(count, below: base)
             }
             return 0
         } catch {

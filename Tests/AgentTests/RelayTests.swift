@@ -19,7 +19,9 @@ import Testing
 
     @Test(arguments: ["127.0.0.1", "::1"])
     func `Bytes go both ways, and each way ends on its own`(_ address: String) throws {
-        let (host, far, _) = try connect(try AgentProcess(), to: try LoopbackServer(at: address))
+        let (host, far, channel) = try connect(
+            try AgentProcess(), to: try LoopbackServer(at: address))
+        defer { withExtendedLifetime(channel) {} }
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         try host.send(Array("hello".utf8))
         #expect(try far.receive() == Array("hello".utf8))
@@ -34,7 +36,8 @@ import Testing
     }
 
     @Test func `A server that ends first still hears`() throws {
-        let (host, far, _) = try connect(try AgentProcess(), to: try LoopbackServer())
+        let (host, far, channel) = try connect(try AgentProcess(), to: try LoopbackServer())
+        defer { withExtendedLifetime(channel) {} }
         try far.send([1, 2, 3])
         far.endWriting()
         #expect(try host.receiveAll() == [1, 2, 3])
@@ -88,7 +91,8 @@ import Testing
     @Test func `A server that does not read holds up its own connection only`() throws {
         let agent = try AgentProcess()
         let server = try LoopbackServer()
-        let (host, far, _) = try connect(agent, to: server)
+        let (host, far, channel) = try connect(agent, to: server)
+        defer { withExtendedLifetime(channel) {} }
         let sent = host.sendUntilFull(limit: 64 << 20)
         #expect(sent < 16 << 20)
         #expect(try agent.channel().shell("echo well").text == "well\n")
@@ -98,7 +102,8 @@ import Testing
 
     @Test func `A host that does not read holds up its own connection only`() throws {
         let agent = try AgentProcess()
-        let (host, far, _) = try connect(agent, to: try LoopbackServer())
+        let (host, far, channel) = try connect(agent, to: try LoopbackServer())
+        defer { withExtendedLifetime(channel) {} }
         let sent = far.sendUntilFull(limit: 64 << 20)
         #expect(sent < 16 << 20)
         #expect(try agent.channel().shell("echo well").text == "well\n")

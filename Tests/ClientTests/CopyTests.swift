@@ -139,6 +139,40 @@ import Testing
         #expect(try scratch.shell("ls -A outside") == "")
     }
 
+    /// Takes a tree of one file as an honest agent does, and says that it has it.
+    private static func takeFile(on socket: CInt) {
+        var decoder = FrameDecoder(payloadLimit: AgentProtocol.requestLimit)
+        func say(_ frame: Frame) {
+            guard let bytes = try? frame.encoded() else { return }
+            _ = try? UnixSocket.send(bytes[...], to: socket)
+        }
+        say(.hello(version: 2))
+        while true {
+            var set = PollSet()
+            set.add(socket, .readable)
+            set.wait(milliseconds: 10_000)
+            guard var bytes = (try? Stream.read(socket, limit: 1 << 16))?[...], !bytes.isEmpty
+            else {
+                return
+            }
+            while !bytes.isEmpty {
+                bytes = bytes.dropFirst(decoder.append(bytes))
+                while let frame = (try? decoder.next()) ?? nil {
+                    if frame == .endOfEntry { return say(.done) }
+                }
+            }
+        }
+    }
+
+    @Test func `A file larger than a socket takes at a time is sent to its end`() throws {
+        try scratch.shell("head -c 3000000 /dev/zero > file")
+        let socket = far.socket.rawValue
+        let agent = try Thread(name: "agent") { Self.takeFile(on: socket) }
+        let summary = try transfer.send(scratch.path + "/file", to: destination)
+        agent.join()
+        #expect(summary == CopySummary(entries: 1, bytes: 3_000_000, omitted: 0))
+    }
+
     @Test func `An agent that says done too soon is not believed`() throws {
         try say([.done])
         try scratch.shell("head -c 1000000 /dev/zero > file")

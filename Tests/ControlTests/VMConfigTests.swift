@@ -180,8 +180,8 @@ import Testing
         Fault(
             #""swiftlet":{"turbo":1}"#,
             "swiftlet: unknown field `turbo`, expected one of `engine`, `affinity`,"
-                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `console`,"
-                + " `report` at line 2 column 21"),
+                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `guest_calls`,"
+                + " `console`, `report` at line 2 column 21"),
         Fault(
             #""swiftlet":[]"#,
             "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),

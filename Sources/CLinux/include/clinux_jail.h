@@ -35,6 +35,8 @@ int clinux_create_at(int directory, const char *name, unsigned mode);
 int clinux_mkdir_at(int directory, const char *name, unsigned mode);
 /// Makes a character device that was not there, for its owner alone.
 int clinux_mknod_at(int directory, const char *name, unsigned major, unsigned minor);
+/// Gives an entry another name, which nothing must have.
+int clinux_move(int directory, const char *name, int target, const char *other);
 /// Removes a name, never what a link points to.
 int clinux_unlink_at(int directory, const char *name, int is_directory);
 int clinux_enter(int directory);

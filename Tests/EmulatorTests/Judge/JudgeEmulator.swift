@@ -174,6 +174,8 @@ final class JudgeEmulator {
         cpu.state.mxcsr = before.mxcsr
         cpu.enterFloatEnvironment()
         let top = UInt8(truncatingIfNeeded: before.statusWord >> 11) & 7
+        // AMD's processors store zeros for the last instruction, unless an exception waits.
+        cpu.state.x87 = X87State()
         cpu.state.x87.top = top
         cpu.state.x87.control = before.controlWord
         cpu.state.x87.status = before.statusWord & ~0x3800
