@@ -4,8 +4,10 @@
         .include "guest.inc"
         .set    WINDOW, 0x40000000
 main:
-        movl    $(low + 1), pointers
-        movl    $(high + 1), pointers + 8
+        # Four levels, as 64-bit kernels have them: not every KVM knows 32-bit code's own three.
+        movl    $(pointers + 3), top
+        movl    $(low + 3), pointers
+        movl    $(high + 3), pointers + 8
         # Present, writable, 2 MiB.
         movl    $0x83, low
         movl    $0x520, %edx
@@ -16,8 +18,13 @@ main:
         movl    %eax, high + 12
         movl    $0x20, %eax
         movl    %eax, %cr4
-        movl    $pointers, %eax
+        movl    $top, %eax
         movl    %eax, %cr3
+        # EFER.LME.
+        movl    $0xc0000080, %ecx
+        rdmsr
+        orl     $0x100, %eax
+        wrmsr
         movl    %cr0, %eax
         orl     $0x80000000, %eax
         movl    %eax, %cr0
@@ -47,4 +54,5 @@ words:  .long   0x01020304, 0x05060708
 low:    .fill   1024, 4, 0
 high:   .fill   1024, 4, 0
 pointers:
-        .fill   8, 4, 0
+        .fill   1024, 4, 0
+top:    .fill   1024, 4, 0

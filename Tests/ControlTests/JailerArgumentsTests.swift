@@ -54,6 +54,20 @@ import Testing
         #expect(try JailerArguments(words).request == request)
     }
 
+    @Test func `Spares need a program, and nothing else`() throws {
+        let arguments = try JailerArguments(["--spares", "10", "--exec-file", "/f"])
+        #expect(arguments.request == .spares(10))
+        #expect(arguments.executable == "/f" && arguments.baseDirectory == "/srv/jailer")
+        #expect(
+            refusal(["--spares", "10"])
+                == "Failed to parse arguments: Argument 'exec-file' required, but not found.")
+        for text in ["0", "65", "-1", "x", ""] {
+            #expect(
+                refusal(["--spares", text, "--exec-file", "/f"])
+                    == "Invalid number of spares: \(text); it is 1 to 64")
+        }
+    }
+
     @Test func `Behind two dashes nothing is ours`() throws {
         #expect(try JailerArguments(Self.least + ["--", "--version"]).request == .run)
     }

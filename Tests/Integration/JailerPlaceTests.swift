@@ -72,6 +72,38 @@ import Testing
         #expect(try Self.status(seen + "/later").st_size == (isShared ? size : 0))
     }
 
+    @Test(.enabled(if: JailFolder.isRoot, JailFolder.reason))
+    func `Spares are taken, one a machine, and only good ones`() throws {
+        let jail = try JailFolder()
+        let jailer = try Built.file("bin/swiftlet-jailer")
+        let fill = [
+            "--spares", "2", "--exec-file", jail.program, "--chroot-base-dir", jail.base.path,
+        ]
+        for _ in 0..<2 { #expect(try Program.run(jailer, fill).status == 0) }
+        let spares = jail.base.appending(path: "firecracker/.spares").path
+        let all = { try FileManager.default.contentsOfDirectory(atPath: spares).sorted() }
+        let made = try all()
+        #expect(made.count == 2)
+        let folder = try Self.status(spares)
+        #expect(folder.st_mode == S_IFDIR | 0o700 && folder.st_uid == 0)
+
+        // One that somebody else could have written is not executed.
+        Posix.chmod(spares + "/" + made[0], 0o755)
+        let good = try Self.status(spares + "/" + made[1]).st_ino
+        let result = try jail.run([], ["--version"])
+        #expect(result.outputText.hasPrefix("Firecracker v"), "\(result.errorText)")
+        #expect(try Self.status(jail.path("firecracker")).st_ino == good)
+        #expect(try !all().contains(made[1]))
+
+        // A planted name is not replaced by a spare either.
+        try FileManager.default.removeItem(at: jail.root)
+        #expect(try Program.run(jailer, fill).status == 0)
+        try jail.prepare()
+        Posix.symlink("/etc/passwd", jail.path("firecracker"))
+        #expect(try jail.run().errorText.hasPrefix("Failed to open \(jail.path("firecracker")): "))
+        #expect(try all().count == 2)
+    }
+
     /// Whether mounts at `path` show in other namespaces.
     private static func isShared(_ path: String) throws -> Bool {
         let result = try Program.run(

@@ -44,7 +44,10 @@ import Driver
             rest = rest.dropFirst(piece.count)
             parser.receive(piece)
             do throws(HTTPError) {
-                while let event = try parser.next() { reading.events.append(event) }
+                while let event = try parser.next() {
+                    // Who has sent the body already is not told to go on.
+                    if event != .expectsContinue { reading.events.append(event) }
+                }
             } catch {
                 reading.error = error
                 return reading
