@@ -79,10 +79,9 @@ final class JailedMonitor {
             folder.arguments(options, ["--engine", "soft"] + rest))
         let socket = folder.path("run/firecracker.socket")
         let jailer = jailer
-        let isThere = RunningProgram.wait(seconds: 60) {
-            FileManager.default.fileExists(atPath: socket)
-        }
-        try #require(isThere, "\(String(decoding: jailer.error, as: UTF8.self))")
+        // The file is there a moment before anybody listens.
+        let listens = RunningProgram.wait(seconds: 60) { (try? APIClient(socket)) != nil }
+        try #require(listens, "\(String(decoding: jailer.error, as: UTF8.self))")
         let text = try String(contentsOfFile: folder.path("firecracker.pid"), encoding: .utf8)
         identifier = try #require(Int32(text))
     }
