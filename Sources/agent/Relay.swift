@@ -27,12 +27,7 @@ private struct Flow {
     mutating func move(from source: borrowing Descriptor, to sink: borrowing Descriptor) -> Bool {
         for _ in 0..<Self.turns {
             guard flush(to: sink) else { return false }
-            guard isEmpty else { return true }
-            if hasEnded {
-                if !isTold { guest_end_writing(sink.number) }
-                isTold = true
-                return true
-            }
+            guard wantsMore else { break }
             if storage.isEmpty { storage = [UInt8](repeating: 0, count: Self.capacity) }
             let count = source.read(into: &storage, from: 0, limit: storage.count)
             if Errno.isTransient(count) { return true }
@@ -41,7 +36,12 @@ private struct Flow {
             start = 0
             end = Int(count)
         }
-        return flush(to: sink)
+        guard flush(to: sink) else { return false }
+        if hasEnded && isEmpty && !isTold {
+            guest_end_writing(sink.number)
+            isTold = true
+        }
+        return true
     }
 
     private mutating func flush(to sink: borrowing Descriptor) -> Bool {

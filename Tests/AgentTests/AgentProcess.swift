@@ -54,6 +54,12 @@ final class AgentProcess {
         return set.isReadable(process.descriptor.rawValue)
     }
 
+    /// Lets it stand still.
+    func pause() { process.send(Signal(rawValue: 19)) }
+
+    /// Lets it go on.
+    func resume() { process.send(Signal(rawValue: 18)) }
+
     /// A connection on which nothing has been said.
     ///
     /// An agent that gets no processor time lets connections wait, and the kernel turns away those

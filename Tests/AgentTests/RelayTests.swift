@@ -47,6 +47,19 @@ import Testing
         #expect(try far.receive() == [])
     }
 
+    @Test(arguments: [0, 1, 65_536, 150_000, 196_608, 262_144, 400_000, 450_000])
+    func `An end that comes together with the data before it is passed on`(_ count: Int) throws {
+        let agent = try AgentProcess()
+        let (host, far, channel) = try connect(agent, to: try LoopbackServer())
+        defer { withExtendedLifetime(channel) {} }
+        // All of it is there when the agent looks.
+        agent.pause()
+        try far.send([UInt8](repeating: 7, count: count))
+        far.endWriting()
+        agent.resume()
+        #expect(try host.receiveAll().count == count)
+    }
+
     @Test func `A port without a server is refused, and the channel goes on`() throws {
         let port: UInt16
         do {
