@@ -87,9 +87,18 @@ final class JailedMonitor {
     }
 
     deinit {
-        kill(identifier, SIGKILL)
-        let identifier = identifier
-        _ = RunningProgram.wait(seconds: 10) { kill(identifier, 0) != 0 }
+        send(SIGKILL)
+        _ = RunningProgram.wait(seconds: 10) { !isRunning }
+    }
+
+    /// It has not ended, and its number is nobody else's yet.
+    var isRunning: Bool {
+        let stat = (try? text("stat")) ?? ""
+        return stat.hasPrefix("\(identifier) (firecracker) ") && !stat.contains(") Z ")
+    }
+
+    func send(_ signal: Int32) {
+        if isRunning { kill(identifier, signal) }
     }
 
     func client() throws -> APIClient { try APIClient(folder.path("run/firecracker.socket")) }

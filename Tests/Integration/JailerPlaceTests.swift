@@ -126,13 +126,8 @@ import Testing
         let fields = try monitor.text("stat").split(separator: ")").last?.split(separator: " ")
         // Terminal and session.
         #expect(!options.contains("--daemonize") || fields?[4] == "0")
-        kill(monitor.identifier, SIGTERM)
-        let identifier = monitor.identifier
-        #expect(
-            RunningProgram.wait(seconds: 10) {
-                let text = try? String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8)
-                return text == nil || text?.contains(") Z ") == true
-            })
+        monitor.send(SIGTERM)
+        #expect(RunningProgram.wait(seconds: 10) { !monitor.isRunning })
     }
 
     @Test(.enabled(if: JailFolder.isRoot, JailFolder.reason))
