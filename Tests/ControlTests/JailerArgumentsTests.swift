@@ -168,7 +168,8 @@ import Testing
             ),
             ("12_3aa", "Invalid char (_) at position 2"),
             ("../x", "Invalid char (.) at position 0"),
-            ("ab/", "Invalid char (/) at position 2"), ("a\n", "Invalid char (\u{fffd}) at position 1"),
+            ("ab/", "Invalid char (/) at position 2"),
+            ("a\n", "Invalid char (\u{fffd}) at position 1"),
             ("é1", "Invalid char (é) at position 0"),
         ] as [(String, String)])
     func `A name that is no file's everywhere is refused`(_ id: String, _ message: String) {

@@ -140,9 +140,8 @@ final class APIMonitor {
             try program ?? Built.file("bin/swiftlet-vmm"),
             ["--api-sock", socket, "--engine", "soft"] + arguments)
         let socket = socket
-        let isThere = RunningProgram.wait(seconds: 60) {
-            FileManager.default.fileExists(atPath: socket)
-        }
+        // The file is there a moment before anybody listens.
+        let isThere = RunningProgram.wait(seconds: 60) { (try? APIClient(socket)) != nil }
         try #require(isThere, "\(String(decoding: process.error, as: UTF8.self))")
     }
 

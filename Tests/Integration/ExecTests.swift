@@ -25,8 +25,9 @@ import Testing
         let late = try host.swiftlet("exec", "--timeout", "500ms", "web", "sleep", "100")
         #expect(late.status == 124)
         // What is left is hung up and gone.
+        let count = #"cat /proc/[0-9]*/cmdline | tr '\0' ' ' | grep -c 'sleep [1]00 '; true"#
         let isGone = RunningProgram.wait(seconds: 20) {
-            (try? machine.shell("pgrep -f 'sleep 100$' | wc -l")) == "0\n"
+            (try? host.swiftlet("exec", "web", "sh", "-c", count))?.outputText == "0\n"
         }
         #expect(isGone)
     }
