@@ -74,7 +74,7 @@ import Testing
 
     @Test(.enabled(if: JailFolder.isRoot, JailFolder.reason))
     func `Spares are taken, one a machine, and only good ones`() throws {
-        let jail = try JailFolder()
+        let jail = try JailFolder(isCopy: true)
         let jailer = try Built.file("bin/swiftlet-jailer")
         let fill = [
             "--spares", "2", "--exec-file", jail.program, "--chroot-base-dir", jail.base.path,
