@@ -29,6 +29,10 @@ static int fill(const struct stat *about, struct clinux_status *status) {
         .major = major(about->st_rdev),
         .minor = minor(about->st_rdev),
         .links = about->st_nlink,
+        .device = about->st_dev,
+        .inode = about->st_ino,
+        .size = (uint64_t)about->st_size,
+        .changed = (int64_t)about->st_mtim.tv_sec * 1000000000 + about->st_mtim.tv_nsec,
     };
     return 0;
 }

@@ -17,6 +17,8 @@ package struct FileStatus: Hashable, Sendable {
     /// Of a device.
     package let major: UInt32
     package let minor: UInt32
+    /// Tells the file and its contents from all others, whatever names it has.
+    package let identity: String
 
     /// Of a file that somebody has open.
     package init(of descriptor: CInt) throws(Errno) {
@@ -41,6 +43,7 @@ package struct FileStatus: Hashable, Sendable {
         links = status.links
         major = status.major
         minor = status.minor
+        identity = "\(status.device)-\(status.inode)-\(status.size)-\(status.changed)"
     }
 }
 

@@ -8,14 +8,14 @@ import Linux
 /// They lie in `<base>/<program>/.spares`, which no machine can be called, and are root's alone.
 struct Spares {
     private let program: JailedProgram
-    /// Of this very file: another one in its place has other spares.
+    /// Of this very file and its contents: another one in its place has other spares.
     private let identity: String
 
     private static var folderName: String { ".spares" }
 
     init(of program: JailedProgram) {
         self.program = program
-        identity = FileSystem.identity(program.path) ?? "unknown"
+        identity = (try? program.file.status().identity) ?? "unknown"
     }
 
     private func name(_ index: Int) -> String { "\(identity)-\(index)" }

@@ -8,6 +8,8 @@ import Synchronization
 final class Session: Sendable {
     private let arguments: MonitorArguments
     private let start: UInt64
+    /// What the process has used so far, taken by the thread that may ask.
+    private let processorTime: UInt64
     private let product: String
     private let config: VMConfig?
     private let walls: Walls
@@ -52,6 +54,7 @@ final class Session: Sendable {
         try Self.fill(metadata, arguments.metadataPath)
         let instance = InstanceInfo(
             id: arguments.identifier, version: Version.api, application: product)
+        processorTime = Clock.processCPU
         answerer = APIAnswerer(
             Controller(instance, metadata: metadata, host: host),
             payloadLimit: arguments.payloadLimit, product: product, logger: logger,
@@ -242,7 +245,7 @@ final class Session: Sendable {
                 .store(now > start ? now - start : 0)
         }
         if let start = arguments.startCPUTime {
-            let used = Clock.processCPU / 1000
+            let used = processorTime / 1000
             metrics.counter("api_server", "process_startup_time_cpu_us")?
                 .store((used > start ? used - start : 0) &+ (arguments.parentCPUTime ?? 0))
         }

@@ -17,8 +17,10 @@ final class JailFolder {
     static let reason: Comment =
         "needs root: the jailer makes devices and mounts, and becomes another user"
 
-    /// - Parameter program: The program to be jailed; nil: the monitor.
-    init(program: String? = nil) throws {
+    /// - Parameters:
+    ///   - program: The program to be jailed; nil: the monitor.
+    ///   - isCopy: No other test has the same file under another name.
+    init(program: String? = nil, isCopy: Bool = false) throws {
         let folder = FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-jails-\(UUID().uuidString.prefix(8))")
         base = folder.appending(path: "jails")
@@ -26,7 +28,7 @@ final class JailFolder {
         self.program = folder.appending(path: "firecracker").path
         let source = try program ?? Built.file("bin/swiftlet-vmm")
         // A second name of the file, where that can be, is as good and quicker.
-        if Posix.link(source, self.program) != 0 {
+        if isCopy || Posix.link(source, self.program) != 0 {
             try FileManager.default.copyItem(atPath: source, toPath: self.program)
         }
     }
@@ -87,9 +89,18 @@ final class JailedMonitor {
     }
 
     deinit {
-        kill(identifier, SIGKILL)
-        let identifier = identifier
-        _ = RunningProgram.wait(seconds: 10) { kill(identifier, 0) != 0 }
+        send(SIGKILL)
+        _ = RunningProgram.wait(seconds: 10) { !isRunning }
+    }
+
+    /// It has not ended, and its number is nobody else's yet.
+    var isRunning: Bool {
+        let stat = (try? text("stat")) ?? ""
+        return stat.hasPrefix("\(identifier) (firecracker) ") && !stat.contains(") Z ")
+    }
+
+    func send(_ signal: Int32) {
+        if isRunning { kill(identifier, signal) }
     }
 
     func client() throws -> APIClient { try APIClient(folder.path("run/firecracker.socket")) }

@@ -55,7 +55,7 @@ struct JailerCgroupTests {
         defer { remove(tree, names) }
         let monitor = try JailedMonitor(jail, ["--cgroup", "cpuset.cpus=0"])
         #expect(try monitor.status("Cpus_allowed_list") == "0")
-        kill(monitor.identifier, SIGKILL)
+        monitor.send(SIGKILL)
         #expect(
             RunningProgram.wait(seconds: 10) {
                 text(tree, names.joined(separator: "/") + "/tasks")?.isEmpty == true
@@ -124,7 +124,7 @@ struct JailerCgroupTests {
         for above in ["", names[0] + "/", names[0] + "/inner/"] {
             #expect(text(tree, above + "cgroup.subtree_control")?.contains("hugetlb") == true)
         }
-        kill(monitor.identifier, SIGKILL)
+        monitor.send(SIGKILL)
         #expect(
             RunningProgram.wait(seconds: 10) { text(tree, path + "/cgroup.procs")?.isEmpty == true }
         )
@@ -140,7 +140,7 @@ struct JailerCgroupTests {
         let monitor = try JailedMonitor(
             jail, ["--cgroup-version", "2", "--parent-cgroup", name])
         #expect(text(tree, name + "/cgroup.procs") == "\(monitor.identifier)")
-        kill(monitor.identifier, SIGKILL)
+        monitor.send(SIGKILL)
         #expect(
             RunningProgram.wait(seconds: 10) { text(tree, name + "/cgroup.procs")?.isEmpty == true }
         )

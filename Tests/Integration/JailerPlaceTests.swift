@@ -74,7 +74,7 @@ import Testing
 
     @Test(.enabled(if: JailFolder.isRoot, JailFolder.reason))
     func `Spares are taken, one a machine, and only good ones`() throws {
-        let jail = try JailFolder()
+        let jail = try JailFolder(isCopy: true)
         let jailer = try Built.file("bin/swiftlet-jailer")
         let fill = [
             "--spares", "2", "--exec-file", jail.program, "--chroot-base-dir", jail.base.path,
@@ -126,13 +126,8 @@ import Testing
         let fields = try monitor.text("stat").split(separator: ")").last?.split(separator: " ")
         // Terminal and session.
         #expect(!options.contains("--daemonize") || fields?[4] == "0")
-        kill(monitor.identifier, SIGTERM)
-        let identifier = monitor.identifier
-        #expect(
-            RunningProgram.wait(seconds: 10) {
-                let text = try? String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8)
-                return text == nil || text?.contains(") Z ") == true
-            })
+        monitor.send(SIGTERM)
+        #expect(RunningProgram.wait(seconds: 10) { !monitor.isRunning })
     }
 
     @Test(.enabled(if: JailFolder.isRoot, JailFolder.reason))

@@ -126,7 +126,7 @@ import Testing
                 "--daemonize", "--new-pid-ns",
             ])
         defer {
-            kill(monitor.identifier, SIGKILL)
+            monitor.send(SIGKILL)
             let group = JailerCgroupTests.memory.map { "\($0.path)/firecracker/\(jail.id)" } ?? ""
             #expect(RunningProgram.wait(seconds: 10) { Posix.rmdir(group) == 0 })
             Posix.rmdir(URL(filePath: group).deletingLastPathComponent().path)

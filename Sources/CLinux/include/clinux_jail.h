@@ -11,7 +11,9 @@
 /// What fstat(2) tells of a file.
 struct clinux_status {
     uint32_t type, mode, user, group, major, minor;
-    uint64_t links;
+    uint64_t links, device, inode, size;
+    /// When its contents last changed, in nanoseconds.
+    int64_t changed;
 };
 
 /// For types of files and bits of modes, as inode(7) has them.
