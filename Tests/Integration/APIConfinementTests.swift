@@ -60,7 +60,8 @@ import Testing
         }
         #expect(threads["swiftlet-vmm"]?.contains("CapEff:\t0000000000000000") == true)
 
-        let (running, _, _) = try start()
+        let (running, client, kernel) = try start()
+        defer { withExtendedLifetime((running, client, kernel)) {} }
         threads = try self.threads(running)
         #expect(Set(threads.keys) == ["swiftlet-vmm", "fc_api", "block d", "fc_vcpu 0"])
         for (name, lines) in threads {
@@ -107,9 +108,10 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = folder.appending(path: "file")
         try Data(count: 1 << 20).write(to: file)
-        let (_, client, _) = try start([
+        let (monitor, client, kernel) = try start([
             "--allow-folder", folder.path, "--allow-folder", "/nonexistent",
         ])
+        defer { withExtendedLifetime((monitor, kernel)) {} }
         let body = "{\"drive_id\":\"d\",\"path_on_host\":\"\(file.path)\"}"
         #expect(try client.ask("PATCH", "/drives/d", body).status == 204)
     }

@@ -78,7 +78,9 @@ import Testing
     }
 
     @Test func `Static templates and odd threads are refused in a sentence`() throws {
-        let client = try APIMonitor().client()
+        let monitor = try APIMonitor()
+        defer { withExtendedLifetime(monitor) {} }
+        let client = try monitor.client()
         let put = { try client.ask("PUT", "/machine-config", $0) }
         let template = try put(#"{"vcpu_count":1,"mem_size_mib":128,"cpu_template":"T2"}"#)
         #expect(template.fault.contains("describe the changes by /cpu-config"), "\(template)")
