@@ -46,6 +46,9 @@ import Testing
             let reply = try client.ask("PUT", target, body)
             try #require(reply.status == 204, "\(reply)")
         }
+        // A thread has the name and the walls of the one that made it until it runs.
+        for _ in 0..<500 where try threads(monitor)["fc_vcpu 0"] == nil { usleep(10_000) }
+        usleep(50_000)
         return (monitor, client, kernel)
     }
 
