@@ -49,7 +49,8 @@ struct Walls: Sendable {
         guard let text = HostFiles().text(path) else {
             throw Failure(message: "seccomp filter \(path) cannot be read")
         }
-        guard let first = text.utf8.first, first >= 9, first < 127, first != UInt8(ascii: "{")
+        let first = text.utf8.first ?? UInt8(ascii: "\n")
+        guard first >= 9, first < 127, first != UInt8(ascii: "{")
         else {
             throw Failure(
                 message: "seccomp filter \(path): these are Firecracker's lists, as JSON or"
