@@ -2,6 +2,11 @@
 import Foundation
 import Testing
 
+import struct Linux.ChildProcess
+import struct Linux.PollSet
+import enum Linux.ProcessEnd
+import struct Linux.Signal
+
 /// A program that was run to its end, and what it said.
 struct Program {
     /// What a shell would call `$?`: 128 and the signal that ended it.
@@ -41,12 +46,15 @@ struct Program {
 
 /// A program that runs, until it has ended or this is forgotten.
 ///
-/// Its output goes to files, so that no amount of it can hold it up.
+/// Its output goes to files, so that no amount of it can hold it up. It is not Foundation's
+/// `Process`, which sees the end of one child only after those that were started meanwhile.
 final class RunningProgram {
     private let folder: URL
-    private let process = Process()
+    private var process: ChildProcess?
+    private var result: ProcessEnd?
     private let start = ContinuousClock.now
     private let name: String
+    let identifier: Int32
 
     init(
         _ program: String, _ arguments: [String], input: Data = Data(),
@@ -58,29 +66,42 @@ final class RunningProgram {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try input.write(to: folder.appending(path: "input"))
         for name in ["output", "error"] { try Data().write(to: folder.appending(path: name)) }
-
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        // Threads of the tests have nearly all signals blocked, and a program would inherit that.
-        process.arguments = ["--default-signal", program] + arguments
-        process.currentDirectoryURL = Checkout.root
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "input"))
-        process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "output"))
-        process.standardError = try FileHandle(forWritingTo: folder.appending(path: "error"))
-        try process.run()
+        let files = [
+            try FileHandle(forReadingFrom: folder.appending(path: "input")),
+            try FileHandle(forWritingTo: folder.appending(path: "output")),
+            try FileHandle(forWritingTo: folder.appending(path: "error")),
+        ]
+        let child = try Self.start(program, arguments, environment, files)
+        identifier = child.identifier
+        process = consume child
     }
 
     deinit {
-        if process.isRunning { send(SIGKILL) }
+        if result == nil {
+            process?.send(.kill)
+            process?.forget()
+        }
         try? FileManager.default.removeItem(at: folder)
     }
 
-    var identifier: Int32 { process.processIdentifier }
+    /// Starts `program` (looked up in `PATH`) in the checkout, with `files` as its descriptors.
+    static func start(
+        _ program: String, _ arguments: [String], _ environment: [String: String],
+        _ files: [FileHandle]
+    ) throws -> ChildProcess {
+        let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let child = try ChildProcess(
+            path: "/usr/bin/env",
+            arguments: ["--chdir=\(Checkout.root.path)", program] + arguments,
+            environment: all.map { "\($0)=\($1)" }, descriptors: files.map(\.fileDescriptor))
+        return withExtendedLifetime(files) { child }
+    }
+
     var output: Data { (try? Data(contentsOf: folder.appending(path: "output"))) ?? Data() }
     var error: Data { (try? Data(contentsOf: folder.appending(path: "error"))) ?? Data() }
     var outputText: String { String(decoding: output, as: UTF8.self) }
 
-    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    func send(_ signal: Int32) { process?.send(Signal(rawValue: signal)) }
 
     /// Waits until `isTrue`; false if that took more than `seconds`.
     static func wait(seconds: Double, until isTrue: () -> Bool) -> Bool {
@@ -92,9 +113,20 @@ final class RunningProgram {
         return true
     }
 
+    /// How it ended, if it does so within `seconds`.
+    func result(within seconds: Double) -> ProcessEnd? {
+        guard let watch = process?.descriptor.rawValue else { return result }
+        var set = PollSet()
+        set.add(watch, .readable)
+        set.wait(milliseconds: Int32(seconds * 1000))
+        guard set.isReadable(watch), let child = process.take() else { return nil }
+        result = child.reap()
+        return result
+    }
+
     /// Waits for its end.
     func end(seconds: Double = 120) throws -> Program {
-        guard Self.wait(seconds: seconds, until: { !process.isRunning }) else {
+        guard let result = result(within: seconds) else {
             send(SIGKILL)
             throw Program.TooLong(
                 description: """
@@ -103,11 +135,18 @@ final class RunningProgram {
                     error: \(String(decoding: error, as: UTF8.self).suffix(2000))
                     """)
         }
-        let wasSignalled = process.terminationReason == .uncaughtSignal
         let took = (ContinuousClock.now - start) / .seconds(1)
-        return Program(
-            status: Int(process.terminationStatus) + (wasSignalled ? 128 : 0), output: output,
-            error: error, seconds: took)
+        return Program(status: result.shellStatus, output: output, error: error, seconds: took)
+    }
+}
+
+extension ProcessEnd {
+    /// What a shell calls `$?`.
+    var shellStatus: Int {
+        switch self {
+        case .exited(let status): Int(status)
+        case .signalled(let signal): 128 + Int(signal)
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 import Foundation
 import Testing
 
+import struct Linux.ChildProcess
+import struct Linux.PollSet
+
 /// A program on a pseudo-terminal of its own, as a person sees and types to it.
 final class PseudoTerminal {
     private let master: Int32
-    private let process = Process()
+    private var process: ChildProcess?
     private var screen: [UInt8] = []
 
     /// Starts `program` on a terminal of this size.
@@ -20,23 +23,16 @@ final class PseudoTerminal {
         _ = fcntl(master, F_SETFL, O_NONBLOCK)
         resize(rows: rows, columns: columns)
         // setsid(1) makes the terminal the program's own, so that Ctrl-C and resizing signal it.
-        process.executableURL = URL(filePath: "/usr/bin/setsid")
-        process.arguments =
-            ["--ctty", "--wait", "sh", "-c", "exec \"$@\" < \(path) > \(path) 2>&1", "sh", program]
-            + arguments
+        let command = "exec \"$@\" < \(path) > \(path) 2>&1"
         let terminal = try #require(FileHandle(forUpdatingAtPath: path))
-        process.standardInput = terminal
-        process.standardOutput = terminal
-        process.standardError = terminal
-        process.currentDirectoryURL = Checkout.root
-        var environment = ProcessInfo.processInfo.environment
-        environment["TERM"] = "vt100"
-        process.environment = environment
-        try process.run()
+        process = try RunningProgram.start(
+            "setsid", ["--ctty", "--wait", "sh", "-c", command, "sh", program] + arguments,
+            ["TERM": "vt100"], [terminal, terminal, terminal])
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process?.send(.kill)
+        process?.forget()
         close(master)
     }
 
@@ -78,10 +74,12 @@ final class PseudoTerminal {
 
     /// Waits for the program's end; its status.
     func end(seconds: Double = 60) -> Int32? {
-        guard RunningProgram.wait(seconds: seconds, until: { !self.process.isRunning }) else {
-            return nil
-        }
+        guard let watch = process?.descriptor.rawValue else { return nil }
+        var set = PollSet()
+        set.add(watch, .readable)
+        set.wait(milliseconds: Int32(seconds * 1000))
+        guard set.isReadable(watch), let child = process.take() else { return nil }
         read()
-        return process.terminationStatus
+        return Int32(child.reap().shellStatus)
     }
 }
