@@ -98,6 +98,17 @@ enum PolicyFile {
         }
     }
 
+    /// A guest that resets a drive waits on a processor's thread for what is under way.
+    @Test func `A processor's thread waits for requests and makes none`() throws {
+        let filter = try PolicyFile.policy(.vcpu).compiled()
+        let enter = { (count: UInt64) in
+            FilterMachine(number: 426, arguments: [5, count, 1, 1, 0, 0]).run(filter)
+        }
+        #expect(enter(0) == .allowed)
+        #expect(enter(1) == .trapped)
+        #expect(FilterMachine(number: 3, arguments: [5, 0, 0, 0, 0, 0]).run(filter) == .trapped)
+    }
+
     /// Only the API's thread opens files while the guest runs, and it makes none.
     @Test(arguments: ThreadRole.allCases)
     func `No role opens files while the guest runs but the API's`(_ role: ThreadRole) throws {

@@ -265,6 +265,10 @@ package struct Block: ~Copyable, VirtioDevice {
         ring?.drain(disk, &queues)
     }
 
+    package mutating func abandon(_ queues: inout Virtqueues) {
+        ring?.abandon(disk, &queues)
+    }
+
     package mutating func reset() {
         limiter.reset()
         isStalled = false
