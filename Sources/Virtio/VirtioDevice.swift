@@ -41,6 +41,10 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
+    /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: who notified
+    /// it serves it again, when others who wait for it have had their turn.
+    mutating func takeUnfinished() -> Bool
+
     /// True, once, if serving has changed the configuration space, so that the driver must hear.
     mutating func takeConfigurationChange() -> Bool
 
@@ -65,6 +69,7 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
+    package mutating func takeUnfinished() -> Bool { false }
     package mutating func takeConfigurationChange() -> Bool { false }
     package mutating func drain(_ queues: inout Virtqueues) {}
     package mutating func abandon(_ queues: inout Virtqueues) { drain(&queues) }
