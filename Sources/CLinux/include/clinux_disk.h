@@ -48,6 +48,12 @@ static inline int clinux_fallocate(int fd, int mode, int64_t offset, int64_t cou
     return (int)clinux_result(fallocate(fd, mode, offset, count));
 }
 
+/// Whether `path` leads to a regular file or a block device.
+static inline int clinux_is_disk(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
 /// Bytes of a regular file or block device; -EISDIR or -EINVAL for anything else.
 static inline int64_t clinux_disk_size(int fd) {
     struct stat status;
