@@ -98,6 +98,15 @@ enum PolicyFile {
         }
     }
 
+    /// SIGSTOP, a debugger and a control group's freezer break waits, which the kernel goes on with by
+    /// a call of its own; a host whose TSC has turned out to be wrong reads its clock by another.
+    @Test(arguments: ThreadRole.allCases)
+    func `Whoever is stopped goes on, whatever the host's clock is`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
+        #expect(FilterMachine(number: 219).run(filter) == .allowed)
+        #expect(FilterMachine(number: 228, arguments: [1, 0, 0, 0, 0, 0]).run(filter) == .allowed)
+    }
+
     /// A guest that resets a drive waits on a processor's thread for what is under way.
     @Test func `A processor's thread waits for requests and makes none`() throws {
         let filter = try PolicyFile.policy(.vcpu).compiled()
