@@ -107,6 +107,14 @@ enum PolicyFile {
         #expect(FilterMachine(number: 228, arguments: [1, 0, 0, 0, 0, 0]).run(filter) == .allowed)
     }
 
+    /// `PATCH /drives` opens another one, or looks again how large a block device is.
+    @Test func `The API's thread finds out how large a disk is`() throws {
+        let filter = try PolicyFile.policy(.api).compiled()
+        for number in [257, 262, 8] as [UInt32] {
+            #expect(FilterMachine(number: number).run(filter) == .allowed, "\(number)")
+        }
+    }
+
     /// A guest that resets a drive waits on a processor's thread for what is under way.
     @Test func `A processor's thread waits for requests and makes none`() throws {
         let filter = try PolicyFile.policy(.vcpu).compiled()
