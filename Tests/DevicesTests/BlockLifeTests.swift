@@ -109,7 +109,7 @@ import Virtio
     /// The thread that asks for counts or a pause waits as long as a turn takes.
     @Test func `Large requests end a turn early`() throws {
         let part: UInt32 = 8 << 20
-        let file = try ScratchFile(byteCount: 4 * Int(part))
+        let file = try ScratchFile(byteCount: 4 * UInt64(part))
         let guest = try BlockGuest(.serial, file: file)
         let piece = BlockGuest.Buffer.writable(BlockGuest.data, part)
         for slot in 0..<8 {
