@@ -116,7 +116,7 @@ let package = Package(
             name: "Support",
             dependencies: ["Memory", "Linux", "Virtio", "Bus", "Hypervisor", "CAllocations"],
             path: "Tests/Support", swiftSettings: tested),
-        tests("Linux", ["CLinux"]),
+        tests("Linux", []),
         tests("Memory", ["Linux"]),
         tests("Bus", []),
         .target(name: "CJudge", path: "Fuzz/Judge/CJudge"),
