@@ -126,6 +126,7 @@ final class MonitorHost: MachineHost {
                 "vcpu", "exit_\(kind)_agg", least: reading.least / 1000,
                 most: reading.most / 1000, sum: reading.sum / 1000)
         }
+        metrics.metrics.counter("vcpu", "failures")?.store(machine.failedProcessors)
         metrics.metrics.store(machine.deviceReadings)
     }
 
@@ -159,6 +160,11 @@ final class MonitorHost: MachineHost {
         state.withLock { $0 = State(machine: machine, console: console, report: report) }
         try answerSignals()
         machine.start()
+        if metrics.hasTarget {
+            // From now on the line has groups for each device.
+            refreshMetrics()
+            metrics.keepParting()
+        }
         logger.log(
             .info,
             "Successfully started microvm that was configured in"

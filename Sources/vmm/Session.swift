@@ -255,6 +255,7 @@ final class Session: Sendable {
 
     /// A signal has asked for the end.
     private func halt(_ signal: Signal) -> CInt {
+        if signal == .hangUp { host.metrics.metrics.counter("signals", "sighup")?.store(1) }
         host.console?.restore()
         host.report?.writeStopped()
         return Self.status(of: signal)
