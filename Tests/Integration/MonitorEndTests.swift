@@ -3,7 +3,7 @@ import Foundation
 import Support
 import Testing
 
-/// What a monitor leaves when it ends: its last line of metrics.
+/// What a monitor leaves when it ends: its last line of metrics, and no socket.
 @Suite struct MonitorEndTests {
     /// The last line of a file of metrics.
     static func lastLine(_ path: String) throws -> [String: Any] {
@@ -43,5 +43,33 @@ import Testing
         let time = try #require(line["utc_timestamp_ms"] as? Int)
         #expect(time >= before["utc_timestamp_ms"] as? Int ?? .max)
         #expect(abs(Double(time) / 1000 - Date().timeIntervalSince1970) < 60)
+    }
+
+    /// A monitor with a path for vsock, whose guest runs.
+    private func withVsock(_ code: [UInt8]) throws -> (APIMonitor, LongModeKernel) {
+        let monitor = try APIMonitor()
+        let kernel = try LongModeKernel(code)
+        let client = try monitor.client()
+        for (path, body) in [
+            ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
+            ("/vsock", "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}"),
+        ] { #expect(try client.ask("PUT", path, body).status == 204) }
+        _ = try? client.ask("PUT", "/actions", APITests.started)
+        return (monitor, kernel)
+    }
+
+    @Test(arguments: [SIGTERM, SIGHUP])
+    func `A monitor that is told to end takes its sockets along`(_ signal: Int32) throws {
+        let (monitor, _) = try withVsock(LongModeKernel.busy)
+        #expect(FileManager.default.fileExists(atPath: monitor.path("v")))
+        monitor.process.send(signal)
+        _ = try monitor.process.end(seconds: 30)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: monitor.folder.path) == [])
+    }
+
+    @Test func `A guest that ends its machine takes the monitor's sockets along`() throws {
+        let (monitor, _) = try withVsock(LongModeKernel.resetting)
+        #expect(try monitor.process.end(seconds: 60).status == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: monitor.folder.path) == [])
     }
 }
