@@ -5,8 +5,7 @@ import Testing
 @testable import Linux
 
 @Suite struct DirectoryWatchTests {
-    private func isReady(_ watch: borrowing DirectoryWatch) -> Bool {
-        let raw = watch.descriptor.rawValue
+    private func isReady(_ raw: CInt) -> Bool {
         var set = PollSet()
         set.add(raw, .readable)
         set.wait(milliseconds: 0)
@@ -18,16 +17,18 @@ import Testing
         let directory = try PrivateDirectory(tree.path)
         let file = try directory.make("log")
         let watch = try DirectoryWatch(tree.path)
-        #expect(!isReady(watch))
+        // A watch is not copied, as the macro would.
+        let raw = watch.descriptor.rawValue
+        #expect(!isReady(raw))
         // To look is no change.
         _ = try directory.read("log")
-        #expect(!isReady(watch))
+        #expect(!isReady(raw))
         _ = try file.write([1][...])
-        #expect(isReady(watch))
+        #expect(isReady(raw))
         watch.drain()
-        #expect(!isReady(watch))
+        #expect(!isReady(raw))
         try directory.rename("log", to: "log.1")
-        #expect(isReady(watch))
+        #expect(isReady(raw))
     }
 
     @Test(arguments: ["/nonexistent", "/proc/self/exe"])

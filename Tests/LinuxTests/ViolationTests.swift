@@ -192,7 +192,7 @@ import Testing
             processExitsWith: .exitCode(157), observing: [\.standardErrorContent]
         ) {
             // The runtime of a test may have put its backtracer there.
-            _ = unsafe signal(SIGILL, SIG_DFL)
+            _ = signal(SIGILL, SIG_DFL)
             try SeccompFilter.watchEnds()
             try Self.keep()
             // The one that was kept last counts.
@@ -206,7 +206,7 @@ import Testing
         let result = await #expect(
             processExitsWith: .exitCode(157), observing: [\.standardErrorContent]
         ) {
-            _ = unsafe signal(SIGILL, SIG_DFL)
+            _ = signal(SIGILL, SIG_DFL)
             try SeccompFilter.watchEnds()
             try Self.keep()
             fatalError("a check has failed")
@@ -218,7 +218,7 @@ import Testing
         let result = await #expect(
             processExitsWith: .exitCode(150), observing: [\.standardErrorContent]
         ) {
-            _ = unsafe signal(SIGSEGV, SIG_DFL)
+            _ = signal(SIGSEGV, SIG_DFL)
             try SeccompFilter.watchEnds()
             kill(getpid(), SIGSEGV)
         }
