@@ -29,6 +29,7 @@ import Testing
         #expect(!isReady(raw))
         try directory.rename("log", to: "log.1")
         #expect(isReady(raw))
+        watch.drain()
     }
 
     @Test(arguments: ["/nonexistent", "/proc/self/exe"])
