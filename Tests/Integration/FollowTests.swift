@@ -58,7 +58,7 @@ import Testing
         try host.done("rm", "-f", "web")
     }
 
-    @Test func `All of what is written in haste comes, through several files`() throws {
+    @Test func `All of what is written in haste comes`() throws {
         let host = try machine("sleep 2; seq 1 300000; echo end")
         let follower = try host.start(["logs", "-f", "web"])
         #expect(try follower.end(seconds: 120).status == 0)
