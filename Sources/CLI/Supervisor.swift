@@ -5,7 +5,8 @@ import Control
 import Linux
 
 /// A detached machine's life: starts it, keeps what its command writes, passes signals on, and says
-/// in the machine's directory what has become of it.
+/// in the machine's directory what has become of it. Without a command the machine waits for those
+/// that others run in it, until it is told to end.
 ///
 /// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the machine, as its
 /// disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies with us.
@@ -15,7 +16,8 @@ final class Supervisor {
 
     private let seat: MachineSeat
     private let answer: SupervisorAnswer
-    private let request: ExecRequest
+    /// Nil: the machine is there for the commands that others run in it.
+    private let request: ExecRequest?
     private let setup: MicroVM.Configuration
     private let deadline: UInt64?
     private let signals: SignalReader
@@ -33,9 +35,12 @@ final class Supervisor {
         let state = MachineState(supervisor: here)
         try seat.write(state)
         // Nobody types, but a program that reads a terminal or a pipe finds it open.
-        request = try options.requested.request(
-            terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
-            wantsInput: options.interactive || options.terminal)
+        request =
+            options.command.isEmpty
+            ? nil
+            : try options.requested.request(
+                terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
+                wantsInput: options.interactive || options.terminal)
         setup = try options.machine()
         deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
         self.answer = answer
@@ -70,7 +75,8 @@ final class Supervisor {
             status = ExitStatus.ownFailure
             state.message = cause.message
         }
-        if state.phase == .running, setup.keepsData {
+        // Commands of others are told that it ends, too.
+        if state.phase == .running, setup.keepsData || request == nil {
             _ = machine.shutDown(
                 seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
             ) {
@@ -112,11 +118,19 @@ final class Supervisor {
         execution?.serve(set)
         try takeEvents()
         if try machine.serve(set), status == nil { try takeLastWords(of: machine) }
-        if execution == nil, status == nil, machine.isReady {
-            let execution = try machine.start(request)
-            try execution.askWhetherStarted()
-            self.execution = execution
+        if execution == nil, status == nil, machine.isReady { try begin(machine) }
+    }
+
+    /// The guest is ready for its command, or for those of others.
+    private func begin(_ machine: MicroVM) throws(ClientError) {
+        guard let request else {
+            guard state.phase == .starting else { return }
+            try machine.greetAgent()
+            return try commandStarted()
         }
+        let execution = try machine.start(request)
+        try execution.askWhetherStarted()
+        self.execution = execution
     }
 
     private var milliseconds: CInt {
@@ -128,9 +142,17 @@ final class Supervisor {
     private func take(_ signal: Signal) throws(ClientError) {
         if let execution, signal != DetachedMachine.endSignal {
             try execution.send(signal: UInt8(signal.rawValue))
+        } else if request == nil, state.phase == .running {
+            // To be told to end is all that it waits for; other signals have nobody to go to.
+            if Self.endings.contains(signal) { status = status ?? 0 }
         } else {
             status = status ?? ExitStatus.killed(by: execution == nil ? signal : .kill)
         }
+    }
+
+    /// Signals that end a machine without a command.
+    private static var endings: [Signal] {
+        [.terminate, .interrupt, .quit, .hangUp, DetachedMachine.endSignal]
     }
 
     private func takeEvents() throws(ClientError) {
@@ -174,6 +196,10 @@ final class Supervisor {
             }
         }
         guard status == nil else { return }
+        if request == nil, machine.isSwitchedOff {
+            status = 0
+            return
+        }
         guard let value = machine.debugExitValue else { throw machine.failure }
         status = CInt(value & 0xff)
     }
