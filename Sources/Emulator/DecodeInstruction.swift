@@ -202,12 +202,12 @@ extension Decoder {
             if operand.base == Register.rsp {
                 operand.displacement &+= stackSize == 1 ? 2 : stackSize == 2 ? 4 : 8
             }
-            let isRefused = !is64 && operandSegment == 1 && mode.has(CodeMode.protected)
+            let segment = is64 ? 0 : UInt16(operandSegment) | 8
             finishOperand()
             emit(
                 is64 && stackSize == 3
                     ? StackHandlers.popMemory64 : StackHandlers.popMemory[stackSize - 1],
-                extra: isRefused ? 1 : 0)
+                extra: segment)
         default:
             if try !decodeSystem(opcode) { throw .invalidOpcode }
         }

@@ -32,6 +32,7 @@ extension Decoder {
         if opcodeMap == .x0F {
             if opcode == 0x01 && (group == 2 || group == 3 || group == 6) { return 0 }
             if opcode == 0xf7 { return 8 }
+            if opcode == 0xae && group < 2 { return 4 }
         }
         if bytes < 10 { return bytes }
         if bytes == Self.environmentBytes.wide || bytes == Self.unitBytes.wide { return 4 }
@@ -53,7 +54,9 @@ extension Decoder {
         switch opcode {
         case 0x62: wordBytes * 2
         case 0x63, 0x8c, 0x8e: 2
-        case 0x69, 0x6b, 0x8f, 0x83: wordBytes
+        case 0x69, 0x6b, 0x83: wordBytes
+        // POP looks at the stack first, and then itself at its operand's place.
+        case 0x8f: 0
         case 0xc4, 0xc5: wordBytes + 2
         case 0xd8...0xdf: floatOperand
         case 0xff: group == 3 || group == 5 ? wordBytes + 2 : wordBytes

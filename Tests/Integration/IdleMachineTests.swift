@@ -20,7 +20,7 @@ import Testing
         #expect(line.contains(" box "))
         #expect(line.contains(" running "))
         #expect(line.hasSuffix(" -"))
-        #expect(try host.json(["inspect", "box"])[0]["command"] as? [String] == [])
+        #expect(try host.json(["inspect", "--json", "box"])[0]["command"] as? [String] == [])
 
         try host.done("exec", "box", "sh", "-c", "echo $((6 * 7)) > /tmp/answer")
         #expect(try host.done("exec", "box", "cat", "/tmp/answer") == "42\n")

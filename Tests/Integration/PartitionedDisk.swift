@@ -23,6 +23,8 @@ final class PartitionedDisk {
         let handle = try FileHandle(forUpdating: place)
         let total = Self.second + Self.sectors + 2048
         try handle.truncate(atOffset: UInt64(total * 512))
+        // Which has left the handle at the end.
+        try handle.seek(toOffset: 0)
         try handle.write(contentsOf: Data(Self.table(label, total)))
         try handle.seek(toOffset: UInt64(Self.second * 512))
         try handle.write(contentsOf: try Data(contentsOf: URL(filePath: file.path)))

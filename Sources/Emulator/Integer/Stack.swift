@@ -161,13 +161,22 @@ enum StackHandlers {
         let before = cpu.rsp
         let address = cpu.effectiveAddress(op)
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
-        // `extra`: the operand is in code, which cannot be written.
-        if op.extra != 0 { cpu.pend(.generalProtection) }
-        guard op.extra == 0, cpu.store(address, value) else {
+        guard mayPop(cpu, op, to: address, byteCount: T.bitWidth / 8), cpu.store(address, value)
+        else {
             cpu.rsp = before
             return cpu.fault(op)
         }
         return op.next
+    }
+
+    /// Outside 64-bit code `extra` is 8 and the number of the operand's segment.
+    private static func mayPop(
+        _ cpu: Processor, _ op: Op, to address: UInt64, byteCount: Int
+    ) -> Bool {
+        guard op.extra != 0 else { return true }
+        let segment = Int(op.extra & 7)
+        let offset = (address &- cpu.get64(Register.base(of: segment))) & 0xffff_ffff
+        return cpu.mayAccess(segment, offset, byteCount: UInt64(byteCount), write: true)
     }
 
     /// PUSHA and POPA; `extra`: operand size in bytes.

@@ -46,11 +46,11 @@ extension Vectors {
         return op.next
     }
 
-    /// Of FXSAVE and FXRSTOR: #AC, where it is asked for, comes before #GP. On the stack, an address
-    /// that is not canonical is found before it is found unaligned.
+    /// Of FXSAVE and FXRSTOR: #AC, where it is asked for, comes before #GP. On the stack, a first word
+    /// whose place is not canonical is found before it is found unaligned.
     private static func isAligned(_ cpu: Processor, _ address: UInt64) -> Bool {
         if address & 15 == 0 { return true }
-        let isWrong = cpu.isWrong(address, 16)
+        let isWrong = cpu.isWrong(address, 4)
         if !isWrong, !cpu.isAligned(address, 4) { return false }
         cpu.pend(.generalProtection)
         cpu.state.pending.isAddress = isWrong

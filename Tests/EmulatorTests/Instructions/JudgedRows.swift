@@ -264,6 +264,38 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             }
         ) { $0.vector == 14 && $0.cr2 == endOfData },
         JudgedRow(
+            name: "POP to what wraps comes to the stack first", code: [0x8f, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.general[0] = 0xffff_fffe
+                $0.general[4] = endOfData
+            }
+        ) { $0.vector == 14 && $0.cr2 == endOfData },
+        JudgedRow(
+            name: "POP to what wraps", code: [0x8f, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.general[0] = 0xffff_fffe
+            }
+        ) { $0.vector == 13 && $0.errorCode == 0 },
+        JudgedRow(
+            name: "FXSAVE at a place whose first word wraps not is unaligned",
+            code: [0x0f, 0xae, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.rflags |= 0x4_0000
+                $0.general[0] = 0xffff_fff5
+            }
+        ) { $0.vector == 17 },
+        JudgedRow(
+            name: "FXSAVE on the stack at a place whose first word wraps",
+            code: [0x0f, 0xae, 0x04, 0x24],
+            prepare: {
+                $0.mode = 1
+                $0.general[4] = 0xffff_fffd
+            }
+        ) { $0.vector == 12 },
+        JudgedRow(
             name: "ARPL writes only what it raises", code: [0x2e, 0x63, 0x00],
             prepare: {
                 $0.mode = 1

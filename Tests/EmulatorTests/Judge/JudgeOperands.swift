@@ -31,9 +31,12 @@ extension JudgeGenerator {
         return random.chance(60) ? address & ~15 : address
     }
 
+    /// Of FS or GS. Not so close below 2^64 that base, offset and size could have two carries: of
+    /// those AMD's processors take one for a place that is not canonical.
     private mutating func base() -> UInt64 {
         if random.chance(95) { return JudgedMemory.data &+ UInt64(random.below(0x1000)) }
-        return UInt64(bitPattern: (Int64(bitPattern: random.integer()) << 17) >> 17)
+        let base = UInt64(bitPattern: (Int64(bitPattern: random.integer()) << 17) >> 17)
+        return base < 0 &- 576 ? base : base & ~0x3ff
     }
 
     private mutating func fillVectors() {
