@@ -60,8 +60,7 @@ final class CommandSession {
         if hasEnded, streams.status == nil {
             streams.takeLastWords()
             guard streams.status == nil else { return }
-            guard let value = machine.debugExitValue else { throw machine.failure }
-            streams.end(CInt(value & 0xff))
+            streams.end(try machine.debugExitStatus())
         }
         if !streams.isStarted, streams.status == nil, machine.isReady {
             timeline.agentReady = Clock.monotonic

@@ -76,19 +76,7 @@ final class CommandStreams {
     func end(_ status: CInt) { self.status = self.status ?? status }
 
     /// The guest is gone: what it had sent still counts.
-    func takeLastWords() {
-        while let execution, status == nil {
-            var set = PollSet()
-            execution.register(in: &set, wantsOutput: true)
-            set.wait(milliseconds: 0)
-            execution.serve(set)
-            do throws(ClientError) {
-                try takeEvents()
-            } catch {
-                return
-            }
-        }
-    }
+    func takeLastWords() { execution?.takeLastWords(takeEvents) }
 
     /// Gives the terminal its former mode back, and what waits to whoever reads it, if that need not
     /// wait.

@@ -111,7 +111,10 @@ final class Supervisor {
         }
         execution?.serve(set)
         try takeEvents()
-        if try machine.serve(set), status == nil { try takeLastWords(of: machine) }
+        if try machine.serve(set), status == nil {
+            execution?.takeLastWords(takeEvents)
+            if status == nil { status = try machine.debugExitStatus() }
+        }
         if execution == nil, status == nil, machine.isReady {
             let execution = try machine.start(request)
             try execution.askWhetherStarted()
@@ -158,23 +161,5 @@ final class Supervisor {
         try seat.write(running)
         state = running
         answer.accept()
-    }
-
-    /// The machine is gone: what it had sent still counts.
-    private func takeLastWords(of machine: MicroVM) throws(ClientError) {
-        while let execution, status == nil {
-            var set = PollSet()
-            execution.register(in: &set, wantsOutput: true)
-            set.wait(milliseconds: 0)
-            execution.serve(set)
-            do throws(ClientError) {
-                try takeEvents()
-            } catch {
-                break
-            }
-        }
-        guard status == nil else { return }
-        guard let value = machine.debugExitValue else { throw machine.failure }
-        status = CInt(value & 0xff)
     }
 }

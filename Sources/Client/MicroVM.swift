@@ -127,10 +127,13 @@ extension MicroVM {
     }
 
     /// What went wrong, once the machine has ended by itself.
-    package var failure: ClientError { monitor.failure }
+    var failure: ClientError { monitor.failure }
 
-    /// The value with which the guest has ended its machine, if it did.
-    package var debugExitValue: UInt32? { monitor.debugExitValue }
+    /// The status with which the guest has ended its machine; throws what went wrong if it has not.
+    package func debugExitStatus() throws(ClientError) -> CInt {
+        guard let value = monitor.debugExitValue else { throw failure }
+        return CInt(value & 0xff)
+    }
 
     /// Ends the machine; with a grace period (ns) it may still write its report.
     package func stop(gracePeriod: UInt64) -> MachineReport? {
