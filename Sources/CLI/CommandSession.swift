@@ -12,7 +12,7 @@ final class CommandSession {
     init(_ options: RunCommand, since start: UInt64) throws(ClientError) {
         self.options = options
         streams = try CommandStreams(
-            options.requested, terminal: options.terminal, interactive: options.interactive,
+            options.command, options.commandOptions,
             deadline: options.timeout.map { start &+ $0.nanoseconds })
     }
 

@@ -33,9 +33,10 @@ final class Supervisor {
         let state = MachineState(supervisor: here)
         try seat.write(state)
         // Nobody types, but a program that reads a terminal or a pipe finds it open.
-        request = try options.requested.request(
-            terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
-            wantsInput: options.interactive || options.terminal)
+        let hasTerminal = options.commandOptions.terminal
+        request = try options.commandOptions.command(options.command).request(
+            terminal: hasTerminal ? .plain : nil,
+            wantsInput: options.commandOptions.interactive || hasTerminal)
         setup = try options.machine()
         deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
         self.answer = answer

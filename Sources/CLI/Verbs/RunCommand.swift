@@ -96,24 +96,12 @@ struct RunCommand: Verb {
         transform: { try NetworkOption($0) })
     var net = NetworkOption.none
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditionalSingleValue,
-        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
-    var env: [String] = []
-
-    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
-    var workdir: String?
+    @OptionGroup var commandOptions: CommandOptions
 
     @Option(
         help: "End the machine after so long: 500ms, 10s, 2m, 1h.",
         transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
-
-    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
-    var terminal = false
-
-    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
-    var interactive = false
 
     @Flag(name: .shortAndLong, help: "Say on standard error what took how long.")
     var verbose = false
@@ -145,7 +133,6 @@ struct RunCommand: Verb {
         guard detach || name == nil else {
             throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
-        try Command.check(environment: env)
     }
 
     func perform() throws(ClientError) -> CInt {
@@ -202,11 +189,6 @@ struct RunCommand: Verb {
     private func check(_ path: String, _ what: String) throws(ClientError) {
         guard let error = FileSystem.readError(path) else { return }
         throw ClientError(.notInstalled, "the \(what) \(path) cannot be read: \(error)")
-    }
-
-    /// The command with the environment that was asked for.
-    var requested: Command {
-        Command(command, environment: env, directory: workdir, terminal: terminal)
     }
 }
 
