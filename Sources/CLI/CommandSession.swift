@@ -40,9 +40,7 @@ final class CommandSession {
         // Another signal, and the machine ends without more ado.
         if configuration.keepsData {
             streams.release()
-            _ = machine.shutDown(
-                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
-            ) {
+            machine.shutDown(unless: signals.descriptor.rawValue) {
                 while let signal = signals.next() { if signal != .windowChange { return true } }
                 return false
             }
@@ -74,7 +72,4 @@ final class CommandSession {
         timeline.machineEnded = Clock.monotonic
         streams.finish()
     }
-
-    /// Seconds that the guest has to bring its disks to rest.
-    private static var shutDownLimit: Double { 30 }
 }

@@ -7,12 +7,10 @@ import Linux
 /// A detached machine's life: starts it, keeps what its command writes, passes signals on, and says
 /// in the machine's directory what has become of it.
 ///
-/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the machine, as its
-/// disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies with us.
+/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the
+/// machine, as its disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies
+/// with us.
 final class Supervisor {
-    /// Seconds that the guest has to bring its disks to rest.
-    private static var shutDownLimit: Double { 30 }
-
     private let seat: MachineSeat
     private let answer: SupervisorAnswer
     private let request: ExecRequest
@@ -72,9 +70,7 @@ final class Supervisor {
             state.message = cause.message
         }
         if state.phase == .running, setup.keepsData {
-            _ = machine.shutDown(
-                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
-            ) {
+            machine.shutDown(unless: signals.descriptor.rawValue) {
                 while let signal = self.signals.next() {
                     if signal == DetachedMachine.endSignal { return true }
                 }
