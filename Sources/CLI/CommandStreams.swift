@@ -58,7 +58,7 @@ final class CommandStreams {
         errorOutput.register(in: &set)
         let room = execution?.inputRoom ?? 0
         if room > 0 { input.register(in: &set) }
-        set.wait(milliseconds: patience.milliseconds(until: deadline))
+        set.wait(until: patience.end(before: deadline))
 
         while let signal = signals.next() { try take(signal) }
         if let ending = patience.hasRunOut(deadline) { end(ending) }

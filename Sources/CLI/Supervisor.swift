@@ -99,7 +99,7 @@ final class Supervisor {
         machine.register(in: &set)
         execution?.register(in: &set, wantsOutput: true)
         if state.phase == .starting { answer.register(in: &set) }
-        set.wait(milliseconds: milliseconds)
+        set.wait(until: deadline)
 
         while let signal = signals.next() { try take(signal) }
         if let deadline, Clock.monotonic >= deadline { status = status ?? ExitStatus.timedOut }
@@ -117,12 +117,6 @@ final class Supervisor {
             try execution.askWhetherStarted()
             self.execution = execution
         }
-    }
-
-    private var milliseconds: CInt {
-        guard let deadline else { return -1 }
-        let now = Clock.monotonic
-        return now >= deadline ? 0 : CInt(min((deadline - now) / 1_000_000 + 1, 3_600_000))
     }
 
     private func take(_ signal: Signal) throws(ClientError) {

@@ -10,11 +10,10 @@ extension MicroVM {
     package func shutDown(unless interrupt: CInt, isMeant: () -> Bool) {
         guard let channel, !channel.isClosed, (try? channel.send(.shutDown(.powerOff))) != nil
         else { return }
-        let deadline = Clock.monotonic &+ 30_000_000_000
+        let deadline = Clock.deadline(in: 30)
         while true {
             channel.flush()
-            let now = Clock.monotonic
-            guard now < deadline else { return }
+            guard Clock.monotonic < deadline else { return }
             var set = PollSet()
             register(in: &set)
             if !channel.isClosed {
@@ -23,7 +22,7 @@ extension MicroVM {
                     channel.waiting > 0 ? [.readable, .writable] : .readable)
             }
             set.add(interrupt, .readable)
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.wait(until: deadline)
             // A command may still write; nobody reads that, but it is in the agent's way.
             if !channel.isClosed, set.isReadable(channel.descriptor) {
                 channel.receive()
@@ -36,15 +35,14 @@ extension MicroVM {
 
     /// Why the machine has ended, if it does so within that many seconds.
     package func failure(within seconds: Double) -> ClientError? {
-        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e6)) * 1e9)
+        let deadline = Clock.deadline(in: seconds)
         var set = PollSet()
         while true {
             if (try? serve(set)) ?? true { return failure }
-            let now = Clock.monotonic
-            guard now < deadline else { return nil }
+            guard Clock.monotonic < deadline else { return nil }
             set.removeAll()
             register(in: &set)
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.wait(until: deadline)
         }
     }
 }

@@ -45,15 +45,14 @@ public final class MicroVM {
 
     /// Waits until the agent in the guest can take commands, at most so many seconds.
     public func waitUntilReady(seconds: Double = 60) throws(ClientError) {
-        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e9)) * 1e9)
+        let deadline = Clock.deadline(in: seconds)
         while !isReady {
-            let now = Clock.monotonic
-            guard now < deadline else {
+            guard Clock.monotonic < deadline else {
                 throw ClientError(.timedOut, "the guest's agent did not come up in time")
             }
             var set = PollSet()
             register(in: &set)
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.wait(until: deadline)
             if try serve(set) { throw failure }
         }
     }
