@@ -23,12 +23,9 @@ func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// One executable a parser of hostile bytes: `Sources/Fuzz<Name>/`.
-func fuzzer(
-    _ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = []
-) -> Target {
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
-        name: "Fuzz" + name, dependencies: ["Driver"] + dependencies,
-        swiftSettings: counted + settings,
+        name: "Fuzz" + name, dependencies: ["Driver"] + dependencies, swiftSettings: counted,
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
 }
 
@@ -59,8 +56,7 @@ let package = Package(
         fuzzer("Decoder", ["Emulator", "Hypervisor", "Memory"]),
         shelf("Control", []),
         fuzzer("JSON", ["Control"]),
-        // The optimizer of Swift 6.3.1 fails on its own file.
-        fuzzer("HTTP", ["Control"], [.unsafeFlags(["-Onone"])]),
+        fuzzer("HTTP", ["Control"]),
         fuzzer("MMDS", ["Control", "Devices"]),
         .target(name: "CTree", path: "Shelves/CTree"),
         shelf("Agent", ["CTree"]),

@@ -27,6 +27,14 @@ struct CommandOptions: ParsableArguments {
         }
     }
 
+    /// The name of one that was given.
+    var given: String? {
+        if terminal { return "--terminal" }
+        if interactive { return "--interactive" }
+        if !env.isEmpty { return "--env" }
+        return workdir == nil ? nil : "--workdir"
+    }
+
     /// The command that `words` are, in the environment that was asked for. With a terminal the guest
     /// also hears of what kind ours is.
     func command(_ words: [String]) -> Command {

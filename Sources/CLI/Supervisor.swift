@@ -5,7 +5,8 @@ import Control
 import Linux
 
 /// A detached machine's life: starts it, keeps what its command writes, passes signals on, and says
-/// in the machine's directory what has become of it.
+/// in the machine's directory what has become of it. Without a command the machine waits for those
+/// that others run in it, until it is told to end.
 ///
 /// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the
 /// machine, as its disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies
@@ -13,7 +14,8 @@ import Linux
 final class Supervisor {
     private let seat: MachineSeat
     private let answer: SupervisorAnswer
-    private let request: ExecRequest
+    /// Nil: the machine is there for the commands that others run in it.
+    private let request: ExecRequest?
     private let setup: MicroVM.Configuration
     private let deadline: UInt64?
     private let signals: SignalReader
@@ -31,10 +33,13 @@ final class Supervisor {
         let state = MachineState(supervisor: here)
         try seat.write(state)
         // Nobody types, but a program that reads a terminal or a pipe finds it open.
-        let hasTerminal = options.commandOptions.terminal
-        request = try options.commandOptions.command(options.command).request(
-            terminal: hasTerminal ? .plain : nil,
-            wantsInput: options.commandOptions.interactive || hasTerminal)
+        let wishes = options.commandOptions
+        request =
+            options.command.isEmpty
+            ? nil
+            : try wishes.command(options.command).request(
+                terminal: wishes.terminal ? .plain : nil,
+                wantsInput: wishes.interactive || wishes.terminal)
         setup = try options.machine()
         deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
         self.answer = answer
@@ -69,7 +74,8 @@ final class Supervisor {
             status = ExitStatus.ownFailure
             state.message = cause.message
         }
-        if state.phase == .running, setup.keepsData {
+        // Commands of others are told that it ends, too.
+        if state.phase == .running, setup.keepsData || request == nil {
             machine.shutDown(unless: signals.descriptor.rawValue) {
                 while let signal = self.signals.next() {
                     if signal == DetachedMachine.endSignal { return true }
@@ -110,21 +116,43 @@ final class Supervisor {
         try takeEvents()
         if try machine.serve(set), status == nil {
             execution?.takeLastWords(takeEvents)
-            if status == nil { status = try machine.debugExitStatus() }
+            if status == nil { status = try ownEnd(of: machine) }
         }
-        if execution == nil, status == nil, machine.isReady {
-            let execution = try machine.start(request)
-            try execution.askWhetherStarted()
-            self.execution = execution
+        if execution == nil, status == nil, machine.isReady { try begin(machine) }
+    }
+
+    /// The status of a machine that has ended without its command's.
+    private func ownEnd(of machine: MicroVM) throws(ClientError) -> CInt {
+        if request == nil, machine.isSwitchedOff { return 0 }
+        return try machine.debugExitStatus()
+    }
+
+    /// The guest is ready for its command, or for those of others.
+    private func begin(_ machine: MicroVM) throws(ClientError) {
+        guard let request else {
+            guard state.phase == .starting else { return }
+            try machine.greetAgent()
+            return try commandStarted()
         }
+        let execution = try machine.start(request)
+        try execution.askWhetherStarted()
+        self.execution = execution
     }
 
     private func take(_ signal: Signal) throws(ClientError) {
         if let execution, signal != DetachedMachine.endSignal {
             try execution.send(signal: UInt8(signal.rawValue))
+        } else if request == nil, state.phase == .running {
+            // To be told to end is all that it waits for; other signals have nobody to go to.
+            if Self.endings.contains(signal) { status = status ?? 0 }
         } else {
             status = status ?? ExitStatus.killed(by: execution == nil ? signal : .kill)
         }
+    }
+
+    /// Signals that end a machine without a command.
+    private static var endings: [Signal] {
+        [.terminate, .interrupt, .quit, .hangUp, DetachedMachine.endSignal]
     }
 
     private func takeEvents() throws(ClientError) {

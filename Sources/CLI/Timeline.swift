@@ -28,7 +28,7 @@ struct Timeline {
         ]
         for (moment, name, instructions) in moments {
             guard let moment else { continue }
-            var line = Self.milliseconds(moment &- start) + "  " + name
+            var line = Self.milliseconds(moment > start ? moment - start : 0) + "  " + name
             if let instructions { line += ", \(Self.grouped(instructions)) guest instructions" }
             lines.append(line)
         }
@@ -43,7 +43,7 @@ struct Timeline {
 
     /// Milliseconds with one digit behind the point, ten characters wide.
     static func milliseconds(_ nanoseconds: UInt64) -> String {
-        let tenths = (nanoseconds + 50_000) / 100_000
+        let tenths = nanoseconds / 100_000 + nanoseconds % 100_000 / 50_000
         let text = "\(tenths / 10).\(tenths % 10)"
         return String(repeating: " ", count: max(0, 10 - text.count)) + text
     }

@@ -50,8 +50,9 @@ enum Wording {
         "\(thousandths / 10).\(thousandths % 10)%"
     }
 
-    /// A command on one line of at most `limit` characters.
+    /// A command on one line of at most `limit` characters; a dash for none.
     static func command(_ words: [String], limit: Int) -> String {
+        guard !words.isEmpty else { return "-" }
         let text = JSONError.printable(words.joined(separator: " "), limit: 4096)
         return text.count <= limit ? text : String(text.prefix(limit - 1)) + "…"
     }

@@ -2,6 +2,7 @@
 // Mapped files that become shorter, or whose disk is full, while somebody reads or writes them.
 #include "clinux_gnu.h"
 #include "clinux_loss.h"
+#include "clinux_parting.h"
 #include "clinux_process.h"
 #include "clinux_system.h"
 
@@ -20,6 +21,7 @@ static void report_loss(int signal, siginfo_t *info, void *context) {
         if (place >= watched[i].start && place < watched[i].end) sentence = watched[i].sentence;
     ssize_t written = write(2, sentence, strlen(sentence));
     (void)written;
+    clinux_part(CLINUX_PART_BUS, CLINUX_PART_NONE);
     _exit(CLINUX_MEMORY_LOST);
 }
 

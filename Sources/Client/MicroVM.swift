@@ -113,6 +113,13 @@ extension MicroVM {
             request, on: channel, clock: setsClock ? Clock.realtime : nil)
     }
 
+    /// Sets the guest's clock, for a machine that gets no command on the agent's channel.
+    package func greetAgent() throws(ClientError) {
+        guard let channel else { throw ClientError(.agent, "the guest's agent is not ready") }
+        if setsClock { try channel.send(.setClock(nanoseconds: Clock.realtime)) }
+        channel.flush()
+    }
+
     /// Asks to be woken when the agent calls or the machine ends.
     package func register(in set: inout PollSet) {
         monitor.register(in: &set)
@@ -133,6 +140,9 @@ extension MicroVM {
         guard let value = monitor.debugExitValue else { throw failure }
         return CInt(value & 0xff)
     }
+
+    /// Whether the guest has switched its machine off.
+    package var isSwitchedOff: Bool { monitor.isSwitchedOff }
 
     /// Ends the machine; with a grace period (ns) it may still write its report.
     package func stop(gracePeriod: UInt64) -> MachineReport? {

@@ -142,6 +142,9 @@ final class MonitorProcess {
         return report.value
     }
 
+    /// Whether the guest has switched its machine off.
+    var isSwitchedOff: Bool { ending?.report?.end == .powerOff }
+
     private func reason(_ status: UInt8) -> String {
         guard let report = ending?.report else { return "the monitor ended with status \(status)" }
         return switch report.end {

@@ -227,7 +227,8 @@ extension MonitorArguments {
           --metadata <path>      JSON that the guest finds as its metadata
           --id <id>              name of the machine [default: anonymous-instance]
           --engine <engine>      auto, kvm or soft, in place of the configuration's
-          --seccomp-filter <path> bind the threads by the policies in this file
+          --seccomp-filter <path> bind the threads by the policies in this file, which are text
+                                 of our own (docs/confinement.md), not Firecracker's filters
           --no-seccomp           do not bind the threads at all
           --allow-folder <path>  API calls may name files in it while the guest runs (repeat for more)
           --boot-timer           say how long the guest took to its first program

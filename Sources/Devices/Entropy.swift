@@ -15,12 +15,18 @@ package struct Entropy: ~Copyable, VirtioDevice {
     /// guest is no bound.
     package static let chainLimit = 64 << 10
 
+    /// Chains in one turn; then others who need the device have theirs. Processors that publish chains
+    /// faster than they are filled would hold it for ever.
+    static let turnLimit = 64
+
     /// Bytes given since the device was made.
     package private(set) var byteCount: UInt64 = 0
     /// Requests, and those that got less than they asked for.
     package private(set) var requests: UInt64 = 0
     package private(set) var failures: UInt64 = 0
     private let limits: Limits?
+    /// The last turn ended with chains left.
+    private var isUnfinished = false
 
     /// What may be there or not: an optional of its own kind could not be looked at in place.
     private final class Limits {
@@ -49,7 +55,8 @@ package struct Entropy: ~Copyable, VirtioDevice {
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
-        while let chain = try queues[index].next() {
+        for _ in 0..<Self.turnLimit {
+            guard let chain = try queues[index].next() else { return }
             let size = min(chain.writable.byteCount, Self.chainLimit)
             guard limits?.limiter.admit(bytes: size) ?? true else {
                 return queues[index].putBack(chain)
@@ -60,6 +67,12 @@ package struct Entropy: ~Copyable, VirtioDevice {
             if written < size { failures &+= 1 }
             queues[index].complete(chain, written: written)
         }
+        if let limits { limits.limiter.yield() } else { isUnfinished = true }
+    }
+
+    package mutating func takeUnfinished() -> Bool {
+        defer { isUnfinished = false }
+        return isUnfinished
     }
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
@@ -67,7 +80,10 @@ package struct Entropy: ~Copyable, VirtioDevice {
         try serve(&queues, index: 0)
     }
 
-    package mutating func reset() { limits?.limiter.reset() }
+    package mutating func reset() {
+        limits?.limiter.reset()
+        isUnfinished = false
+    }
 
     package struct State: Hashable, Sendable {
         package static let version: UInt32 = 2

@@ -19,11 +19,16 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     static var requestSize: Int { 24 }
     static var answerSize: Int { 10 }
 
+    /// Requests in one turn; then others who need the device have theirs.
+    static let turnLimit = 64
+
     private let memory: GuestMemory
     private let blocks: PluggableMemory
     /// Bytes that the guest is to have plugged.
     package private(set) var requestedByteCount: UInt64 = 0
     private var pluggedCount: UInt64 = 0
+    /// The last turn ended with requests left.
+    private var isUnfinished = false
     package private(set) var counts = Counts()
 
     /// What the guest has asked for since the device was made.
@@ -103,7 +108,8 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
-        while let chain = try queues[index].next() {
+        for _ in 0..<Self.turnLimit {
+            guard let chain = try queues[index].next() else { return }
             let answer = countedAnswer(chain)
             var written = 0
             if chain.writable.byteCount >= Self.answerSize {
@@ -113,6 +119,12 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             }
             queues[index].complete(chain, written: written)
         }
+        isUnfinished = true
+    }
+
+    package mutating func takeUnfinished() -> Bool {
+        defer { isUnfinished = false }
+        return isUnfinished
     }
 
     private mutating func countedAnswer(_ chain: borrowing DescriptorChain) -> Answer {
@@ -194,7 +206,7 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     // MARK: Reset, save and restore
 
     /// Blocks stay as they are: a driver that comes back finds its memory. 5.15.5.1.
-    package mutating func reset() {}
+    package mutating func reset() { isUnfinished = false }
 
     package struct State: Hashable, Sendable {
         package static let version: UInt32 = 1

@@ -78,6 +78,9 @@ package final class Serial: BusDevice {
     /// Writes buffered output as far as that need not wait. When the machine ends.
     package func flush() { stream.flush(self, waitingOn: nil) }
 
+    /// Lets the event loop go on with the output in another turn.
+    func flushAgain() { wake.signal() }
+
     /// Bytes of output lost because the reader was too slow.
     package var droppedBytes: UInt64 { shared.withLock { $0.dropped } }
 

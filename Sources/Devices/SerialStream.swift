@@ -33,10 +33,17 @@ final class SerialStream: Sendable {
 
     // MARK: Output
 
+    /// Pieces of output in one turn; then others of the loop have theirs. Processors that write
+    /// without end would hold it for ever.
+    static var turnLimit: Int { 16 }
+
     /// Writes what the port has buffered until it would have to wait, and then waits on `loop`.
     func flush(_ port: Serial, waitingOn loop: EventLoop?) {
+        // Without a loop there is no other turn, and no more than what is there by now.
+        let limit = loop == nil ? Serial.outputLimit : Self.turnLimit
         state.withLock { state in
-            while let chunk = port.nextOutput() {
+            for _ in 0..<limit {
+                guard let chunk = port.nextOutput() else { return unwatchOutput(&state, loop) }
                 do throws(Errno) {
                     guard output.rawValue >= 0 else { throw .brokenPipe }
                     port.didOutput(try output.writeIfReady(chunk[...]))
@@ -49,7 +56,7 @@ final class SerialStream: Sendable {
                     port.drop(chunk.count)
                 }
             }
-            unwatchOutput(&state, loop)
+            if loop != nil { port.flushAgain() }
         }
     }
 

@@ -6,14 +6,20 @@ enum Instruction {
         bytes.isEmpty ? "(bytes unknown)" : hex(bytes)
     }
 
-    /// What the instruction is counted as: its opcode, with the prefix that selects it before it.
+    /// What the instruction is counted as: its opcode, with the prefixes that select it before it.
+    ///
+    /// However often the guest writes prefixes, and in whatever order, there are a few thousand.
     static func opcode(_ bytes: [UInt8]) -> String {
-        var words: [UInt8] = []
+        var size: [UInt8] = []
+        var selector: [UInt8] = []
         var rest = bytes[...]
         while let prefix = rest.first, isPrefix(prefix) {
-            if prefix == 0x66 || prefix == 0xf2 || prefix == 0xf3 { words.append(prefix) }
+            if prefix == 0x66 { size = [prefix] }
+            // The last of these two counts.
+            if prefix == 0xf2 || prefix == 0xf3 { selector = [prefix] }
             rest = rest.dropFirst()
         }
+        var words = size + selector
         let place = rest.startIndex
         switch rest.first {
         case 0xc5 where rest.count > 2: return "vex " + hex([rest[place + 2]])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Glibc
 
 /// Files and block devices as disks.
 extension FileDescriptor {
@@ -18,9 +19,10 @@ extension FileDescriptor {
         }
     }
 
-    /// Opens a disk.
+    /// Opens a disk. What is none is opened as well, at once: for a FIFO one could wait for ever.
     package static func openDisk(_ path: String, isReadOnly: Bool) throws(Errno) -> FileDescriptor {
-        try open(path, flags: isReadOnly ? O_RDONLY : O_RDWR)
+        let waits = unsafe clinux_is_disk(path) == 1 ? 0 : O_NONBLOCK | O_NOCTTY
+        return try open(path, flags: (isReadOnly ? O_RDONLY : O_RDWR) | waits)
     }
 
     /// Bytes of a regular file or block device. ``Errno/isDirectory`` or ``Errno/invalid`` for

@@ -11,6 +11,17 @@ extension FileDescriptor {
         return try write(bytes.prefix(4096))
     }
 
+    /// As ``duplicating(_:)``, for output. A terminal says that it has room for more, and makes who
+    /// writes much wait for its reader all the same. So it is opened anew, if it can be, and never
+    /// makes anybody wait; the flags of `raw`, which others share, stay as they are.
+    package static func forOutput(_ raw: CInt) throws(Errno) -> FileDescriptor {
+        let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY
+        if Terminal.isTerminal(raw), let own = try? open("/proc/self/fd/\(raw)", flags: flags) {
+            return own
+        }
+        return try duplicating(raw)
+    }
+
     /// True if epoll(7) can watch it; false for regular files and the like, always ready.
     package var isPollable: Bool {
         guard let poller = try? Poller() else { return true }

@@ -39,15 +39,17 @@ package struct IOUring: ~Copyable, @unchecked Sendable {
     ///   as many may be under way.
     package init(capacity: UInt32) throws(Errno) {
         var parameters = io_uring_params()
-        parameters.flags = UInt32(CLINUX_URING_FLAGS)
+        parameters.flags = UInt32(CLINUX_URING_DISABLED) | UInt32(CLINUX_URING_FLAGS)
         var raw = unsafe clinux_uring_setup(capacity, &parameters)
         if raw == -EINVAL {
             parameters = io_uring_params()
+            parameters.flags = UInt32(CLINUX_URING_DISABLED)
             raw = unsafe clinux_uring_setup(capacity, &parameters)
         }
         let descriptor = FileDescriptor(adopting: try Errno.check(raw))
         let needed = UInt32(CLINUX_URING_FEATURES)
         guard parameters.features & needed == needed else { throw Errno(rawValue: ENOSYS) }
+        try Self.restrict(descriptor)
         let submission = parameters.sq_off
         let completion = parameters.cq_off
         let end = max(
@@ -76,6 +78,17 @@ package struct IOUring: ~Copyable, @unchecked Sendable {
         self.descriptor = descriptor
     }
 
+    /// All that this type puts in. Whoever takes over a thread that may submit gets no more.
+    private static func restrict(_ ring: borrowing FileDescriptor) throws(Errno) {
+        let operations = [
+            IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC,
+            IORING_OP_FALLOCATE, IORING_OP_POLL_ADD,
+        ].map { UInt8(truncatingIfNeeded: $0.rawValue) }
+        try Errno.check(
+            unsafe clinux_uring_restrict(
+                ring.rawValue, operations, UInt32(truncatingIfNeeded: operations.count)))
+    }
+
     /// One plain sentence about a ring that cannot be had.
     package static func explain(_ error: Errno) -> String {
         switch error.rawValue {
@@ -95,7 +108,7 @@ package struct IOUring: ~Copyable, @unchecked Sendable {
 
     /// Puts a request in. ``hasRoom`` must be true.
     @inline(__always)
-    private mutating func put(
+    mutating func put(
         _ operation: io_uring_op, _ file: CInt, position: UInt64, address: UInt64, count: UInt32,
         flags: UInt32 = 0, token: UInt64
     ) {
@@ -166,6 +179,15 @@ package struct IOUring: ~Copyable, @unchecked Sendable {
             waiting -= min(taken, waiting)
             // A wait cut short by a signal answers what was submitted.
             if waiting == 0, wanted == 0 || available >= wanted { return }
+        }
+    }
+
+    /// Waits until `wanted` requests have come back and wait to be taken, and submits nothing. Any
+    /// thread may.
+    package func wait(for wanted: UInt32) throws(Errno) {
+        while available < wanted {
+            let result = clinux_uring_enter(descriptor.rawValue, 0, wanted)
+            if result != -EINTR { try Errno.check(result) }
         }
     }
 

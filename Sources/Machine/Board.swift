@@ -101,8 +101,13 @@ final class Board: Sendable {
         _ configuration: MachineConfiguration, _ machine: any VirtualMachine
     ) throws(Errno) -> Serial {
         let line = machine.interruptLine(gsi: BootLayout.serialGSI)
-        let output = try duplicate(configuration.serialOutput)
-        let input = try duplicate(configuration.serialInput)
+        // The device closes what it is given; the caller's descriptors stay open.
+        let output = try descriptor(configuration.serialOutput) { raw throws(Errno) in
+            try FileDescriptor.forOutput(raw)
+        }
+        let input = try descriptor(configuration.serialInput) { raw throws(Errno) in
+            try FileDescriptor.duplicating(raw)
+        }
         return try Serial(output: output, input: input) { line.pulse() }
     }
 
@@ -127,10 +132,12 @@ final class Board: Sendable {
         }
     }
 
-    /// The device closes what it is given; the caller's descriptor stays open.
-    private static func duplicate(_ descriptor: CInt?) throws(Errno) -> FileDescriptor {
-        guard let descriptor else { return FileDescriptor(adopting: -1) }
-        return try FileDescriptor.duplicating(descriptor)
+    /// -1: nobody there.
+    private static func descriptor(
+        _ raw: CInt?, _ open: (CInt) throws(Errno) -> FileDescriptor
+    ) throws(Errno) -> FileDescriptor {
+        guard let raw else { return FileDescriptor(adopting: -1) }
+        return try open(raw)
     }
 
     /// Writes out what devices still hold, and ends their threads.

@@ -164,7 +164,7 @@ package final class Machine: Sendable {
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
             case .failed(let text):
                 // The kernel's engine cannot say what it missed.
-                outcome.end(memory.lostFile.map { .memoryLost($0.lossText) } ?? .failed(text))
+                outcome.fail(memory.lostFile.map { .memoryLost($0.lossText) } ?? .failed(text))
             }
         }
     }
@@ -268,6 +268,9 @@ package final class Machine: Sendable {
 
     /// Accesses of the processors to devices since the start.
     package var busReadings: BusReadings { bus.readings }
+
+    /// How many processors ended because they could not go on.
+    package var failedProcessors: UInt64 { outcome.failedProcessors }
 
     /// Gives a running drive another file, or looks again how large its present one is. The guest
     /// is told.

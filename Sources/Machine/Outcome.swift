@@ -8,6 +8,7 @@ final class Outcome: Sendable {
         var end: MachineEnd?
         var stop: (@Sendable () -> Void)?
         var processorsGone = 0
+        var processorsFailed: UInt64 = 0
     }
 
     private let state = Mutex(State())
@@ -34,6 +35,15 @@ final class Outcome: Sendable {
             return state.stop
         }
         stop?()
+    }
+
+    /// How many processors could not go on.
+    var failedProcessors: UInt64 { state.withLock { $0.processorsFailed } }
+
+    /// Ends the machine because a processor cannot go on.
+    func fail(_ end: MachineEnd) {
+        state.withLock { $0.processorsFailed += 1 }
+        self.end(end)
     }
 
     func processorLeft() { state.withLock { $0.processorsGone += 1 } }

@@ -78,7 +78,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     mutating func reset() {
         let generation = registers.configurationGeneration
-        device.drain(&queues)
+        device.abandon(&queues)
         queues = Self.idleQueues(memory)
         device.reset()
         registers = TransportState(queueSizes: queueSizes)

@@ -88,7 +88,9 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     private func notify(_ index: UInt32) {
         guard index < queueCount else { return }
         if hostEvents == nil {
-            serve(1 << index)
+            // The lock is free in between: other vCPUs may give it work for ever, and the host wants
+            // to look at it.
+            repeat { serve(1 << index) } while core.withLock({ $0.device.takeUnfinished() })
         } else {
             notified.bitwiseOr(1 << index, ordering: .releasing)
             kick.signal()

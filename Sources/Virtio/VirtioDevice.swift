@@ -8,7 +8,7 @@ package typealias Virtqueues = InlineArray<8, Virtqueue>
 /// The transport owns registers, status, features, queues and interrupts; the device owns its
 /// meaning. Every call comes under the transport's lock, so a device needs none.
 ///
-///     reset ──► activate ──► serve … serveHost … ──► drain ──► reset
+///     reset ──► activate ──► serve … serveHost … ──► abandon ──► reset
 package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// What is kept in a snapshot: a plain, versioned value.
     associatedtype State: Hashable & Sendable
@@ -41,12 +41,19 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
+    /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: who notified
+    /// it serves it again, when others who wait for it have had their turn.
+    mutating func takeUnfinished() -> Bool
+
     /// True, once, if serving has changed the configuration space, so that the driver must hear.
     mutating func takeConfigurationChange() -> Bool
 
     /// Waits until nothing that was begun for the driver touches guest memory any more, and gives
-    /// all chains back. Comes before a reset, a pause and a change of the device.
+    /// all chains back. Comes before a pause and a change of the device, and when a ring is broken.
     mutating func drain(_ queues: inout Virtqueues)
+    /// As ``drain(_:)`` before a reset, on the thread of the vCPU that asks for it: nothing is begun
+    /// any more.
+    mutating func abandon(_ queues: inout Virtqueues)
     /// Forgets everything that the driver said.
     mutating func reset()
     func save() -> State
@@ -62,8 +69,10 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
+    package mutating func takeUnfinished() -> Bool { false }
     package mutating func takeConfigurationChange() -> Bool { false }
     package mutating func drain(_ queues: inout Virtqueues) {}
+    package mutating func abandon(_ queues: inout Virtqueues) { drain(&queues) }
 }
 
 /// Why a saved state does not fit the device it is given to.

@@ -47,7 +47,9 @@ final class MetricsWriter: Sendable {
         }
         do throws(Errno) {
             let file = FileHolder(try FileSystem.openLog(config.path))
-            target.withLock { $0 = Target(config: config, file: file) }
+            let new = Target(config: config, file: file)
+            target.withLock { $0 = new }
+            keepParting(for: new)
         } catch {
             throw APIFault(Self.failure + error.withNumber)
         }
@@ -70,7 +72,27 @@ final class MetricsWriter: Sendable {
             return failure == nil
         }
         if failure != nil { missed?.add() }
+        keepParting(for: target)
         return failure
+    }
+
+    /// Whether anybody reads them.
+    var hasTarget: Bool { target.withLock { $0 != nil } }
+
+    /// Leaves a line for the handlers of signals that end the process: what a flush would write now,
+    /// and the signal.
+    func keepParting() {
+        if let target = target.withLock({ $0 }) { keepParting(for: target) }
+    }
+
+    private func keepParting(for target: Target) {
+        let draft = metrics.draft(
+            id: target.config.emitsID ? id : nil, properties: target.config.properties)
+        let line = PartingLine(draft.bytes, time: draft.time) { reason in
+            draft.digit(reason.group, reason.name) ?? draft.bytes.count
+        }
+        // Without room there is none, and the process ends all the same.
+        try? line.keep(for: target.file.file.rawValue)
     }
 
     /// Writes all of `line` without waiting; a reader that is too slow costs the rest of it.
@@ -86,5 +108,28 @@ final class MetricsWriter: Sendable {
             }
         }
         return nil
+    }
+}
+
+extension PartingLine.Reason {
+    /// Where Firecracker counts it.
+    fileprivate var group: String {
+        switch self {
+        case .badSystemCall: "seccomp"
+        case .sigbus, .sigsegv, .sigxfsz, .sigxcpu, .sigill: "signals"
+        case .trap: "vmm"
+        }
+    }
+
+    fileprivate var name: String {
+        switch self {
+        case .badSystemCall: "num_faults"
+        case .sigbus: "sigbus"
+        case .sigsegv: "sigsegv"
+        case .sigxfsz: "sigxfsz"
+        case .sigxcpu: "sigxcpu"
+        case .sigill: "sigill"
+        case .trap: "panic_count"
+        }
     }
 }

@@ -21,6 +21,8 @@ final class MonitorHost: MachineHost {
         var machine: Machine?
         var console: Console?
         var report: ReportWriter?
+        /// Where vsock is found, if that is a path.
+        var socket: String?
     }
 
     init(
@@ -45,6 +47,12 @@ final class MonitorHost: MachineHost {
     var machine: Machine? { state.withLock { $0.machine } }
     var console: Console? { state.withLock { $0.console } }
     var report: ReportWriter? { state.withLock { $0.report } }
+
+    /// Takes away the socket of vsock, as the process ends and nothing of the machine goes by itself.
+    func removeSocket() {
+        let path = state.withLock { $0.socket.take() }
+        if let path { UnixSocket.remove(path) }
+    }
 
     /// What is to be done once all files of the machine are open and the process is shut in.
     func onSealed(_ body: @escaping @Sendable () throws(Errno) -> Void) {
@@ -126,6 +134,7 @@ final class MonitorHost: MachineHost {
                 "vcpu", "exit_\(kind)_agg", least: reading.least / 1000,
                 most: reading.most / 1000, sum: reading.sum / 1000)
         }
+        metrics.metrics.counter("vcpu", "failures")?.store(machine.failedProcessors)
         metrics.metrics.store(machine.deviceReadings)
     }
 
@@ -156,9 +165,17 @@ final class MonitorHost: MachineHost {
         }
         let report = ReportWriter(
             machine, seclusion, descriptor: config.swiftlet.report)
-        state.withLock { $0 = State(machine: machine, console: console, report: report) }
+        state.withLock {
+            $0 = State(
+                machine: machine, console: console, report: report, socket: config.vsock?.path)
+        }
         try answerSignals()
         machine.start()
+        if metrics.hasTarget {
+            // From now on the line has groups for each device.
+            refreshMetrics()
+            metrics.keepParting()
+        }
         logger.log(
             .info,
             "Successfully started microvm that was configured in"

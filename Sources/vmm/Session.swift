@@ -255,6 +255,7 @@ final class Session: Sendable {
 
     /// A signal has asked for the end.
     private func halt(_ signal: Signal) -> CInt {
+        if signal == .hangUp { host.metrics.metrics.counter("signals", "sighup")?.store(1) }
         host.console?.restore()
         host.report?.writeStopped()
         return Self.status(of: signal)
@@ -292,9 +293,10 @@ final class Session: Sendable {
         Monitor.complain(message)
     }
 
-    /// Ends the process. Metrics are written once more, and the socket goes.
+    /// Ends the process. Metrics are written once more, and the sockets go.
     private func end(_ status: CInt) -> Never {
         server.withLock { $0 }?.close()
+        host.removeSocket()
         host.refreshMetrics()
         _ = host.metrics.flush()
         if status == 0 {

@@ -49,12 +49,10 @@ struct Walls: Sendable {
         guard let text = HostFiles().text(path) else {
             throw Failure(message: "seccomp filter \(path) cannot be read")
         }
-        let first = text.utf8.first ?? UInt8(ascii: "\n")
-        guard first >= 9, first < 127, first != UInt8(ascii: "{")
-        else {
+        if let what = strange(text) {
             throw Failure(
-                message: "seccomp filter \(path): these are Firecracker's lists, as JSON or"
-                    + " compiled, of calls that its own threads make; give policies as"
+                message: "seccomp filter \(path): \(what) is for the calls of Firecracker's"
+                    + " threads; ours are built in, so leave --seccomp-filter out, or give policies as"
                     + " docs/confinement.md has them")
         }
         do throws(SeccompPolicyError) {
@@ -66,6 +64,21 @@ struct Walls: Sendable {
         } catch {
             throw Failure(message: "seccomp filter \(path): \(error)")
         }
+    }
+
+    /// What people give who know Firecracker, instead of policies; nil: it may be policies.
+    private static func strange(_ text: String) -> String? {
+        let first = text.first { !$0.isWhitespace }
+        if first == "{" { return "a filter in Firecracker's JSON" }
+        let isBinary = text.unicodeScalars.prefix(4096).contains { scalar in
+            scalar == "\u{fffd}" || scalar == "\u{7f}" || scalar.value < 32 && !isSpace(scalar)
+        }
+        return isBinary
+            ? "this is no text; a filter that Firecracker's seccompiler has compiled" : nil
+    }
+
+    private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "\n" || scalar == "\t" || scalar == "\r"
     }
 
     // MARK: The process

@@ -159,6 +159,13 @@ import Testing
         #expect(reading.sum("c") == nil)
         #expect(reading.sum("b") == nil)
     }
+
+    /// A monitor that a guest has taken over must not end who asks it.
+    @Test func `No metric is too large to count with`() {
+        let reading = PrometheusReading("a 18446744073709549568\nb 1e300\nc -1\nd inf\n")
+        #expect(reading.sum("a") == 1 << 60)
+        for name in ["b", "c", "d"] { #expect(reading.sum(name) == nil) }
+    }
 }
 
 @Suite struct ProcessIdentityTests {

@@ -139,6 +139,10 @@ import Testing
         Refused(
             answer: (try? answer(.hello(version: 2), .output([1]))) ?? [],
             reason: "the guest's agent broke the protocol"),
+        // Without end they would keep everybody else waiting.
+        Refused(
+            answer: (try? answer(.hello(version: 2), .hello(version: 2))) ?? [],
+            reason: "the guest's agent broke the protocol"),
     ]
 
     @Test(arguments: refusals)

@@ -70,6 +70,31 @@ import Testing
         #expect(metrics.counter("block_root", "nothing") == nil)
     }
 
+    @Test func `A draft is a line in which digits are set afterwards`() throws {
+        let metrics = Metrics()
+        metrics.counter("vsock", "conns_added")?.add(2)
+        metrics.addDevice("block_seccomp", like: MetricsSchema.block)
+        let properties = [JSON.Member("signals", .string("\"signals\":{\"sigbus\":0"))]
+        let draft = metrics.draft(id: "seccomp", properties: properties)
+        var bytes = draft.bytes
+        bytes.replaceSubrange(draft.time..<draft.time + 13, with: Array("1234567890123".utf8))
+        for (group, name) in [("seccomp", "num_faults"), ("signals", "sigill")] {
+            bytes[try #require(draft.digit(group, name))] = UInt8(ascii: "1")
+        }
+        let line = try JSONParser.parse(bytes)
+        #expect(line["utc_timestamp_ms"] == .integer(1_234_567_890_123))
+        #expect(line["seccomp"]?["num_faults"] == .integer(1))
+        #expect(line["signals"]?["sigill"] == .integer(1))
+        #expect(line["signals"]?["sigbus"] == .integer(0))
+        #expect(line["vsock"]?["conns_added"] == .integer(2))
+        #expect(line["properties"]?["signals"] == .string("\"signals\":{\"sigbus\":0"))
+        // A number that has been set, and one that there is not.
+        #expect(draft.digit("vsock", "conns_added") == nil)
+        #expect(draft.digit("signals", "sigusr1") == nil)
+        // It is told by the next line that is written.
+        #expect(try Self.line(metrics)["vsock"]?["conns_added"] == .integer(2))
+    }
+
     @Test func `Every counter of an operation is in the schema`() {
         let metrics = Metrics()
         for operation in APIOperation.allCases {

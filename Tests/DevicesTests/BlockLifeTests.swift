@@ -106,6 +106,24 @@ import Virtio
         #expect(Clock.monotonic - start >= 60_000_000)
     }
 
+    /// The thread that asks for counts or a pause waits as long as a turn takes.
+    @Test func `Large requests end a turn early`() throws {
+        let part: UInt32 = 8 << 20
+        let file = try ScratchFile(byteCount: 4 * UInt64(part))
+        let guest = try BlockGuest(.serial, file: file)
+        let piece = BlockGuest.Buffer.writable(BlockGuest.data, part)
+        for slot in 0..<8 {
+            guest.publish(slot, type: BlockType.read, Array(repeating: piece, count: 4))
+        }
+
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        #expect(guest.driver.rings[0].takeUsed().count == Block.turnBytes / Int(4 * part))
+
+        #expect(guest.collect(6).count == 6)
+        #expect((0..<8).allSatisfy { guest.status($0) == 0 })
+    }
+
     @Test(arguments: Engine.both)
     func `A disk that has grown is known to the driver`(_ engine: Engine) throws {
         let guest = try BlockGuest(engine)

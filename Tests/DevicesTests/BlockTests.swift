@@ -240,6 +240,12 @@ import Virtio
                 _ = try Block(BlockConfiguration(id: "d", path: path))
             }
         }
+        // To open this one means to wait for who writes it.
+        let scratch = try ScratchTree("mkfifo pipe")
+        let pipe = scratch.path + "/pipe"
+        var reader = BlockConfiguration(id: "d", path: pipe)
+        reader.isReadOnly = true
+        #expect(throws: BlockError.kind(pipe)) { _ = try Block(reader) }
         #expect(throws: BlockError.open("/no/such/file", .noEntry)) {
             _ = try Block(BlockConfiguration(id: "d", path: "/no/such/file"))
         }

@@ -48,6 +48,37 @@ import Virtio
         #expect(driver.rings[0].takeUsed() == [UsedElement(id: 0, length: 0)])
     }
 
+    @Test func `Processors that publish without end hold the device for a turn at a time`() throws {
+        let driver = try TestDriver(Entropy())
+        driver.start()
+        let other = OtherProcessor(driver.rings[0], count: 1000)
+        defer { other.stop() }
+
+        driver.rings[0].publish([.writable(Self.buffer, 16)])
+        driver.notify(0)
+
+        #expect(driver.rings[0].deviceUsedIndex == 1001)
+        let turns = driver.transport.counts.notifications[0]
+        #expect(turns >= 1001 / UInt64(Entropy.turnLimit), "\(turns)")
+    }
+
+    @Test func `Behind limits others of the loop have their turns, too`() throws {
+        let limits = RateLimits(
+            operations: TokenBucketLimit(size: 1 << 40, refillTime: 1000))
+        let driver = try TestDriver(Entropy(limits))
+        driver.start()
+        let other = OtherProcessor(driver.rings[0], count: 1000)
+        defer { other.stop() }
+
+        driver.rings[0].publish([.writable(Self.buffer, 16)])
+        driver.notify(0)
+
+        // A notification, and one look at the timer.
+        #expect(driver.rings[0].deviceUsedIndex <= 2 * UInt16(Entropy.turnLimit))
+        for _ in 0..<100 where !driver.isQuiet { driver.settle() }
+        #expect(driver.rings[0].deviceUsedIndex == 1001)
+    }
+
     // MARK: Limits
 
     /// An hour until a bucket of so many tokens is full again.

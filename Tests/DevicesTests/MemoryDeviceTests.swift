@@ -73,6 +73,22 @@ import Virtio
             ])
     }
 
+    @Test func `Processors that ask without end hold the device for a turn at a time`() throws {
+        let driver = try Self.driver()
+        let other = OtherProcessor(driver.rings[0], count: 1000)
+        defer { other.stop() }
+        try driver.memory.store(Kind.state, at: GuestAddress(Self.buffer))
+        try driver.memory.store(Self.base, at: GuestAddress(Self.buffer + 8))
+        try driver.memory.store(1 as UInt16, at: GuestAddress(Self.buffer + 16))
+
+        driver.rings[0].publish([.readable(Self.buffer, 24), .writable(Self.buffer + 64, 10)])
+        driver.notify(0)
+
+        #expect(driver.rings[0].deviceUsedIndex == 1001)
+        let turns = driver.transport.counts.notifications[0]
+        #expect(turns >= 1001 / UInt64(MemoryDevice.turnLimit), "\(turns)")
+    }
+
     @Test func `What is plugged can be used, what is unplugged cannot`() throws {
         let driver = try Self.driver(requested: 10)
         let place = GuestAddress(Self.base + 4 * Self.block)

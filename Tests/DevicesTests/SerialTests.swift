@@ -166,6 +166,23 @@ private enum Register {
         port.detach(from: loop)
     }
 
+    @Test func `Output without end leaves the loop to others`() throws {
+        let port = try Serial(
+            output: FileDescriptor.open("/dev/null", flags: 1), interrupt: interrupts.wire)
+        let loop = try EventLoop()
+        try port.attach(to: loop)
+        for _ in 0..<Serial.outputLimit { port.write(offset: 0, size: 1, value: 0x41) }
+        let waiting = { port.shared.withLock { $0.output.count } }
+
+        loop.serveOnce(milliseconds: 0)
+        #expect(waiting() == Serial.outputLimit - SerialStream.turnLimit * 4096)
+
+        for _ in 0..<100 where waiting() > 0 { loop.serveOnce(milliseconds: 0) }
+        #expect(waiting() == 0)
+        #expect(port.droppedBytes == 0)
+        port.detach(from: loop)
+    }
+
     @Test func `A reader that has gone harms nobody`() throws {
         let port: Serial
         do {

@@ -179,13 +179,66 @@ import Virtio
 
         guest.driver.reset()
 
-        #expect(peer.bytes() == nil)
         #expect(guest.connectionCount == 0)
+        // The thread of a vCPU, which asks for it, closes no descriptor.
+        #expect(peer.bytes() == [])
+        guest.driver.settle()
+        #expect(peer.bytes() == nil)
         guest.driver.start()
         guest.giveBuffers(4)
         let (again, host) = try guest.accept(port: 9)
         try guest.send(.data, host: host, guest: 9, [1])
         #expect(again.bytes() == [1])
+    }
+
+    @Test func `What a reset has ended is closed before the next driver is served`() throws {
+        let guest = try VsockGuest()
+        let (old, _) = try guest.accept(port: 9)
+        old.send("for nobody")
+
+        guest.driver.start()
+        guest.giveBuffers(4)
+        #expect(old.bytes() == nil)
+        let (peer, host) = try guest.accept(port: 9)
+        try guest.send(.data, host: host, guest: 9, [1])
+
+        #expect(peer.bytes() == [1])
+        #expect(guest.connectionCount == 1)
+        let statistics = guest.driver.transport.withDevice { $0.statistics }
+        #expect(statistics.connections == 2)
+        #expect(statistics.closed == 1)
+    }
+
+    @Test func `A caller that asks and leaves at once leaves nothing behind`() throws {
+        let guest = try VsockGuest()
+        let caller = VsockGuest.Peer(try UnixSocket.connect(to: guest.path))
+        guest.driver.settle()
+        #expect(guest.connectionCount == 1)
+
+        caller.send("CONNECT 5\n")
+        caller.close()
+        #expect(try guest.receive().isEmpty)
+        #expect(guest.connectionCount == 0)
+
+        // The first port that a caller gets is nobody's but the next one's.
+        let (peer, host) = try guest.accept(port: 6)
+        #expect(host == 1 << 30 + 1)
+        try guest.send(.data, host: host, guest: 5, [1])
+        #expect(try guest.operations() == [.reset])
+        #expect(peer.bytes() == [])
+    }
+
+    @Test func `A connection that keeps nothing has no room for it`() throws {
+        let guest = try VsockGuest()
+        let (peer, host) = try guest.accept(port: 9)
+
+        try guest.send(.data, host: host, guest: 9, [1, 2, 3])
+
+        #expect(peer.bytes() == [1, 2, 3])
+        let room = guest.driver.transport.withDevice { device in
+            device.table.all.map(\.guest.backlog.storage.count)
+        }
+        #expect(room == [0])
     }
 
     @Test func `A guest that never answers loses the connection`() throws {

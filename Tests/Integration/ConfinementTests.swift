@@ -121,12 +121,17 @@ import Testing
     @Test func `A call that is missing in the filter ends the monitor with 148 and its name`()
         throws
     {
+        let metrics = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-metrics-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: metrics) }
         let result = try withPolicy(try policies(without: "epoll_wait")) {
-            try monitor(["--seccomp-filter", $0])
+            try monitor(["--seccomp-filter", $0, "--metrics-path", metrics])
         }
         #expect(result.status == 148)
         let sentence = "the system call epoll_wait (232) is forbidden to a loop thread\n"
         #expect(result.errorText == "swiftlet-vmm: seccomp: " + sentence)
+        let counts = try MonitorEndTests.lastLine(metrics)["seccomp"] as? [String: Int]
+        #expect(counts == ["num_faults": 1])
     }
 
     @Test func `A filter of one's own works, and so does none`() throws {

@@ -69,6 +69,24 @@ import Testing
         }
     }
 
+    /// As a person, a debugger or a control group's freezer does.
+    @Test func `A monitor that is stopped goes on`() throws {
+        let host = try DetachedHost()
+        try host.done("run", "-d", "--name", "web", "--engine", "soft", "sleep", "600")
+        let monitors = host.processes.flatMap(HostProcess.children)
+        #expect(monitors.count == 1)
+
+        for _ in 0..<3 {
+            for monitor in monitors { kill(monitor, SIGSTOP) }
+            usleep(100_000)
+            for monitor in monitors { kill(monitor, SIGCONT) }
+            usleep(100_000)
+        }
+
+        try host.done("exec", "web", "true")
+        try expectClean(host, Set(monitors), "a monitor that was stopped")
+    }
+
     @Test func `A machine whose supervisor is killed counts as killed`() throws {
         let host = try DetachedHost()
         try host.done("run", "-d", "--name", "web", "--engine", "soft", "sleep", "600")

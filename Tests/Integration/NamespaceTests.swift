@@ -162,7 +162,7 @@ import Testing
                 }, "\(path)")
             monitor.send(SIGTERM)
             _ = try monitor.end(seconds: 30)
-            try? FileManager.default.removeItem(atPath: folder.path + "/v")
+            #expect(!FileManager.default.fileExists(atPath: folder.path + "/v"), "\(path)")
             try FileManager.default.removeItem(atPath: ready)
         }
     }

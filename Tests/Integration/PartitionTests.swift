@@ -5,9 +5,7 @@ import Testing
 /// A root file system in a partition, which goes by its name: Firecracker's `partuuid`.
 @Suite(.serialized, .enabled(if: PmemFile.canBeMade, "mkfs.ext4 is not installed here"))
 struct PartitionTests {
-    @Test(
-        .disabled("the guest does not find the partition of this test's disk; not looked into yet"),
-        arguments: PartitionedDisk.Label.allCases)
+    @Test(arguments: PartitionedDisk.Label.allCases)
     func `The root file system is found by the name of its partition`(
         _ label: PartitionedDisk.Label
     ) throws {

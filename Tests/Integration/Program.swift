@@ -90,11 +90,11 @@ final class RunningProgram {
         _ files: [FileHandle]
     ) throws -> ChildProcess {
         let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        let child = try ChildProcess(
+        defer { withExtendedLifetime(files) {} }
+        return try ChildProcess(
             path: "/usr/bin/env",
             arguments: ["--chdir=\(Checkout.root.path)", program] + arguments,
             environment: all.map { "\($0)=\($1)" }, descriptors: files.map(\.fileDescriptor))
-        return withExtendedLifetime(files) { child }
     }
 
     var output: Data { (try? Data(contentsOf: folder.appending(path: "output"))) ?? Data() }

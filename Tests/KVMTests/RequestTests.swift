@@ -62,6 +62,14 @@ import Testing
             ([0x0f], "0f"),
         ]
         for (bytes, name) in rows { #expect(Instruction.opcode(bytes) == name) }
+        // A guest that writes prefixes in all orders makes few names of them.
+        let prefixes: [UInt8] = [0x66, 0xf2, 0xf3, 0x66]
+        var names: Set<String> = []
+        for number in 0..<4096 {
+            let bytes = (0..<6).map { prefixes[number >> ($0 * 2) & 3] }
+            names.insert(Instruction.opcode(bytes + [0xcc]))
+        }
+        #expect(names == ["66 cc", "f2 cc", "f3 cc", "66 f2 cc", "66 f3 cc"])
         #expect(Instruction.text([0x0f, 0x0b]) == "0f 0b")
         #expect(Instruction.text([]) == "(bytes unknown)")
     }

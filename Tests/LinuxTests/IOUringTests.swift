@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Support
 import Testing
 
@@ -60,6 +61,36 @@ import Testing
         ring.synchronizeData(-1, token: 3)
         try ring.submit(waitingFor: 1)
         #expect(ring.next() == IOUring.Completion(token: 3, result: -9))
+    }
+
+    @Test func `A ring does what drives need and nothing else`() throws {
+        var ring = try IOUring(capacity: 8)
+        // To open, to call somebody, to remove a name, to do nothing: no list of calls would see it.
+        for operation in [IORING_OP_OPENAT, IORING_OP_CONNECT, IORING_OP_UNLINKAT, IORING_OP_NOP] {
+            ring.put(operation, -1, position: 0, address: 0, count: 0, token: 1)
+            try ring.submit(waitingFor: 1)
+            let completion = ring.next()
+            #expect(completion?.result == -13, "\(operation)")
+        }
+        ring.synchronizeData(-1, token: 2)
+        try ring.submit(waitingFor: 1)
+        #expect(ring.next() == IOUring.Completion(token: 2, result: -9))
+    }
+
+    @Test func `To wait for what is under way submits nothing`() throws {
+        var ring = try IOUring(capacity: 4)
+        let event = try EventFD()
+        ring.pollReadable(event.descriptor.rawValue, token: 1)
+        try ring.submit()
+        ring.synchronizeData(-1, token: 2)
+
+        event.signal()
+        try ring.wait(for: 1)
+
+        #expect(ring.waiting == 1)
+        #expect(ring.next()?.token == 1)
+        #expect(ring.next() == nil)
+        #expect(ring.takeBack() == 2)
     }
 
     @Test func `A host that forbids rings is told so in a sentence`() {

@@ -98,6 +98,34 @@ enum PolicyFile {
         }
     }
 
+    /// SIGSTOP, a debugger and a control group's freezer break waits, which the kernel goes on with by
+    /// a call of its own; a host whose TSC has turned out to be wrong reads its clock by another.
+    @Test(arguments: ThreadRole.allCases)
+    func `Whoever is stopped goes on, whatever the host's clock is`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
+        #expect(FilterMachine(number: 219).run(filter) == .allowed)
+        #expect(FilterMachine(number: 228, arguments: [1, 0, 0, 0, 0, 0]).run(filter) == .allowed)
+    }
+
+    /// `PATCH /drives` opens another one, or looks again how large a block device is.
+    @Test func `The API's thread finds out how large a disk is`() throws {
+        let filter = try PolicyFile.policy(.api).compiled()
+        for number in [257, 262, 8] as [UInt32] {
+            #expect(FilterMachine(number: number).run(filter) == .allowed, "\(number)")
+        }
+    }
+
+    /// A guest that resets a drive waits on a processor's thread for what is under way.
+    @Test func `A processor's thread waits for requests and makes none`() throws {
+        let filter = try PolicyFile.policy(.vcpu).compiled()
+        let enter = { (count: UInt64) in
+            FilterMachine(number: 426, arguments: [5, count, 1, 1, 0, 0]).run(filter)
+        }
+        #expect(enter(0) == .allowed)
+        #expect(enter(1) == .trapped)
+        #expect(FilterMachine(number: 3, arguments: [5, 0, 0, 0, 0, 0]).run(filter) == .trapped)
+    }
+
     /// Only the API's thread opens files while the guest runs, and it makes none.
     @Test(arguments: ThreadRole.allCases)
     func `No role opens files while the guest runs but the API's`(_ role: ThreadRole) throws {

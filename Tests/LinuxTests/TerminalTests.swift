@@ -27,6 +27,13 @@ import Testing
             self.master = master
         }
 
+        func makeRaw() {
+            var mode = termios()
+            unsafe tcgetattr(slave.rawValue, &mode)
+            unsafe cfmakeraw(&mode)
+            unsafe tcsetattr(slave.rawValue, TCSANOW, &mode)
+        }
+
         /// Whether typed characters are echoed, gathered to lines, and make signals.
         var isCooked: Bool {
             var mode = termios()
@@ -54,6 +61,27 @@ import Testing
         #expect(!Terminal.isTerminal(file.rawValue))
         #expect(Terminal.size(of: file.rawValue) == nil)
         #expect(throws: Errno(rawValue: ENOTTY)) { _ = try RawTerminal(file.rawValue) }
+    }
+
+    /// As one behind a connection that hangs. A guest's console must not hold up its monitor.
+    @Test(arguments: [false, true])
+    func `A terminal that nobody reads makes no writer wait`(_ isRaw: Bool) throws {
+        let pair = try Pair()
+        if isRaw { pair.makeRaw() }
+        let output = try FileDescriptor.forOutput(pair.slave.rawValue)
+
+        let line = [UInt8](repeating: 0x0a, count: 4096)
+        var taken = 0
+        var fault: Errno?
+        do throws(Errno) {
+            while taken < 1 << 22 { taken += try output.writeIfReady(line[...]) }
+        } catch {
+            fault = error
+        }
+        #expect(fault == .again)
+        #expect(taken > 0)
+        let shared = clinux_fcntl(pair.slave.rawValue, F_GETFL, 0)
+        #expect(shared & O_NONBLOCK == 0)
     }
 
     @Test func `A terminal tells its size`() throws {

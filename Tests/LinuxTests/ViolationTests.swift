@@ -152,3 +152,85 @@ import Testing
         }
     }
 }
+
+/// The line that is kept for the case that a signal ends the process.
+@Suite struct PartingLineTests {
+    /// Thirteen digits, and one for each reason, on standard error.
+    private static func keep() throws {
+        let line = PartingLine(Array("time=0000000000000 0000000\n".utf8), time: 5) { reason in
+            19 + (PartingLine.Reason.allCases.firstIndex(of: reason) ?? 0)
+        }
+        try line.keep(for: 2)
+    }
+
+    /// Whether `error` ends with the line, once, with `digits` and about the present time.
+    private static func holds(_ error: [UInt8]?, _ digits: String) -> Bool {
+        let text = String(decoding: error ?? [], as: UTF8.self)
+        let lines = text.matches(of: #/time=([0-9]{13}) ([0-9]{7})\n/#)
+        guard lines.count == 1, let time = UInt64(lines[0].1), lines[0].2 == digits else {
+            return false
+        }
+        return text.hasSuffix(lines[0].0) && Clock.realtime / 1_000_000 &- time < 60_000
+    }
+
+    @Test func `A forbidden call is counted in it`() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(148), observing: [\.standardErrorContent]
+        ) {
+            try Confinement.renouncePrivileges()
+            try Confinement.dropCapabilities()
+            try SeccompFilter.watchViolations()
+            try SeccompFilter(instructions: try PolicyFile.built(.vcpu)).install(.vcpu)
+            try Self.keep()
+            _ = unsafe open("/etc/passwd", O_RDONLY)
+        }
+        #expect(Self.holds(result?.standardErrorContent, "1000000"))
+    }
+
+    @Test func `A signal that somebody sends is counted in it`() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(157), observing: [\.standardErrorContent]
+        ) {
+            // The runtime of a test may have put its backtracer there.
+            _ = signal(SIGILL, SIG_DFL)
+            try SeccompFilter.watchEnds()
+            try Self.keep()
+            // The one that was kept last counts.
+            try Self.keep()
+            kill(getpid(), SIGILL)
+        }
+        #expect(Self.holds(result?.standardErrorContent, "0000010"))
+    }
+
+    @Test func `A check that fails is counted in it as a signal and as a panic`() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(157), observing: [\.standardErrorContent]
+        ) {
+            _ = signal(SIGILL, SIG_DFL)
+            try SeccompFilter.watchEnds()
+            try Self.keep()
+            fatalError("a check has failed")
+        }
+        #expect(Self.holds(result?.standardErrorContent, "0000011"))
+    }
+
+    @Test func `Without one the process ends as it would`() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(150), observing: [\.standardErrorContent]
+        ) {
+            _ = signal(SIGSEGV, SIG_DFL)
+            try SeccompFilter.watchEnds()
+            kill(getpid(), SIGSEGV)
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(text.hasSuffix("swiftlet-vmm: the monitor was ended by SIGSEGV\n"))
+    }
+
+    @Test(arguments: [(70_000, 5), (26, 14), (4, 0)])
+    func `A line that has no room, or no place for its time, is refused`(
+        _ count: Int, _ time: Int
+    ) {
+        let line = PartingLine([UInt8](repeating: 48, count: count), time: time) { _ in 0 }
+        #expect(throws: Errno.self) { try line.keep(for: 2) }
+    }
+}

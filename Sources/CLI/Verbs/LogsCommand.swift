@@ -41,14 +41,20 @@ struct LogsCommand: Verb {
         var printer = LogPrinter(timestamps: timestamps, json: json)
         do throws(Errno) {
             var reader = try MachineLogReader(in: machine.directory)
+            guard follow else {
+                try printPresent(&reader, &printer)
+                return 0
+            }
+            // Before the first look, so that nothing is written unseen.
+            var watch = MachineWatch(machine)
             try printPresent(&reader, &printer)
-            while follow {
+            var isRead = true
+            while isRead {
                 // What was written before its end is there once it is seen to have ended.
                 let isAlive = machine.isAlive
                 while let record = try reader.next() { printer.print(record) }
                 guard isAlive else { break }
-                var set = PollSet()
-                set.wait(milliseconds: 100)
+                isRead = watch.wait(whileReading: 1)
             }
         } catch {
             throw machine.error(.system, "has a log that cannot be read: \(error)")

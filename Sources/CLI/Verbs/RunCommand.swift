@@ -18,13 +18,15 @@ struct RunCommand: Verb {
             With --kernel and no command, that kernel boots with its console on the terminal.
 
             With --detach the machine goes on by itself once the command runs: its identifier is \
-            printed, and 'swiftlet ps', 'logs', 'exec', 'stop' and 'rm' do the rest.
+            printed, and 'swiftlet ps', 'logs', 'exec', 'stop' and 'rm' do the rest. Without a \
+            command it waits for those of 'swiftlet exec', until 'swiftlet stop'.
 
             Examples:
               swiftlet run -- uname -a
               swiftlet run -it -- sh
               swiftlet run --rootfs debian.ext4 --net tap --memory 1G -- apt-get update
               swiftlet run --detach --name web -- httpd -f -p 80
+              swiftlet run --detach --name box
 
             Exit status: the command's own, or 128 and the signal that ended it; 124 after \
             --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
@@ -127,13 +129,25 @@ struct RunCommand: Verb {
             if option == "--help" || option == "-h" { throw CleanExit.helpRequest(self) }
             throw ValidationError("Unknown option '\(JSONError.printable(option))'.")
         }
-        guard !command.isEmpty || kernel != nil && !detach else {
+        guard !command.isEmpty || kernel != nil || detach else {
             throw ValidationError("What is to be run? swiftlet run -- uname -a")
+        }
+        if let option = idleOption {
+            throw ValidationError(
+                "A machine without a command has no use for \(option); give it to swiftlet exec.")
         }
         guard detach || name == nil else {
             throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
     }
+
+    /// An option about a command that there is none of.
+    private var idleOption: String? {
+        detach && command.isEmpty ? commandOptions.given : nil
+    }
+
+    /// A kernel is booted for itself, with its console on the terminal.
+    private var isConsole: Bool { command.isEmpty && !detach }
 
     func perform() throws(ClientError) -> CInt {
         if detach {
@@ -144,7 +158,7 @@ struct RunCommand: Verb {
         var timeline = Timeline(start: Swiftlet.start)
         defer { if verbose { CurrentProcess.complain(timeline.text) } }
         let configuration = try machine()
-        return command.isEmpty
+        return isConsole
             ? try ConsoleSession(self, since: timeline.start).run(configuration, &timeline)
             : try CommandSession(self, since: timeline.start).run(configuration, &timeline)
     }
@@ -156,7 +170,7 @@ struct RunCommand: Verb {
             // A kernel alone on the console gets what it is given; one for a command needs an agent.
             configuration = MicroVM.Configuration(
                 kernel: kernel,
-                initrd: command.isEmpty || initrd != nil ? initrd : try Installation.initrd())
+                initrd: isConsole || initrd != nil ? initrd : try Installation.initrd())
         } else {
             configuration = MicroVM.Configuration(
                 kernel: try Installation.kernel(),
@@ -164,7 +178,7 @@ struct RunCommand: Verb {
         }
         try check(configuration.kernel, "kernel")
         if let initrd = configuration.initrd { try check(initrd, "initramfs") }
-        if command.isEmpty {
+        if isConsole {
             configuration.commandLine = MicroVM.Configuration.consoleCommandLine
         } else if kernel == nil {
             configuration.commandLine = MicroVM.Configuration.ownCommandLine

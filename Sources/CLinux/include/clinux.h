@@ -12,6 +12,7 @@
 #include "clinux_loss.h"
 #include "clinux_math.h"
 #include "clinux_net.h"
+#include "clinux_parting.h"
 #include "clinux_socket.h"
 #include "clinux_process.h"
 #include "clinux_probe.h"

@@ -7,6 +7,7 @@
 #include "clinux_system.h"
 #include <poll.h>
 #include <stddef.h>
+#include <sys/inotify.h>
 
 /// What a child is made of. Descriptor `i` of the child is `descriptors[i]`; all others are closed.
 struct clinux_child {
@@ -61,6 +62,16 @@ static inline int clinux_pipe(int ends[2]) { return (int)clinux_result(pipe2(end
 
 static inline int clinux_poll(struct pollfd *descriptors, size_t count, int milliseconds) {
     return (int)clinux_result(poll(descriptors, count, milliseconds));
+}
+
+/// A descriptor that is readable once files in the directory at `path` are written, or renamed to there.
+static inline int clinux_watch_directory(const char *path) {
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch < 0) return -errno;
+    if (inotify_add_watch(watch, path, IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR) >= 0) return watch;
+    int failure = errno;
+    close(watch);
+    return -failure;
 }
 
 /// Blocks the signals in `mask` (bit n-1 is signal n) for this thread; a descriptor that reads them.

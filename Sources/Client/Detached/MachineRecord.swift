@@ -8,7 +8,7 @@ public struct MachineRecord: Hashable, Sendable {
     public var name: String
     /// Nanoseconds since 1970.
     public var created: UInt64
-    /// The command that it runs.
+    /// The command that it runs; empty: it waits for those of others.
     public var command: [String]
     /// What `swiftlet run` was given; the supervisor reads it again.
     package var arguments: [String]

@@ -8,7 +8,7 @@ package struct MachineState: Hashable, Sendable {
     package enum Phase: String, CaseIterable, JSONReadable, Sendable {
         /// The guest boots; nothing was promised to anybody.
         case starting
-        /// Its command has been started.
+        /// Its command has been started; without one, others can start theirs.
         case running
         /// Command and machine have ended.
         case ended

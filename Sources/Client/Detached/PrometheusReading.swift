@@ -14,9 +14,14 @@ package struct PrometheusReading: Hashable, Sendable {
         }
     }
 
+    /// Largest number that is believed: one that can be added to and multiplied by ten. A guest may
+    /// have taken over the monitor that says it.
+    private static var limit: UInt64 { 1 << 60 }
+
     /// The sum of all that have this name, whatever their labels; nil: there is none.
     package func sum(_ name: String) -> UInt64? {
         let found = values.filter { $0.key == name || $0.key.hasPrefix(name + "{") }.values
-        return found.isEmpty ? nil : UInt64(exactly: found.reduce(0, +).rounded())
+        guard !found.isEmpty else { return nil }
+        return UInt64(exactly: found.reduce(0, +).rounded()).map { min($0, Self.limit) }
     }
 }

@@ -45,6 +45,8 @@ final class ForwardedConnection {
     private var request: [UInt8]
     private var line: [UInt8] = []
     private var decoder = FrameDecoder()
+    /// The agent has greeted; it does so once.
+    private var isGreeted = false
     private var toGuest = ForwardFlow()
     private var toClient = ForwardFlow()
 
@@ -157,10 +159,12 @@ final class ForwardedConnection {
 
     private func answer(_ frame: Frame) -> State? {
         switch frame {
-        case .hello: nil
-        case .connected: .ready
-        case .refused(let refusal): .broken(Self.text(refusal))
-        default: .broken("the guest's agent broke the protocol")
+        case .hello where !isGreeted:
+            isGreeted = true
+            return nil
+        case .connected: return .ready
+        case .refused(let refusal): return .broken(Self.text(refusal))
+        default: return .broken("the guest's agent broke the protocol")
         }
     }
 

@@ -25,6 +25,8 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Requests served in one turn; then others of the thread have theirs.
     static var turnLimit: Int { 256 }
+    /// Bytes after which a turn of the engine `Sync` ends, which moves them while all others wait.
+    static var turnBytes: Int { 64 << 20 }
     /// Segments of data in a request: its queue less header and status.
     static var segmentLimit: UInt32 { 254 }
 
@@ -169,7 +171,8 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Takes what is available on queue `index`, one turn at most.
     private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        for _ in 0..<Self.turnLimit {
+        var moved = 0
+        for _ in 0..<Self.turnLimit where ring != nil || moved < Self.turnBytes {
             guard !limiter.isWaiting, ring?.makeRoom(disk, &queues) ?? true else {
                 isStalled = true
                 return
@@ -191,6 +194,7 @@ package struct Block: ~Copyable, VirtioDevice {
                 return
             }
             begin(chain, index, &queues)
+            moved &+= bytes
         }
         firstQueue = (index + 1) % queues.count
         limiter.yield()
@@ -263,6 +267,10 @@ package struct Block: ~Copyable, VirtioDevice {
 
     package mutating func drain(_ queues: inout Virtqueues) {
         ring?.drain(disk, &queues)
+    }
+
+    package mutating func abandon(_ queues: inout Virtqueues) {
+        ring?.abandon(disk, &queues)
     }
 
     package mutating func reset() {

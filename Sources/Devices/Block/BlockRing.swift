@@ -76,15 +76,22 @@ final class BlockRing {
         do throws(Errno) {
             try ring.submit(waitingFor: wanted)
         } catch {
-            while let token = ring.takeBack() {
-                if token == Self.timerToken { watchesTimer = false }
-                if let request = take(token) { request.finish(.ioError, on: &queues, tally) }
-            }
+            takeBack(&queues)
+        }
+    }
+
+    /// What was put in and not submitted fails.
+    private func takeBack(_ queues: inout Virtqueues) {
+        while let token = ring.takeBack() {
+            if token == Self.timerToken { watchesTimer = false }
+            if let request = take(token) { request.finish(.ioError, on: &queues, tally) }
         }
     }
 
     /// Gives what has come back to the driver, and puts further steps of it in.
-    func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+    ///
+    /// - Parameter isOver: There are no further steps: what has some left fails.
+    func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues, isOver: Bool = false) {
         while let completion = ring.next() {
             if completion.token == Self.timerToken {
                 watchesTimer = false
@@ -93,6 +100,10 @@ final class BlockRing {
             }
             guard var request = take(completion.token) else { continue }
             if let status = request.note(Int(completion.result)) {
+                request.finish(status, on: &queues, tally)
+            } else if isOver {
+                var status = BlockStatus.ioError
+                if case .done(let last) = request.next(disk) { status = last }
                 request.finish(status, on: &queues, tally)
             } else {
                 advance(request, disk, &queues)
@@ -114,6 +125,16 @@ final class BlockRing {
         while count > 0 {
             submit(waitingFor: 1, &queues)
             reap(disk, &queues)
+        }
+    }
+
+    /// Waits until nothing is under way, and begins nothing: the driver has given up all that it
+    /// asked for. On the thread of a vCPU, which may not submit.
+    func abandon(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+        takeBack(&queues)
+        while count > 0 {
+            try? ring.wait(for: 1)
+            reap(disk, &queues, isOver: true)
         }
     }
 

@@ -75,6 +75,8 @@ extension Vsock {
 
     /// Reads `CONNECT <port>\n`, not a byte more.
     private mutating func greet(_ connection: VsockConnection) {
+        // The caller may have left at once: then there is no such connection any more.
+        guard table[token: connection.token] != nil else { return }
         let socket = connection.socket.rawValue
         let waiting: [UInt8]
         do throws(Errno) {
@@ -131,6 +133,14 @@ extension Vsock {
         connection.host.hasInput = true
         statistics.connections &+= 1
         return connection
+    }
+
+    /// Closes what a reset has ended, before there can be more.
+    mutating func closeEnded() {
+        guard !over.isEmpty else { return }
+        for connection in over { host.poller.remove(connection.socket.rawValue) }
+        statistics.closed &+= UInt64(over.count)
+        over.removeAll()
     }
 
     /// Forgets a connection on this side.

@@ -62,6 +62,8 @@ package struct Vsock: ~Copyable, VirtioDevice {
     let path: String
     package internal(set) var statistics = Statistics()
     var table = VsockTable()
+    /// Connections that the last reset has ended; their sockets are still open.
+    var over: [VsockConnection] = []
     let host: Host
     /// Answers to packets that belong to no connection.
     var resets: [VsockPorts] = []
@@ -142,11 +144,13 @@ package struct Vsock: ~Copyable, VirtioDevice {
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
+        closeEnded()
         if index == Queue.event { try sendEvents(&queues) }
         try work(&queues, transmitting: index == Queue.transmit)
     }
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
+        closeEnded()
         let again = takeHostEvents()
         if flags.isActive, flags.hasCallers { acceptCallers() }
         if again { try sendEvents(&queues) }
@@ -171,8 +175,10 @@ package struct Vsock: ~Copyable, VirtioDevice {
         flags.owesReset = written == 0
     }
 
+    /// On the thread of the vCPU that asks for it, which closes no descriptor: the event loop's does.
     package mutating func reset() {
-        for connection in table.all { close(connection) }
+        over += table.takeAll()
+        if !over.isEmpty { host.again.signal() }
         resets.removeAll(keepingCapacity: true)
         let hasCallers = flags.hasCallers
         flags = Flags()

@@ -31,7 +31,7 @@ struct VsockBacklog {
     /// In bytes.
     let capacity: Int
     private let store: VsockStore
-    private var storage: [UInt8] = []
+    private(set) var storage: [UInt8] = []
     private var head = 0
     private(set) var count = 0
 
@@ -47,6 +47,7 @@ struct VsockBacklog {
         _ slices: borrowing GuestSlices, at offset: Int, count amount: Int
     ) -> Bool {
         guard amount <= capacity - count, offset + amount <= slices.byteCount else { return false }
+        guard amount > 0 else { return true }
         if storage.isEmpty { storage = store.take(capacity) }
         let tail = (head + count) % capacity
         let first = min(amount, capacity - tail)

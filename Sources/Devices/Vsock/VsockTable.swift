@@ -85,6 +85,13 @@ struct VsockTable {
         if connection.guest.backlog.capacity == Self.largeBuffer { largeCount -= 1 }
     }
 
+    /// Forgets all of them, and answers them.
+    mutating func takeAll() -> [VsockConnection] {
+        let all = all
+        for connection in all { remove(connection) }
+        return all
+    }
+
     // MARK: Turns
 
     /// Gives it a turn if it has a packet for the guest and none yet.

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Support
+import Testing
+
+/// What a monitor leaves when it ends: its last line of metrics, and no socket.
+@Suite struct MonitorEndTests {
+    /// The last line of a file of metrics.
+    static func lastLine(_ path: String) throws -> [String: Any] {
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        let line = try #require(lines.last)
+        return try #require(
+            try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+
+    static let signals = [
+        (SIGBUS, 149, "sigbus"), (SIGSEGV, 150, "sigsegv"), (SIGXFSZ, 151, "sigxfsz"),
+        (SIGXCPU, 154, "sigxcpu"), (SIGHUP, 156, "sighup"), (SIGILL, 157, "sigill"),
+    ]
+
+    @Test(arguments: signals)
+    func `A signal that ends the monitor is counted in its metrics`(
+        _ signal: Int32, _ status: Int, _ name: String
+    ) throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-metrics-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let (monitor, client, _) = try APITests.running(["--metrics-path", path])
+        let flush = #"{"action_type":"FlushMetrics"}"#
+        #expect(try client.ask("PUT", "/actions", flush).status == 204)
+        let before = try Self.lastLine(path)
+        #expect((before["signals"] as? [String: Int])?[name] == 0)
+        monitor.process.send(signal)
+        let end = try monitor.process.end(seconds: 30)
+        #expect(end.status == status, "\(end.errorText)")
+
+        let line = try Self.lastLine(path)
+        #expect(Set(line.keys) == Set(before.keys))
+        let counts = try #require(line["signals"] as? [String: Int])
+        #expect(counts.filter { $0.value != 0 } == [name: 1])
+        #expect((line["vmm"] as? [String: Int])?["panic_count"] == 0)
+        #expect((line["seccomp"] as? [String: Int])?["num_faults"] == 0)
+        let time = try #require(line["utc_timestamp_ms"] as? Int)
+        #expect(time >= before["utc_timestamp_ms"] as? Int ?? .max)
+        #expect(abs(Double(time) / 1000 - Date().timeIntervalSince1970) < 60)
+    }
+
+    /// A monitor with a path for vsock, whose guest runs.
+    private func withVsock(_ code: [UInt8]) throws -> (APIMonitor, LongModeKernel) {
+        let monitor = try APIMonitor()
+        let kernel = try LongModeKernel(code)
+        let client = try monitor.client()
+        for (path, body) in [
+            ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
+            ("/vsock", "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}"),
+        ] { #expect(try client.ask("PUT", path, body).status == 204) }
+        _ = try? client.ask("PUT", "/actions", APITests.started)
+        return (monitor, kernel)
+    }
+
+    @Test(arguments: [SIGTERM, SIGHUP])
+    func `A monitor that is told to end takes its sockets along`(_ signal: Int32) throws {
+        let (monitor, _) = try withVsock(LongModeKernel.busy)
+        #expect(FileManager.default.fileExists(atPath: monitor.path("v")))
+        monitor.process.send(signal)
+        _ = try monitor.process.end(seconds: 30)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: monitor.folder.path) == [])
+    }
+
+    @Test func `A guest that ends its machine takes the monitor's sockets along`() throws {
+        let (monitor, _) = try withVsock(LongModeKernel.resetting)
+        #expect(try monitor.process.end(seconds: 60).status == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: monitor.folder.path) == [])
+    }
+}
