@@ -47,16 +47,16 @@ if [ ! -x "$cache/$hash/swiftlet-agent" ]; then
         -o "$work/Agent.o" "$root"/Sources/Agent/*.swift
     module swiftlet_agent -c -I "$root/Sources/agent/CGuest" \
         -o "$work/agent.o" "$root"/Sources/agent/*.swift
-    for file in agent/CGuest/guest agent/CGuest/network CTree/tree; do
+    mkdir "$work/c"
+    for file in "$root"/Sources/agent/CGuest/*.c "$root/Sources/CTree/tree.c"; do
         clang --target=x86_64-linux-musl -Os -Wall -Wextra -Werror -nostdlibinc \
             -isystem /usr/include/x86_64-linux-musl -ffunction-sections \
             -I "$root/Sources/CTree/include" \
-            -c "$root/Sources/$file.c" -o "$work/${file##*/}.o"
+            -c "$file" -o "$work/c/$(basename "$file" .c).o"
     done
     ld.lld -static -s -O2 --gc-sections --build-id=none -z norelro -z noseparate-code \
         -o "$work/swiftlet-agent" "$musl/crt1.o" "$musl/crti.o" \
-        "$work/agent.o" "$work/Agent.o" "$work/guest.o" "$work/network.o" "$work/tree.o" \
-        "$musl/libc.a" "$musl/crtn.o"
+        "$work/agent.o" "$work/Agent.o" "$work"/c/*.o "$musl/libc.a" "$musl/crtn.o"
 
     mkdir -p "$cache/$hash"
     mv "$work/swiftlet-agent" "$cache/$hash/swiftlet-agent"

@@ -5,30 +5,52 @@ import Control
 import Linux
 
 /// What people say of a command besides its words.
-extension Command {
-    /// Throws for what is no environment variable.
-    static func check(environment: [String]) throws {
-        for variable in environment where variable.isEmpty || variable.hasPrefix("=") {
+struct CommandOptions: ParsableArguments {
+    @Option(
+        name: .shortAndLong, parsing: .unconditionalSingleValue,
+        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
+    var env: [String] = []
+
+    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
+    var workdir: String?
+
+    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
+    var terminal = false
+
+    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
+    var interactive = false
+
+    func validate() throws {
+        for variable in env where variable.isEmpty || variable.hasPrefix("=") {
             throw ValidationError(
                 "'\(JSONError.printable(variable))' is no environment variable; write NAME=value.")
         }
     }
 
-    /// - Parameter environment: `NAME=value` each, or `NAME` for the value that it has here. With a
-    ///   terminal the guest also hears of what kind ours is.
-    init(_ words: [String], environment: [String], directory: String?, terminal: Bool) {
-        self.init(words)
-        workingDirectory = directory
-        for variable in environment {
+    /// The name of one that was given.
+    var given: String? {
+        if terminal { return "--terminal" }
+        if interactive { return "--interactive" }
+        if !env.isEmpty { return "--env" }
+        return workdir == nil ? nil : "--workdir"
+    }
+
+    /// The command that `words` are, in the environment that was asked for. With a terminal the guest
+    /// also hears of what kind ours is.
+    func command(_ words: [String]) -> Command {
+        var command = Command(words)
+        command.workingDirectory = workdir
+        for variable in env {
             if variable.contains("=") {
-                self.environment.append(variable)
+                command.environment.append(variable)
             } else if let value = CurrentProcess.environment(variable) {
-                self.environment.append("\(variable)=\(value)")
+                command.environment.append("\(variable)=\(value)")
             }
         }
-        let hasTerm = self.environment.contains { $0.hasPrefix("TERM=") }
+        let hasTerm = command.environment.contains { $0.hasPrefix("TERM=") }
         if terminal, !hasTerm, let term = CurrentProcess.environment("TERM") {
-            self.environment.append("TERM=\(term)")
+            command.environment.append("TERM=\(term)")
         }
+        return command
     }
 }

@@ -12,7 +12,7 @@ final class CommandSession {
     init(_ options: RunCommand, since start: UInt64) throws(ClientError) {
         self.options = options
         streams = try CommandStreams(
-            options.requested, terminal: options.terminal, interactive: options.interactive,
+            options.command, options.commandOptions,
             deadline: options.timeout.map { start &+ $0.nanoseconds })
     }
 
@@ -40,9 +40,7 @@ final class CommandSession {
         // Another signal, and the machine ends without more ado.
         if configuration.keepsData {
             streams.release()
-            _ = machine.shutDown(
-                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
-            ) {
+            machine.shutDown(unless: signals.descriptor.rawValue) {
                 while let signal = signals.next() { if signal != .windowChange { return true } }
                 return false
             }
@@ -60,8 +58,7 @@ final class CommandSession {
         if hasEnded, streams.status == nil {
             streams.takeLastWords()
             guard streams.status == nil else { return }
-            guard let value = machine.debugExitValue else { throw machine.failure }
-            streams.end(CInt(value & 0xff))
+            streams.end(try machine.debugExitStatus())
         }
         if !streams.isStarted, streams.status == nil, machine.isReady {
             timeline.agentReady = Clock.monotonic
@@ -75,7 +72,4 @@ final class CommandSession {
         timeline.machineEnded = Clock.monotonic
         streams.finish()
     }
-
-    /// Seconds that the guest has to bring its disks to rest.
-    private static var shutDownLimit: Double { 30 }
 }

@@ -18,21 +18,18 @@ final class CommandStreams {
     /// The status to end with, once it is known.
     private(set) var status: CInt?
 
-    /// - Parameters:
-    ///   - terminal: Whether the command gets one.
-    ///   - interactive: Whether it gets our input even if that is a terminal.
-    ///   - deadline: ``Linux/Clock/monotonic`` at which all ends.
+    /// - Parameter deadline: ``Linux/Clock/monotonic`` at which all ends.
     init(
-        _ command: Command, terminal: Bool, interactive: Bool, deadline: UInt64?
+        _ words: [String], _ options: CommandOptions, deadline: UInt64?
     ) throws(ClientError) {
         self.deadline = deadline
-        hasTerminal = terminal
+        hasTerminal = options.terminal
         let typed = Terminal.isTerminal(Input.descriptor)
-        usesRawTerminal = terminal && typed
-        let forwards = !typed || interactive || terminal
+        usesRawTerminal = hasTerminal && typed
+        let forwards = !typed || options.interactive || hasTerminal
         input = Input(isOpen: forwards, isRaw: usesRawTerminal)
-        request = try command.request(
-            terminal: terminal ? Self.terminalSize ?? Self.plainSize : nil, wantsInput: forwards)
+        request = try options.command(words).request(
+            terminal: hasTerminal ? Self.terminalSize ?? .plain : nil, wantsInput: forwards)
     }
 
     var isStarted: Bool { execution != nil }
@@ -61,7 +58,7 @@ final class CommandStreams {
         errorOutput.register(in: &set)
         let room = execution?.inputRoom ?? 0
         if room > 0 { input.register(in: &set) }
-        set.wait(milliseconds: patience.milliseconds(until: deadline))
+        set.wait(until: patience.end(before: deadline))
 
         while let signal = signals.next() { try take(signal) }
         if let ending = patience.hasRunOut(deadline) { end(ending) }
@@ -76,19 +73,7 @@ final class CommandStreams {
     func end(_ status: CInt) { self.status = self.status ?? status }
 
     /// The guest is gone: what it had sent still counts.
-    func takeLastWords() {
-        while let execution, status == nil {
-            var set = PollSet()
-            execution.register(in: &set, wantsOutput: true)
-            set.wait(milliseconds: 0)
-            execution.serve(set)
-            do throws(ClientError) {
-                try takeEvents()
-            } catch {
-                return
-            }
-        }
-    }
+    func takeLastWords() { execution?.takeLastWords(takeEvents) }
 
     /// Gives the terminal its former mode back, and what waits to whoever reads it, if that need not
     /// wait.
@@ -159,7 +144,9 @@ final class CommandStreams {
         }
         return nil
     }
+}
 
+extension TerminalSize {
     /// What a terminal without a size is taken for.
-    private static var plainSize: TerminalSize { TerminalSize(rows: 24, columns: 80) }
+    static var plain: Self { Self(rows: 24, columns: 80) }
 }

@@ -59,7 +59,7 @@ final class ConsoleSession {
         machine.register(in: &set)
         typed.register(in: &set)
         if !typed.isFull { input.register(in: &set) }
-        set.wait(milliseconds: Patience().milliseconds(until: deadline))
+        set.wait(until: deadline)
         while let signal = signals.next() {
             if signal != .windowChange { status = ExitStatus.killed(by: signal) }
         }

@@ -13,7 +13,7 @@ struct Detachment {
         let configuration = try options.machine()
         let store = try MachineStore.standard()
         let seat = try store.make(
-            named: options.name, command: options.requested.arguments, arguments: arguments,
+            named: options.name, command: options.command, arguments: arguments,
             configuration)
         let id = seat.machine.record.id
         // A look takes away what is left of a machine that never ran.

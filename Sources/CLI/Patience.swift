@@ -38,10 +38,6 @@ struct Patience {
         return nil
     }
 
-    /// How long to wait at most, in milliseconds; -1: for ever.
-    func milliseconds(until deadline: UInt64?) -> CInt {
-        guard let end = [deadline, limit].compactMap({ $0 }).min() else { return -1 }
-        let now = Clock.monotonic
-        return now >= end ? 0 : CInt(min((end - now) / 1_000_000 + 1, 3_600_000))
-    }
+    /// Until when to wait at most; nil: for ever.
+    func end(before deadline: UInt64?) -> UInt64? { [deadline, limit].compactMap { $0 }.min() }
 }

@@ -8,12 +8,10 @@ import Linux
 /// in the machine's directory what has become of it. Without a command the machine waits for those
 /// that others run in it, until it is told to end.
 ///
-/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the machine, as its
-/// disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies with us.
+/// A signal to this process is a signal to the command. ``DetachedMachine/endSignal`` ends the
+/// machine, as its disks are brought to rest; SIGKILL ends all of it at once, as the monitor dies
+/// with us.
 final class Supervisor {
-    /// Seconds that the guest has to bring its disks to rest.
-    private static var shutDownLimit: Double { 30 }
-
     private let seat: MachineSeat
     private let answer: SupervisorAnswer
     /// Nil: the machine is there for the commands that others run in it.
@@ -35,12 +33,13 @@ final class Supervisor {
         let state = MachineState(supervisor: here)
         try seat.write(state)
         // Nobody types, but a program that reads a terminal or a pipe finds it open.
+        let wishes = options.commandOptions
         request =
             options.command.isEmpty
             ? nil
-            : try options.requested.request(
-                terminal: options.terminal ? TerminalSize(rows: 24, columns: 80) : nil,
-                wantsInput: options.interactive || options.terminal)
+            : try wishes.command(options.command).request(
+                terminal: wishes.terminal ? .plain : nil,
+                wantsInput: wishes.interactive || wishes.terminal)
         setup = try options.machine()
         deadline = options.timeout.map { Clock.monotonic &+ $0.nanoseconds }
         self.answer = answer
@@ -77,9 +76,7 @@ final class Supervisor {
         }
         // Commands of others are told that it ends, too.
         if state.phase == .running, setup.keepsData || request == nil {
-            _ = machine.shutDown(
-                seconds: Self.shutDownLimit, unless: signals.descriptor.rawValue
-            ) {
+            machine.shutDown(unless: signals.descriptor.rawValue) {
                 while let signal = self.signals.next() {
                     if signal == DetachedMachine.endSignal { return true }
                 }
@@ -108,7 +105,7 @@ final class Supervisor {
         machine.register(in: &set)
         execution?.register(in: &set, wantsOutput: true)
         if state.phase == .starting { answer.register(in: &set) }
-        set.wait(milliseconds: milliseconds)
+        set.wait(until: deadline)
 
         while let signal = signals.next() { try take(signal) }
         if let deadline, Clock.monotonic >= deadline { status = status ?? ExitStatus.timedOut }
@@ -117,8 +114,17 @@ final class Supervisor {
         }
         execution?.serve(set)
         try takeEvents()
-        if try machine.serve(set), status == nil { try takeLastWords(of: machine) }
+        if try machine.serve(set), status == nil {
+            execution?.takeLastWords(takeEvents)
+            if status == nil { status = try ownEnd(of: machine) }
+        }
         if execution == nil, status == nil, machine.isReady { try begin(machine) }
+    }
+
+    /// The status of a machine that has ended without its command's.
+    private func ownEnd(of machine: MicroVM) throws(ClientError) -> CInt {
+        if request == nil, machine.isSwitchedOff { return 0 }
+        return try machine.debugExitStatus()
     }
 
     /// The guest is ready for its command, or for those of others.
@@ -131,12 +137,6 @@ final class Supervisor {
         let execution = try machine.start(request)
         try execution.askWhetherStarted()
         self.execution = execution
-    }
-
-    private var milliseconds: CInt {
-        guard let deadline else { return -1 }
-        let now = Clock.monotonic
-        return now >= deadline ? 0 : CInt(min((deadline - now) / 1_000_000 + 1, 3_600_000))
     }
 
     private func take(_ signal: Signal) throws(ClientError) {
@@ -180,27 +180,5 @@ final class Supervisor {
         try seat.write(running)
         state = running
         answer.accept()
-    }
-
-    /// The machine is gone: what it had sent still counts.
-    private func takeLastWords(of machine: MicroVM) throws(ClientError) {
-        while let execution, status == nil {
-            var set = PollSet()
-            execution.register(in: &set, wantsOutput: true)
-            set.wait(milliseconds: 0)
-            execution.serve(set)
-            do throws(ClientError) {
-                try takeEvents()
-            } catch {
-                break
-            }
-        }
-        guard status == nil else { return }
-        if request == nil, machine.isSwitchedOff {
-            status = 0
-            return
-        }
-        guard let value = machine.debugExitValue else { throw machine.failure }
-        status = CInt(value & 0xff)
     }
 }

@@ -80,6 +80,22 @@ package final class Execution {
         if set.isReadable(channel.descriptor) { channel.receive() }
     }
 
+    /// The machine is gone: what the command had sent still counts. Has `take` take it, by ``next()``,
+    /// up to the command's end or to the first error.
+    package func takeLastWords(_ take: () throws(ClientError) -> Void) {
+        while !hasEnded {
+            var set = PollSet()
+            register(in: &set, wantsOutput: true)
+            set.wait(milliseconds: 0)
+            serve(set)
+            do throws(ClientError) {
+                try take()
+            } catch {
+                return
+            }
+        }
+    }
+
     /// What has happened next; nil: nothing yet.
     ///
     /// Throws if the agent breaks the protocol, refuses the command or goes away before its end.

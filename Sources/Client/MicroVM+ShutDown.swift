@@ -5,18 +5,15 @@ import Linux
 extension MicroVM {
     /// Has the agent end all programs, bring the disks to rest and end the machine.
     ///
-    /// Waits at most so many seconds, or until `interrupt` is readable and `isMeant`; whatever then
-    /// still runs is to be stopped. True if the machine has ended by itself.
-    package func shutDown(
-        seconds: Double, unless interrupt: CInt? = nil, isMeant: () -> Bool = { true }
-    ) -> Bool {
+    /// Waits until the machine has ended, at most 30 seconds, or until `interrupt` is readable and
+    /// `isMeant`; whatever then still runs is to be stopped.
+    package func shutDown(unless interrupt: CInt, isMeant: () -> Bool) {
         guard let channel, !channel.isClosed, (try? channel.send(.shutDown(.powerOff))) != nil
-        else { return false }
-        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e6)) * 1e9)
+        else { return }
+        let deadline = Clock.deadline(in: 30)
         while true {
             channel.flush()
-            let now = Clock.monotonic
-            guard now < deadline else { return false }
+            guard Clock.monotonic < deadline else { return }
             var set = PollSet()
             register(in: &set)
             if !channel.isClosed {
@@ -24,29 +21,28 @@ extension MicroVM {
                     channel.descriptor,
                     channel.waiting > 0 ? [.readable, .writable] : .readable)
             }
-            if let interrupt { set.add(interrupt, .readable) }
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.add(interrupt, .readable)
+            set.wait(until: deadline)
             // A command may still write; nobody reads that, but it is in the agent's way.
             if !channel.isClosed, set.isReadable(channel.descriptor) {
                 channel.receive()
                 while let frame = try? channel.next(), frame != .done {}
             }
-            if (try? serve(set)) ?? true { return true }
-            if let interrupt, set.isReadable(interrupt), isMeant() { return false }
+            if (try? serve(set)) ?? true { return }
+            if set.isReadable(interrupt), isMeant() { return }
         }
     }
 
     /// Why the machine has ended, if it does so within that many seconds.
     package func failure(within seconds: Double) -> ClientError? {
-        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e6)) * 1e9)
+        let deadline = Clock.deadline(in: seconds)
         var set = PollSet()
         while true {
             if (try? serve(set)) ?? true { return failure }
-            let now = Clock.monotonic
-            guard now < deadline else { return nil }
+            guard Clock.monotonic < deadline else { return nil }
             set.removeAll()
             register(in: &set)
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.wait(until: deadline)
         }
     }
 }

@@ -45,15 +45,14 @@ public final class MicroVM {
 
     /// Waits until the agent in the guest can take commands, at most so many seconds.
     public func waitUntilReady(seconds: Double = 60) throws(ClientError) {
-        let deadline = Clock.monotonic &+ UInt64(max(0, min(seconds, 1e9)) * 1e9)
+        let deadline = Clock.deadline(in: seconds)
         while !isReady {
-            let now = Clock.monotonic
-            guard now < deadline else {
+            guard Clock.monotonic < deadline else {
                 throw ClientError(.timedOut, "the guest's agent did not come up in time")
             }
             var set = PollSet()
             register(in: &set)
-            set.wait(milliseconds: CInt(min((deadline - now) / 1_000_000 + 1, 60_000)))
+            set.wait(until: deadline)
             if try serve(set) { throw failure }
         }
     }
@@ -134,10 +133,13 @@ extension MicroVM {
     }
 
     /// What went wrong, once the machine has ended by itself.
-    package var failure: ClientError { monitor.failure }
+    var failure: ClientError { monitor.failure }
 
-    /// The value with which the guest has ended its machine, if it did.
-    package var debugExitValue: UInt32? { monitor.debugExitValue }
+    /// The status with which the guest has ended its machine; throws what went wrong if it has not.
+    package func debugExitStatus() throws(ClientError) -> CInt {
+        guard let value = monitor.debugExitValue else { throw failure }
+        return CInt(value & 0xff)
+    }
 
     /// Whether the guest has switched its machine off.
     package var isSwitchedOff: Bool { monitor.isSwitchedOff }

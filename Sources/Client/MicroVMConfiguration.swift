@@ -139,3 +139,5 @@ extension MicroVM.Configuration {
         return config
     }
 }
+
+extension MicroVM.Engine: JSONReadable {}

@@ -99,7 +99,7 @@ final class MonitorProcess {
             while ending == nil, Clock.monotonic < deadline {
                 var set = PollSet()
                 register(in: &set)
-                set.wait(milliseconds: CInt((deadline &- Clock.monotonic) / 1_000_000 &+ 1))
+                set.wait(until: deadline)
                 if serve(set) { break }
             }
         }

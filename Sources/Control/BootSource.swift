@@ -17,15 +17,9 @@ package struct BootSource: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        kernelPath = try fields.require("kernel_image_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        initrdPath = try fields.optional("initrd_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        arguments = try fields.optional("boot_args") { json throws(JSONError) in
-            try json.asText()
-        }
+        kernelPath = try fields.require("kernel_image_path", as: JSON.asPath)
+        initrdPath = try fields.optional("initrd_path", as: JSON.asPath)
+        arguments = try fields.optional("boot_args", as: JSON.asText)
     }
 
     package var json: JSON {

@@ -33,7 +33,7 @@ package struct VsockConfig: APIObject {
             }
             return path
         }
-        _ = try fields.optional("vsock_id") { json throws(JSONError) in try json.asString() }
+        _ = try fields.optional("vsock_id", as: JSON.asString)
     }
 
     package var json: JSON {
@@ -51,7 +51,7 @@ package struct EntropyConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        rateLimiter = try fields.object("rate_limiter")
+        rateLimiter = try fields.optional("rate_limiter")
     }
 
     package var json: JSON { .object([("rate_limiter", rateLimiter?.json ?? .null)]) }
@@ -70,8 +70,8 @@ package struct SerialConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        outputPath = try fields.path("serial_out_path")
-        rateLimiter = try fields.object("rate_limiter")
+        outputPath = try fields.optional("serial_out_path", as: JSON.asPath)
+        rateLimiter = try fields.optional("rate_limiter")
     }
 
     package var json: JSON {

@@ -51,6 +51,56 @@ package struct JSONFields {
     }
 }
 
+/// What a member's type alone says how to read.
+package protocol JSONReadable {
+    init(json: JSON) throws(JSONError)
+}
+
+extension Bool: JSONReadable {
+    package init(json: JSON) throws(JSONError) { self = try json.asBool() }
+}
+
+extension FixedWidthInteger where Self: JSONReadable {
+    package init(json: JSON) throws(JSONError) { self = try json.asInteger() }
+}
+
+extension Int: JSONReadable {}
+extension Int32: JSONReadable {}
+extension UInt8: JSONReadable {}
+extension UInt16: JSONReadable {}
+extension UInt32: JSONReadable {}
+extension UInt64: JSONReadable {}
+
+extension JSONReadable where Self: CaseIterable & RawRepresentable, RawValue == String {
+    package init(json: JSON) throws(JSONError) { self = try json.asChoice() }
+}
+
+extension JSONFields {
+    /// A member that must be there.
+    package func require<Value: JSONReadable>(_ name: String) throws(JSONError) -> Value {
+        try require(name) { json throws(JSONError) in try Value(json: json) }
+    }
+
+    /// A member that may be there.
+    package func optional<Value: JSONReadable>(_ name: String) throws(JSONError) -> Value? {
+        try optional(name) { json throws(JSONError) in try Value(json: json) }
+    }
+
+    /// A member that must be there, read as `kind` says.
+    package func require<Value>(
+        _ name: String, as kind: (JSON) -> () throws(JSONError) -> Value
+    ) throws(JSONError) -> Value {
+        try require(name) { json throws(JSONError) in try kind(json)() }
+    }
+
+    /// A member that may be there, read as `kind` says.
+    package func optional<Value>(
+        _ name: String, as kind: (JSON) -> () throws(JSONError) -> Value
+    ) throws(JSONError) -> Value? {
+        try optional(name) { json throws(JSONError) in try kind(json)() }
+    }
+}
+
 extension JSON {
     package func asString() throws(JSONError) -> String {
         guard case .string(let text) = value else { throw wrongType(expected: "a string") }

@@ -10,7 +10,7 @@ package struct MachineConfig: APIObject {
     }
 
     /// How guest memory is backed.
-    package enum HugePages: String, CaseIterable, Sendable {
+    package enum HugePages: String, CaseIterable, JSONReadable, Sendable {
         case none = "None"
         case transparent = "Transparent"
         case twoMiB = "2M"
@@ -40,10 +40,7 @@ package struct MachineConfig: APIObject {
         vcpuCount = try fields.require("vcpu_count") { json throws(JSONError) in
             try json.asInteger(in: 1...Self.vcpuLimit)
         }
-        hugePages =
-            try fields.optional("huge_pages") { json throws(JSONError) in
-                try json.asChoice(of: HugePages.self)
-            } ?? .none
+        hugePages = try fields.optional("huge_pages") ?? .none
         memorySize = try fields.require("mem_size_mib") { json throws(JSONError) in
             let size: UInt64 = try json.asInteger()
             if let fault = Self.fault(ofMemory: size, hugePages) { throw json.invalid(fault) }
@@ -133,13 +130,9 @@ package struct MachineUpdate: APIObject {
             if let fault = MachineConfig.fault(ofMemory: size, .none) { throw json.invalid(fault) }
             return size
         }
-        hasThreads = try fields.optional("smt") { json throws(JSONError) in try json.asBool() }
-        tracksDirtyPages = try fields.optional("track_dirty_pages") { json throws(JSONError) in
-            try json.asBool()
-        }
-        hugePages = try fields.optional("huge_pages") { json throws(JSONError) in
-            try json.asChoice(of: MachineConfig.HugePages.self)
-        }
+        hasThreads = try fields.optional("smt")
+        tracksDirtyPages = try fields.optional("track_dirty_pages")
+        hugePages = try fields.optional("huge_pages")
         try MachineConfig.refuse(fields)
     }
 }

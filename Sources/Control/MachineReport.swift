@@ -7,7 +7,7 @@ package struct MachineReport: Hashable, Sendable {
     /// Longest line in bytes.
     package static var byteLimit: Int { 16 << 10 }
 
-    package enum End: String, CaseIterable, Sendable {
+    package enum End: String, CaseIterable, JSONReadable, Sendable {
         case powerOff = "power_off"
         case reset
         case debugExit = "debug_exit"
@@ -55,21 +55,19 @@ package struct MachineReport: Hashable, Sendable {
                 "boot_timer_instructions", "instructions", "exits", "engine", "completed",
                 "seclusion",
             ])
-        end = try fields.require("end") { json throws(JSONError) in
-            try json.asChoice(of: End.self)
-        }
-        value = try fields.optional("value") { json throws(JSONError) in try json.asInteger() }
+        end = try fields.require("end")
+        value = try fields.optional("value")
         message = try fields.optional("message") { json throws(JSONError) in
             JSONError.printable(try json.asString(), limit: 1024)
         }
-        created = try fields.count("vm_created_ns")
-        firstInstruction = try fields.count("first_instruction_ns")
-        userEntry = try fields.count("user_entry_ns")
-        userEntryInstructions = try fields.count("user_entry_instructions")
-        bootTimer = try fields.count("boot_timer_ns")
-        bootTimerInstructions = try fields.count("boot_timer_instructions")
-        instructions = try fields.count("instructions")
-        exits = try fields.count("exits")
+        created = try fields.optional("vm_created_ns")
+        firstInstruction = try fields.optional("first_instruction_ns")
+        userEntry = try fields.optional("user_entry_ns")
+        userEntryInstructions = try fields.optional("user_entry_instructions")
+        bootTimer = try fields.optional("boot_timer_ns")
+        bootTimerInstructions = try fields.optional("boot_timer_instructions")
+        instructions = try fields.optional("instructions")
+        exits = try fields.optional("exits")
         engine = try fields.optional("engine") { json throws(JSONError) in
             JSONError.printable(try json.asString(), limit: 1024)
         }
@@ -98,11 +96,5 @@ package struct MachineReport: Hashable, Sendable {
             ("completed", completed.map(JSON.string)),
             ("seclusion", seclusion.map(JSON.string)),
         ])
-    }
-}
-
-extension JSONFields {
-    fileprivate func count(_ name: String) throws(JSONError) -> UInt64? {
-        try optional(name) { json throws(JSONError) in try json.asInteger() }
     }
 }

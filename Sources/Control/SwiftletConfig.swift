@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What Firecracker's configuration has no word for: our own `swiftlet` object beside its keys.
-package struct SwiftletConfig: Hashable, Sendable {
-    package enum Engine: String, CaseIterable, Sendable {
+package struct SwiftletConfig: JSONReadable, Hashable, Sendable {
+    package enum Engine: String, CaseIterable, JSONReadable, Sendable {
         case auto, kvm, soft
     }
 
@@ -50,10 +50,7 @@ package struct SwiftletConfig: Hashable, Sendable {
                 "engine", "affinity", "deterministic", "debug_exit", "prefault",
                 "plugged_memory_mib", "guest_calls", "console", "report",
             ])
-        engine =
-            try fields.optional("engine") { json throws(JSONError) in
-                try json.asChoice(of: Engine.self)
-            } ?? .auto
+        engine = try fields.optional("engine") ?? .auto
         affinity =
             try fields.optional("affinity") { json throws(JSONError) in
                 try Self.affinity(json)
@@ -61,7 +58,7 @@ package struct SwiftletConfig: Hashable, Sendable {
         isDeterministic = try fields.flag("deterministic")
         hasDebugExit = try fields.flag("debug_exit")
         prefaults = try fields.flag("prefault")
-        pluggedMemory = try fields.integer("plugged_memory_mib") ?? 0
+        pluggedMemory = try fields.optional("plugged_memory_mib") ?? 0
         guestCalls = try fields.optional("guest_calls") { json throws(JSONError) in
             try json.asInteger(in: 0...Self.callLimit)
         }

@@ -63,24 +63,19 @@ package struct VMConfig: Hashable, Sendable {
         let fields = try JSONFields(json, Self.fields)
         // Firecracker's own defaults when a file says nothing about the machine.
         self.init(
-            bootSource: try fields.require("boot-source") { json throws(JSONError) in
-                try BootSource(json: json)
-            },
-            machine: try fields.object("machine-config") ?? MachineConfig())
-        vsock = try fields.object("vsock")
-        entropy = try fields.object("entropy")
-        serial = try fields.object("serial")
-        memoryHotplug = try fields.object("memory-hotplug")
-        logger = try fields.object("logger")
-        metrics = try fields.object("metrics")
+            bootSource: try fields.require("boot-source"),
+            machine: try fields.optional("machine-config") ?? MachineConfig())
+        vsock = try fields.optional("vsock")
+        entropy = try fields.optional("entropy")
+        serial = try fields.optional("serial")
+        memoryHotplug = try fields.optional("memory-hotplug")
+        logger = try fields.optional("logger")
+        metrics = try fields.optional("metrics")
         cpu = try fields.optional("cpu-config") { json throws(JSONError) in
             if case .string = json.value { return .file(try json.asPath()) }
             return .here(try CPUConfig(json: json))
         }
-        swiftlet =
-            try fields.optional("swiftlet") { json throws(JSONError) in
-                try SwiftletConfig(json: json)
-            } ?? SwiftletConfig()
+        swiftlet = try fields.optional("swiftlet") ?? SwiftletConfig()
         try readDevices(fields)
     }
 

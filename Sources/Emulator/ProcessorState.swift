@@ -86,7 +86,7 @@ struct ProcessorState {
 /// How code is decoded. Part of a block's identity.
 struct CodeMode: Hashable, BitwiseCopyable {
     /// Bits: 0 64-bit code, 1 32-bit default size, 2 user (CPL 3), 3 flat segments, 4 32-bit stack,
-    /// 5 protected mode, 6 long mode active.
+    /// 5 protected mode, 6 long mode active, 7 vector instructions may fault.
     var rawValue: UInt8 = 0
 
     static var long64: UInt8 { 1 }

@@ -6,6 +6,10 @@ import Glibc
 package enum Clock {
     /// Since some fixed moment, never going back.
     package static var monotonic: UInt64 { clinux_clock(CLOCK_MONOTONIC) }
+    /// ``monotonic`` in so many seconds, 0 to a billion.
+    package static func deadline(in seconds: Double) -> UInt64 {
+        monotonic &+ UInt64(max(0, min(seconds, 1e9)) * 1e9)
+    }
     /// Since 1970-01-01 00:00 UTC.
     package static var realtime: UInt64 { clinux_clock(CLOCK_REALTIME) }
     /// Seconds that local time is ahead of UTC now.

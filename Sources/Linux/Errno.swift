@@ -12,14 +12,12 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var again: Self { Self(rawValue: EAGAIN) }
     package static var brokenPipe: Self { Self(rawValue: EPIPE) }
     package static var connectionReset: Self { Self(rawValue: ECONNRESET) }
-    package static var inProgress: Self { Self(rawValue: EINPROGRESS) }
     package static var timedOut: Self { Self(rawValue: ETIMEDOUT) }
     package static var noEntry: Self { Self(rawValue: ENOENT) }
     package static var noDevice: Self { Self(rawValue: ENODEV) }
     package static var noSuchAddress: Self { Self(rawValue: ENXIO) }
     package static var noAccess: Self { Self(rawValue: EACCES) }
     package static var notPermitted: Self { Self(rawValue: EPERM) }
-    package static var noMemory: Self { Self(rawValue: ENOMEM) }
     package static var invalid: Self { Self(rawValue: EINVAL) }
     package static var exists: Self { Self(rawValue: EEXIST) }
     package static var notDirectory: Self { Self(rawValue: ENOTDIR) }

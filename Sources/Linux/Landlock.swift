@@ -15,8 +15,6 @@ package struct Landlock: Sendable {
         package static let write: Access = [writeFile, truncate]
         /// For devices: requests by ioctl(2).
         package static let control = Access(rawValue: 1 << 15)
-        /// In a directory: to make files and sockets, and to remove them.
-        package static let makeFiles: Access = [makeRegular, makeSocket, removeFile]
         /// In a directory: to remove files and sockets.
         package static let removeFile = Access(rawValue: 1 << 5)
         /// To read files, and not to list them.
@@ -24,8 +22,6 @@ package struct Landlock: Sendable {
 
         private static let writeFile = Access(rawValue: 1 << 1)
         private static let readDirectory = Access(rawValue: 1 << 3)
-        private static let makeRegular = Access(rawValue: 1 << 8)
-        private static let makeSocket = Access(rawValue: 1 << 9)
         private static let truncate = Access(rawValue: 1 << 14)
 
         /// All that a kernel with this version of the interface can forbid.

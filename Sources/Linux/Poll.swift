@@ -34,6 +34,15 @@ package struct PollSet {
         if result < 0 { for index in entries.indices { entries[index].revents = 0 } }
     }
 
+    /// Waits until one is ready or `deadline` (``Clock/monotonic``; nil: never) has come, an hour at
+    /// most. A signal ends it too.
+    package mutating func wait(until deadline: UInt64?) {
+        guard let deadline else { return wait() }
+        let now = Clock.monotonic
+        let rest = now < deadline ? min((deadline - now) / 1_000_000 + 1, 3_600_000) : 0
+        wait(milliseconds: CInt(rest))
+    }
+
     /// What `descriptor` was found ready for by the last wait; empty if it was not watched.
     package func readiness(of descriptor: CInt) -> Readiness {
         for entry in entries where entry.fd == descriptor {

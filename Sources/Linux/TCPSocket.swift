@@ -34,7 +34,5 @@ package enum TCPSocket {
 
 extension Errno {
     package static var addressInUse: Self { Self(rawValue: EADDRINUSE) }
-    package static var tooManyFiles: Self { Self(rawValue: EMFILE) }
-    package static var tableFull: Self { Self(rawValue: ENFILE) }
     package static var aborted: Self { Self(rawValue: ECONNABORTED) }
 }

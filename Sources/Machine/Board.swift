@@ -177,14 +177,6 @@ final class Board: Sendable {
         network.withDevice { $0.setLimits(receive: receive, transmit: transmit) }
     }
 
-    /// Puts `responder` on the link of a network interface.
-    func setResponder(
-        ofNetwork id: String, _ responder: any NetResponder
-    ) throws(MachineError) {
-        guard let network = networks[id] else { throw .device("there is no network \(id)") }
-        network.withDevice { $0.responder = responder }
-    }
-
     /// Changes the limits of a running persistent memory.
     func setLimits(ofPmem id: String, _ limits: RateLimits) throws(MachineError) {
         guard let pmem = pmems[id] else { throw .device("there is no pmem \(id)") }

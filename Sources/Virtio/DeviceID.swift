@@ -12,6 +12,5 @@ package struct DeviceID: RawRepresentable, Hashable, Sendable {
     package static let balloon = DeviceID(rawValue: 5)
     package static let vsock = DeviceID(rawValue: 19)
     package static let memory = DeviceID(rawValue: 24)
-    package static let fileSystem = DeviceID(rawValue: 26)
     package static let persistentMemory = DeviceID(rawValue: 27)
 }

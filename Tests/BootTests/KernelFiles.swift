@@ -173,6 +173,18 @@ struct MultibootFile {
     }
 }
 
+/// Kernels to begin with when bytes are changed: one a form.
+enum KernelFiles {
+    static let all: [[UInt8]] = [
+        ELFFile().bytes,
+        ELFFile(segments: [ELFFile.Segment(inMemory: 0x3000), ELFFile.pvhNote(0x10_0000)]).bytes,
+        ELFFile(segments: [ELFFile.Segment(), ELFFile.linuxNote]).bytes,
+        ELFFile(is64: false, machine: 3, padding: ELFFile.multibootHeader).bytes,
+        BzImageFile().bytes,
+        MultibootFile().bytes,
+    ]
+}
+
 /// A small generator with a seed, so that a failure can be repeated.
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64

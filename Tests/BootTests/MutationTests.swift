@@ -6,18 +6,9 @@ import Testing
 /// Kernels with some bytes changed at random: the loader may refuse them or take them, and what
 /// it takes must keep the rules that `BootFuzz` checks.
 @Suite struct MutationTests {
-    static let seeds: [[UInt8]] = [
-        ELFFile().bytes,
-        ELFFile(segments: [ELFFile.Segment(inMemory: 0x3000), ELFFile.pvhNote(0x10_0000)]).bytes,
-        ELFFile(segments: [ELFFile.Segment(), ELFFile.linuxNote]).bytes,
-        ELFFile(is64: false, machine: 3, padding: ELFFile.multibootHeader).bytes,
-        BzImageFile().bytes,
-        MultibootFile().bytes,
-    ]
-
     static let interesting: [UInt8] = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff]
 
-    @Test(arguments: seeds.indices)
+    @Test(arguments: KernelFiles.all.indices)
     func `mutated kernels never break the loader`(_ index: Int) {
         var generator = SeededGenerator(seed: UInt64(index) &* 977 &+ 1)
         let clock = ContinuousClock()
@@ -25,7 +16,7 @@ import Testing
         var rounds = 0
         var plans = 0
         while clock.now < end {
-            var file = Self.seeds[index]
+            var file = KernelFiles.all[index]
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
                 mutate(&file, &generator)
             }

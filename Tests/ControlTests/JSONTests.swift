@@ -53,16 +53,6 @@ import Testing
         #expect(try JSONParser.parse(value.text) == value)
     }
 
-    struct Fault: CustomTestStringConvertible, Sendable {
-        let text: String
-        let message: String
-        var testDescription: String { text }
-        init(_ text: String, _ message: String) {
-            self.text = text
-            self.message = message
-        }
-    }
-
     static let faults = [
         Fault("", "EOF while parsing a value at line 1 column 1"),
         Fault("nul", "EOF while parsing a value at line 1 column 4"),

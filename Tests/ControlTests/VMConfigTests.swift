@@ -112,18 +112,7 @@ import Testing
         #expect(BitPattern(text, width: 4) == nil)
     }
 
-    struct Fault: CustomTestStringConvertible, Sendable {
-        let text: String
-        let message: String
-        var testDescription: String { text }
-
-        /// `text` stands beside a good boot source on line 1.
-        init(_ text: String, _ message: String) {
-            self.text = text
-            self.message = message
-        }
-    }
-
+    /// Each stands beside a good boot source on line 1.
     static let faults = [
         Fault(
             #""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,

@@ -6,29 +6,29 @@ import Testing
 @Suite struct MetadataLinkTests {
     @Test func `Who asks for the address is told the interface`() throws {
         var client = MetadataClient()
-        client.give(MetadataClient.arpRequest())
+        client.give(GuestFrame.arpRequest())
         let first = client.stack.nextFrame(now: 0)
         let frame = try #require(first)[...]
         #expect(frame.count == 60)
-        #expect(frame.bytes(0, 6).map(Array.init) == MetadataClient.mac.bytes)
+        #expect(frame.bytes(0, 6).map(Array.init) == GuestFrame.mac)
         #expect(frame.half(12) == 0x0806)
         #expect(frame.half(20) == 2)
         #expect(frame.bytes(22, 6).map(Array.init) == MetadataEndpoint.mac.bytes)
-        #expect(frame.word(28) == MetadataClient.service)
-        #expect(frame.word(38) == MetadataClient.address)
+        #expect(frame.word(28) == GuestFrame.service)
+        #expect(frame.word(38) == GuestFrame.address)
         let second = client.stack.nextFrame(now: 0)
         #expect(second == nil)
     }
 
     @Test func `Frames for others are theirs`() {
         let stack = MetadataClient().stack
-        #expect(stack.claims(MetadataClient.arpRequest()[...]))
-        #expect(stack.claims(MetadataClient.packet([])[...]))
-        #expect(!stack.claims(MetadataClient.arpRequest(for: 1)[...]))
-        #expect(!stack.claims(MetadataClient.packet([], to: 1)[...]))
+        #expect(stack.claims(GuestFrame.arpRequest()[...]))
+        #expect(stack.claims(GuestFrame.packet([])[...]))
+        #expect(!stack.claims(GuestFrame.arpRequest(for: 1)[...]))
+        #expect(!stack.claims(GuestFrame.packet([], to: 1)[...]))
         #expect(!stack.claims([]))
         for count in 0..<42 {
-            #expect(!stack.claims(MetadataClient.arpRequest().prefix(count)[...]) || count == 42)
+            #expect(!stack.claims(GuestFrame.arpRequest().prefix(count)[...]) || count == 42)
         }
     }
 
@@ -161,7 +161,7 @@ import Testing
         }
         #expect(client.stack.counts.opened == 100)
         #expect(client.stack.counts.closed == 70)
-        for _ in 0..<1000 { client.give(MetadataClient.arpRequest()) }
+        for _ in 0..<1000 { client.give(GuestFrame.arpRequest()) }
         var frames = 0
         while client.stack.nextFrame(now: client.now) != nil { frames += 1 }
         #expect(frames == 30 + MetadataStack.replyLimit)
@@ -169,10 +169,10 @@ import Testing
 
     @Test func `Other protocols, pieces and ports are counted or refused`() {
         var client = MetadataClient()
-        client.give(MetadataClient.packet([1, 2, 3], protocol: 17))
-        client.give(MetadataClient.packet([UInt8](repeating: 0, count: 20), fragment: 0x2000))
+        client.give(GuestFrame.packet([1, 2, 3], protocol: 17))
+        client.give(GuestFrame.packet([UInt8](repeating: 0, count: 20), fragment: 0x2000))
         #expect(client.stack.counts.unusual == 2)
-        client.give(MetadataClient.packet([1, 2, 3]))
+        client.give(GuestFrame.packet([1, 2, 3]))
         #expect(client.stack.counts.malformed == 1)
         client.give(client.segment(.syn, to: 81))
         let answer14 = client.next()
@@ -195,7 +195,7 @@ import Testing
         var noise = Noise()
         var client = MetadataClient()
         let frames = [
-            MetadataClient.arpRequest(), client.segment(.syn, segmentLimit: 1460),
+            GuestFrame.arpRequest(), client.segment(.syn, segmentLimit: 1460),
             client.segment(.ack), client.segment([.ack, .fin]), client.segment(.rst),
             client.segment([.ack, .psh], Array("GET / HTTP/1.1\r\n\r\n".utf8)),
         ]

@@ -73,18 +73,7 @@ import Testing
                 [ "$(stty -g)" = "$before" ] && echo restored $status
                 """,
             ], rows: 24, columns: 80)
-        #expect(terminal.shows("# "), "\(terminal.rest)")
-        terminal.type("stty size\r")
-        #expect(terminal.shows("24 80"), "\(terminal.rest)")
-        terminal.resize(rows: 40, columns: 132)
-        #expect(terminal.shows("# "))
-        terminal.type("stty size\r")
-        #expect(terminal.shows("40 132"), "\(terminal.rest)")
-        terminal.type("sh -c 'echo begun; sleep 1000'\r")
-        #expect(terminal.shows("begun\r\n"), "\(terminal.rest)")
-        terminal.type("\u{3}")
-        #expect(terminal.shows("# "), "Ctrl-C did not reach the command: \(terminal.rest)")
-        terminal.type("exit 9\r")
+        terminal.useShell(exit: 9)
         #expect(terminal.shows("restored 9"), "\(terminal.rest)")
         #expect(terminal.end() == 0)
     }

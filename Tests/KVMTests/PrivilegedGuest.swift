@@ -13,49 +13,19 @@ struct PrivilegedGuest {
     let name: String
     private let bytes: [UInt8]
 
-    struct Refused: Error, CustomStringConvertible { let description: String }
-
-    private static let sources = URL(filePath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Guest/tests/privileged")
+    private static let assembler = Assembler("Guest/tests/privileged")
 
     init(_ name: String) throws {
         self.name = name
-        let folder = FileManager.default.temporaryDirectory
-            .appending(path: "swiftlet-guest-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let object = folder.appending(path: "guest.o").path
-        let image = folder.appending(path: "guest.bin")
-        try Self.run("as", ["--64", "-o", object, name + ".S"])
-        try Self.run(
-            "ld",
-            [
-                "-Ttext=0x\(String(Self.base, radix: 16))", "--oformat=binary", "-e", "_start",
-                "-o", image.path, object,
-            ])
-        bytes = [UInt8](try Data(contentsOf: image))
-    }
-
-    private static func run(_ tool: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [tool] + arguments
-        process.currentDirectoryURL = sources
-        let error = Pipe()
-        process.standardError = error
-        try process.run()
-        let said = try error.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Refused(description: "\(tool): \(String(decoding: said, as: UTF8.self))")
-        }
+        bytes = try Self.assembler.image(
+            of: name + ".S",
+            link: ["-Ttext=0x\(String(Self.base, radix: 16))", "-e", "_start"])
     }
 
     /// What it says on a processor that does what the manuals say.
     func expected() throws -> String {
         try String(
-            contentsOf: Self.sources.appending(path: name + ".expected"), encoding: .utf8)
+            contentsOf: Self.assembler.sources.appending(path: name + ".expected"), encoding: .utf8)
     }
 
     /// Puts it into memory, with tables that map the first gigabyte one to one.

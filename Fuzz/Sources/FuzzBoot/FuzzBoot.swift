@@ -9,15 +9,6 @@ import Glibc
 ///     FuzzBoot --seeds CORPUS                          writes files to begin with
 ///     FuzzBoot -max_total_time=600 -max_len=4096 CORPUS
 @main enum FuzzBoot {
-    static let seeds: [[UInt8]] = [
-        ELFFile().bytes,
-        ELFFile(segments: [ELFFile.Segment(inMemory: 0x3000), ELFFile.pvhNote(0x10_0000)]).bytes,
-        ELFFile(segments: [ELFFile.Segment(), ELFFile.linuxNote]).bytes,
-        ELFFile(is64: false, machine: 3, padding: ELFFile.multibootHeader).bytes,
-        BzImageFile().bytes,
-        MultibootFile().bytes,
-    ]
-
     static func main() {
         if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--seeds" {
             return writeSeeds(folder: CommandLine.arguments[2])
@@ -27,7 +18,7 @@ import Glibc
 
     private static func writeSeeds(folder: String) {
         unsafe mkdir(folder, 0o755)
-        for (index, seed) in seeds.enumerated() {
+        for (index, seed) in KernelFiles.all.enumerated() {
             guard let file = unsafe fopen("\(folder)/seed-\(index)", "w") else {
                 print("\(folder)/seed-\(index) cannot be written")
                 exit(1)

@@ -6,9 +6,8 @@ import Synchronization
 
 /// A guest that does what a script says.
 struct LinkGuest {
-    private static let service: UInt32 = 0xa9fe_a9fe
-    private static let address: UInt32 = 0xac10_0002
-    private static let mac: [UInt8] = [0x06, 0, 0xac, 0x10, 0, 2]
+    /// Of its first connection.
+    private static let port: UInt16 = 40_000
     /// What clients say, so that libFuzzer need not find it.
     private static let requests = [
         "GET / HTTP/1.1\r\n\r\n", "GET /a/b HTTP/1.1\r\nAccept: application/json\r\n\r\n",
@@ -47,7 +46,7 @@ struct LinkGuest {
         config.version = choice & 1 == 0 ? .v1 : .v2
         let tokens = MetadataTokens(key: [UInt8](repeating: 7, count: 32), id: "fuzz")
         let service = MetadataService(config, tokens: tokens, metadata: Self.metadata)
-        let own = PacketEnds(mac: MetadataEndpoint.mac, address: Self.service)
+        let own = PacketEnds(mac: MetadataEndpoint.mac, address: GuestFrame.service)
         stack = MetadataStack(own: own, mtu: mtu) {
             let session = Locked(MetadataSession(service))
             return { bytes in
@@ -67,8 +66,8 @@ struct LinkGuest {
         while let step = script.popFirst() {
             switch step & 7 {
             case 0: give(takeBytes())
-            case 1: give(ethernet(0x0800) + takeBytes())
-            case 2: give(packet(takeBytes(), fragment: step >> 3 == 0 ? half() : 0))
+            case 1: give(GuestFrame.ethernet(0x0800) + takeBytes())
+            case 2: give(GuestFrame.packet(takeBytes(), fragment: step >> 3 == 0 ? half() : 0))
             case 3: now &+= 1 << UInt64(20 + step >> 3 & 15)
             case 4: receive(acknowledges: step & 8 != 0)
             default: segment(step)
@@ -103,23 +102,6 @@ struct LinkGuest {
         stack.take(frame, now: now, number: 0xffff_fff0)
     }
 
-    private func ethernet(_ type: UInt16) -> [UInt8] {
-        var frame = MetadataEndpoint.mac.bytes + Self.mac
-        frame.append(half: type)
-        return frame
-    }
-
-    private func packet(_ payload: [UInt8], fragment: UInt16 = 0) -> [UInt8] {
-        var frame = ethernet(0x0800) + [0x45, 0]
-        frame.append(half: UInt16(truncatingIfNeeded: payload.count + 20))
-        frame.append(half: 0)
-        frame.append(half: fragment)
-        frame += [64, 6, 0, 0]
-        frame.append(word: Self.address)
-        frame.append(word: Self.service)
-        return frame + payload
-    }
-
     /// A segment of a connection: right but for what the script changes.
     private mutating func segment(_ step: UInt8) {
         let choice = script.popFirst() ?? 0
@@ -135,17 +117,15 @@ struct LinkGuest {
         }
         let shift = step & 0x80 != 0 ? UInt32(half()) : 0
         let window = step & 0x40 != 0 ? half() : 65_535
-        var bytes: [UInt8] = []
-        bytes.append(half: 40_000 + UInt16(index))
-        bytes.append(half: choice == 255 ? 81 : 80)
-        bytes.append(word: connections[index].sequence &+ shift)
-        bytes.append(word: connections[index].acknowledgement &- shift)
-        bytes += [0x50, flags.rawValue]
-        bytes.append(half: window)
-        bytes.append(word: 0)
+        let frame = GuestSegment(
+            port: Self.port + UInt16(index), target: choice == 255 ? 81 : 80,
+            sequence: connections[index].sequence &+ shift,
+            acknowledgement: connections[index].acknowledgement &- shift,
+            flags: flags, window: window, payload: payload
+        ).frame
         connections[index].sequence &+= UInt32(payload.count)
         if !flags.isDisjoint(with: [.syn, .fin]) { connections[index].sequence &+= 1 }
-        give(packet(bytes + payload))
+        give(frame)
     }
 
     /// Takes what the service sends, which must be sound.
@@ -157,31 +137,13 @@ struct LinkGuest {
                 precondition(frame.half(12) == 0x0806)
                 continue
             }
-            guard let size = frame.half(16), let packet = frame.bytes(14, Int(size)),
-                let answer = TCPSegment(packet.dropFirst(20))
-            else { preconditionFailure("a packet that contradicts itself") }
-            precondition(Self.isSound(packet), "a wrong checksum")
-            let index = Int(answer.port == 80 || answer.port == 81 ? segmentPort(packet) : 0)
+            guard let answer = GuestFrame.segment(in: frame) else {
+                preconditionFailure("a packet that contradicts itself, or a wrong checksum")
+            }
+            let index = Int(answer.port) - Int(Self.port)
             guard acknowledges, connections.indices.contains(index) else { continue }
             connections[index].acknowledgement = answer.sequence &+ answer.length
         }
         preconditionFailure("the service talks for ever")
-    }
-
-    private func segmentPort(_ packet: ArraySlice<UInt8>) -> Int {
-        Int(packet.half(22) ?? 0) - 40_000
-    }
-
-    /// Whether both checksums of an IPv4 packet with TCP are right.
-    private static func isSound(_ packet: ArraySlice<UInt8>) -> Bool {
-        var header = InternetChecksum()
-        header.add(packet.prefix(20))
-        var pseudo = Array(packet.dropFirst(12).prefix(8))
-        pseudo.append(half: 6)
-        pseudo.append(half: UInt16(packet.count - 20))
-        var whole = InternetChecksum()
-        whole.add(pseudo)
-        whole.add(packet.dropFirst(20))
-        return header.value == 0 && whole.value == 0
     }
 }

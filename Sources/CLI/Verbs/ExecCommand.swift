@@ -27,24 +27,12 @@ struct ExecCommand: Verb {
             there is no such command.
             """)
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditionalSingleValue,
-        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
-    var env: [String] = []
-
-    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
-    var workdir: String?
+    @OptionGroup var commandOptions: CommandOptions
 
     @Option(
         help: "Leave the command after so long: 500ms, 10s, 2m, 1h.",
         transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
-
-    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
-    var terminal = false
-
-    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
-    var interactive = false
 
     @Argument(
         parsing: .captureForPassthrough,
@@ -72,14 +60,11 @@ struct ExecCommand: Verb {
                     + " \(JSONError.printable(machine)) -- uname -a")
         }
         guard !name.isEmpty else { throw ValidationError("The command's name is empty.") }
-        try Command.check(environment: env)
     }
 
     func perform() throws(ClientError) -> CInt {
         let streams = try CommandStreams(
-            Command(command, environment: env, directory: workdir, terminal: terminal),
-            terminal: terminal, interactive: interactive,
-            deadline: timeout.map { Swiftlet.start &+ $0.nanoseconds })
+            command, commandOptions, deadline: timeout.map { Swiftlet.start &+ $0.nanoseconds })
         defer { streams.finish() }
         Signal.pipe.ignore()
         // Signals end us until there is a command that can have them.

@@ -98,24 +98,12 @@ struct RunCommand: Verb {
         transform: { try NetworkOption($0) })
     var net = NetworkOption.none
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditionalSingleValue,
-        help: "NAME=value for the command, or NAME for its value here. Repeat for more.")
-    var env: [String] = []
-
-    @Option(name: .shortAndLong, help: "Directory in the guest in which the command starts.")
-    var workdir: String?
+    @OptionGroup var commandOptions: CommandOptions
 
     @Option(
         help: "End the machine after so long: 500ms, 10s, 2m, 1h.",
         transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
-
-    @Flag(name: .shortAndLong, help: "Give the command a terminal.")
-    var terminal = false
-
-    @Flag(name: .shortAndLong, help: "Give the command our input even if it is a terminal.")
-    var interactive = false
 
     @Flag(name: .shortAndLong, help: "Say on standard error what took how long.")
     var verbose = false
@@ -151,16 +139,11 @@ struct RunCommand: Verb {
         guard detach || name == nil else {
             throw ValidationError("Only a machine that goes on has a name; give --detach too.")
         }
-        try Command.check(environment: env)
     }
 
     /// An option about a command that there is none of.
     private var idleOption: String? {
-        guard detach, command.isEmpty else { return nil }
-        if terminal { return "--terminal" }
-        if interactive { return "--interactive" }
-        if !env.isEmpty { return "--env" }
-        return workdir == nil ? nil : "--workdir"
+        detach && command.isEmpty ? commandOptions.given : nil
     }
 
     /// A kernel is booted for itself, with its console on the terminal.
@@ -220,11 +203,6 @@ struct RunCommand: Verb {
     private func check(_ path: String, _ what: String) throws(ClientError) {
         guard let error = FileSystem.readError(path) else { return }
         throw ClientError(.notInstalled, "the \(what) \(path) cannot be read: \(error)")
-    }
-
-    /// The command with the environment that was asked for.
-    var requested: Command {
-        Command(command, environment: env, directory: workdir, terminal: terminal)
     }
 }
 

@@ -37,7 +37,7 @@ extension DetachedMachine {
 extension DetachedMachine {
     /// Waits at most so many seconds (nil: as long as it takes); false: it still lives.
     package func waitForEnd(seconds: Double? = nil) -> Bool {
-        let deadline = seconds.map { Clock.monotonic &+ UInt64(max(0, min($0, 1e9)) * 1e9) }
+        let deadline = seconds.map(Clock.deadline(in:))
         while isAlive {
             let now = Clock.monotonic
             if let deadline, now >= deadline { return false }
@@ -68,7 +68,7 @@ extension DetachedMachine {
     package func kill() throws(ClientError) {
         let state = try livingState()
         state.supervisor.open()?.send(.kill)
-        let deadline = Clock.monotonic &+ 10_000_000_000
+        let deadline = Clock.deadline(in: 10)
         // The kernel kills the monitor with its supervisor; that takes a moment.
         while isAlive || state.monitor?.isRunning ?? false {
             guard Clock.monotonic < deadline else {

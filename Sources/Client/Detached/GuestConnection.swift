@@ -31,10 +31,9 @@ enum GuestConnection {
     private static func isAccepted(_ socket: borrowing FileDescriptor) throws(Errno) -> Bool {
         let deadline = Clock.monotonic &+ patience
         while true {
-            let now = Clock.monotonic
             var set = PollSet()
             set.add(socket.rawValue, .readable)
-            set.wait(milliseconds: CInt((max(deadline, now) - now) / 1_000_000))
+            set.wait(until: deadline)
             guard set.isReadable(socket.rawValue) else { return false }
             let seen = try UnixSocket.peek(socket.rawValue, limit: answerLimit)
             if let end = seen.firstIndex(of: UInt8(ascii: "\n")) {

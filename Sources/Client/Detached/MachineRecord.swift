@@ -50,22 +50,18 @@ public struct MachineRecord: Hashable, Sendable {
     /// Members that this version does not know are another's, and ignored.
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(open: json)
-        id = try fields.require("id") { json throws(JSONError) in try json.asString() }
-        name = try fields.require("name") { json throws(JSONError) in try json.asString() }
-        created = try fields.require("created_ns") { json throws(JSONError) in
-            try json.asInteger()
-        }
+        id = try fields.require("id", as: JSON.asString)
+        name = try fields.require("name", as: JSON.asString)
+        created = try fields.require("created_ns")
         command = try fields.strings("command")
         arguments = try fields.strings("arguments")
-        cpus = try fields.require("cpus") { json throws(JSONError) in try json.asInteger() }
-        memory = try fields.require("memory_mib") { json throws(JSONError) in
-            try json.asInteger()
-        }
-        engine = try fields.require("engine") { json throws(JSONError) in try json.asChoice() }
-        kernel = try fields.require("kernel") { json throws(JSONError) in try json.asString() }
-        initrd = try fields.optional("initrd") { json throws(JSONError) in try json.asString() }
+        cpus = try fields.require("cpus")
+        memory = try fields.require("memory_mib")
+        engine = try fields.require("engine")
+        kernel = try fields.require("kernel", as: JSON.asString)
+        initrd = try fields.optional("initrd", as: JSON.asString)
         disks = try fields.strings("disks")
-        network = try fields.optional("network") { json throws(JSONError) in try json.asString() }
+        network = try fields.optional("network", as: JSON.asString)
     }
 
     package var json: JSON { .object(members) }

@@ -5,7 +5,7 @@ import Linux
 /// What has become of a detached machine. Its supervisor writes it; after the supervisor's sudden
 /// end, whoever looks first.
 package struct MachineState: Hashable, Sendable {
-    package enum Phase: String, CaseIterable, Sendable {
+    package enum Phase: String, CaseIterable, JSONReadable, Sendable {
         /// The guest boots; nothing was promised to anybody.
         case starting
         /// Its command has been started; without one, others can start theirs.
@@ -34,21 +34,19 @@ package struct MachineState: Hashable, Sendable {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(open: json)
-        phase = try fields.require("phase") { json throws(JSONError) in try json.asChoice() }
+        phase = try fields.require("phase")
         supervisor = try fields.require("supervisor") { json throws(JSONError) in
             try ProcessIdentity(json: json)
         }
         monitor = try fields.optional("monitor") { json throws(JSONError) in
             try ProcessIdentity(json: json)
         }
-        vsock = try fields.optional("vsock") { json throws(JSONError) in try json.asString() }
-        api = try fields.optional("api") { json throws(JSONError) in try json.asString() }
-        started = try fields.optional("started_ns") { json throws(JSONError) in
-            try json.asInteger()
-        }
-        ended = try fields.optional("ended_ns") { json throws(JSONError) in try json.asInteger() }
-        status = try fields.optional("status") { json throws(JSONError) in try json.asInteger() }
-        message = try fields.optional("message") { json throws(JSONError) in try json.asString() }
+        vsock = try fields.optional("vsock", as: JSON.asString)
+        api = try fields.optional("api", as: JSON.asString)
+        started = try fields.optional("started_ns")
+        ended = try fields.optional("ended_ns")
+        status = try fields.optional("status")
+        message = try fields.optional("message", as: JSON.asString)
     }
 
     package var json: JSON { .object(members) }
@@ -76,10 +74,8 @@ extension ProcessIdentity {
     fileprivate init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(open: json)
         self.init(
-            number: try fields.require("pid") { json throws(JSONError) in try json.asInteger() },
-            start: try fields.require("start_ticks") { json throws(JSONError) in
-                try json.asInteger()
-            })
+            number: try fields.require("pid"),
+            start: try fields.require("start_ticks"))
     }
 
     fileprivate var json: JSON {

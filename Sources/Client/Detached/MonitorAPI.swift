@@ -74,10 +74,9 @@ package struct MonitorAPI: Sendable {
         var rest = request[...]
         var answer: [UInt8] = []
         while answer.count < Self.answerLimit {
-            let now = Clock.monotonic
             var set = PollSet()
             set.add(connection.rawValue, rest.isEmpty ? .readable : [.readable, .writable])
-            set.wait(milliseconds: CInt((max(deadline, now) - now) / 1_000_000))
+            set.wait(until: deadline)
             if set.readiness(of: connection.rawValue).isEmpty { throw .timedOut }
             if !rest.isEmpty {
                 rest = rest.dropFirst(try UnixSocket.send(rest, to: connection.rawValue))

@@ -2,7 +2,7 @@
 
 /// Something to be done at once: the body of `PUT /actions`.
 package struct InstanceAction: APIObject {
-    package enum Kind: String, CaseIterable, Sendable {
+    package enum Kind: String, CaseIterable, JSONReadable, Sendable {
         case flushMetrics = "FlushMetrics"
         case start = "InstanceStart"
         case sendCtrlAltDel = "SendCtrlAltDel"
@@ -14,15 +14,13 @@ package struct InstanceAction: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        kind = try fields.require("action_type") { json throws(JSONError) in
-            try json.asChoice(of: Kind.self)
-        }
+        kind = try fields.require("action_type")
     }
 }
 
 /// Whether the guest is to run: the body of `PATCH /vm`.
 package struct InstanceState: APIObject {
-    package enum Wanted: String, CaseIterable, Sendable {
+    package enum Wanted: String, CaseIterable, JSONReadable, Sendable {
         case paused = "Paused"
         case resumed = "Resumed"
     }
@@ -33,9 +31,7 @@ package struct InstanceState: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        wanted = try fields.require("state") { json throws(JSONError) in
-            try json.asChoice(of: Wanted.self)
-        }
+        wanted = try fields.require("state")
     }
 }
 

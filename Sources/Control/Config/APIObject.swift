@@ -3,11 +3,10 @@
 /// An object of Firecracker's API, as a request or the configuration file carries it.
 ///
 /// ``fields`` is what its reader accepts, so a document can be checked against it.
-package protocol APIObject: Hashable, Sendable {
+/// To read it fails with an error that names an unknown, missing or wrong member.
+package protocol APIObject: JSONReadable, Hashable, Sendable {
     /// Names of all members that may be there.
     static var fields: [String] { get }
-    /// Reads it; an unknown, missing or wrong member is an error that names it.
-    init(json: JSON) throws(JSONError)
 }
 
 extension JSON {
@@ -52,26 +51,9 @@ extension JSONFields {
         try optional(name) { json throws(JSONError) in try json.asBool() } ?? false
     }
 
-    /// A member that is a path, if it is there.
-    func path(_ name: String) throws(JSONError) -> String? {
-        try optional(name) { json throws(JSONError) in try json.asPath() }
-    }
-
-    /// A member that is a text without a zero byte, if it is there.
-    func text(_ name: String) throws(JSONError) -> String? {
-        try optional(name) { json throws(JSONError) in try json.asText() }
-    }
-
-    /// A member that is an object, if it is there.
-    func object<Value: APIObject>(
-        _ name: String, _ type: Value.Type = Value.self
-    ) throws(JSONError) -> Value? {
-        try optional(name) { json throws(JSONError) in try Value(json: json) }
-    }
-
     /// A whole number in `range`, if it is there.
     func integer<Value: FixedWidthInteger>(
-        _ name: String, in range: ClosedRange<Value> = Value.min...Value.max
+        _ name: String, in range: ClosedRange<Value>
     ) throws(JSONError) -> Value? {
         try optional(name) { json throws(JSONError) in try json.asInteger(in: range) }
     }

@@ -24,13 +24,9 @@ package struct BalloonConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        amount = try fields.require("amount_mib") { json throws(JSONError) in
-            try json.asInteger()
-        }
-        deflatesOnOOM = try fields.require("deflate_on_oom") { json throws(JSONError) in
-            try json.asBool()
-        }
-        statisticsInterval = try fields.integer("stats_polling_interval_s") ?? 0
+        amount = try fields.require("amount_mib")
+        deflatesOnOOM = try fields.require("deflate_on_oom")
+        statisticsInterval = try fields.optional("stats_polling_interval_s") ?? 0
         hintsFreePages = try fields.flag("free_page_hinting")
         reportsFreePages = try fields.flag("free_page_reporting")
     }
@@ -54,9 +50,7 @@ package struct BalloonUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        amount = try fields.require("amount_mib") { json throws(JSONError) in
-            try json.asInteger()
-        }
+        amount = try fields.require("amount_mib")
     }
 }
 
@@ -69,9 +63,7 @@ package struct BalloonStatisticsUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        interval = try fields.require("stats_polling_interval_s") { json throws(JSONError) in
-            try json.asInteger()
-        }
+        interval = try fields.require("stats_polling_interval_s")
     }
 }
 
@@ -85,9 +77,6 @@ package struct BalloonHintingStart: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        acknowledgesOnStop =
-            try fields.optional("acknowledge_on_stop") { json throws(JSONError) in
-                try json.asBool()
-            } ?? true
+        acknowledgesOnStop = try fields.optional("acknowledge_on_stop") ?? true
     }
 }

@@ -109,7 +109,7 @@ package struct KVMCapability: Hashable, Sendable {
 
 /// Changes to what CPUID answers for one leaf.
 package struct CPUIDLeafModifier: APIObject {
-    package enum Register: String, CaseIterable, Sendable {
+    package enum Register: String, CaseIterable, JSONReadable, Sendable {
         case eax, ebx, ecx, edx
     }
 
@@ -122,9 +122,7 @@ package struct CPUIDLeafModifier: APIObject {
 
         package init(json: JSON) throws(JSONError) {
             let fields = try JSONFields(json, Self.fields)
-            register = try fields.require("register") { json throws(JSONError) in
-                try json.asChoice(of: Register.self)
-            }
+            register = try fields.require("register")
             bits = try fields.require("bitmap") { json throws(JSONError) in
                 try json.asBitPattern(width: 32)
             }
@@ -148,11 +146,9 @@ package struct CPUIDLeafModifier: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        leaf = try fields.require("leaf") { json throws(JSONError) in try json.asNumberText() }
-        subleaf = try fields.require("subleaf") { json throws(JSONError) in
-            try json.asNumberText()
-        }
-        flags = try fields.require("flags") { json throws(JSONError) in try json.asInteger() }
+        leaf = try fields.require("leaf", as: JSON.asNumberText)
+        subleaf = try fields.require("subleaf", as: JSON.asNumberText)
+        flags = try fields.require("flags")
         modifiers = try fields.require("modifiers") { json throws(JSONError) in
             try json.asArray(limit: CPUConfig.listLimit) { json throws(JSONError) in
                 try Modifier(json: json)
@@ -177,7 +173,7 @@ package struct MSRModifier: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        address = try fields.require("addr") { json throws(JSONError) in try json.asNumberText() }
+        address = try fields.require("addr", as: JSON.asNumberText)
         bits = try fields.require("bitmap") { json throws(JSONError) in
             try json.asBitPattern(width: 64)
         }

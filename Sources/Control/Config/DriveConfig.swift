@@ -3,13 +3,13 @@
 /// A block device: Firecracker's `drives`.
 package struct DriveConfig: APIObject {
     /// Whether the guest's flushes reach the host's disk.
-    package enum CacheType: String, CaseIterable, Sendable {
+    package enum CacheType: String, CaseIterable, JSONReadable, Sendable {
         case lax = "Unsafe"
         case writeback = "Writeback"
     }
 
     /// How the host reads and writes the file.
-    package enum IOEngine: String, CaseIterable, Sendable {
+    package enum IOEngine: String, CaseIterable, JSONReadable, Sendable {
         case serial = "Sync"
         case concurrent = "Async"
     }
@@ -39,26 +39,18 @@ package struct DriveConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("drive_id") { json throws(JSONError) in try json.asIdentifier() }
-        partUUID = try fields.text("partuuid")
-        isRootDevice = try fields.require("is_root_device") { json throws(JSONError) in
-            try json.asBool()
-        }
-        cacheType =
-            try fields.optional("cache_type") { json throws(JSONError) in
-                try json.asChoice(of: CacheType.self)
-            } ?? .lax
+        id = try fields.require("drive_id", as: JSON.asIdentifier)
+        partUUID = try fields.optional("partuuid", as: JSON.asText)
+        isRootDevice = try fields.require("is_root_device")
+        cacheType = try fields.optional("cache_type") ?? .lax
         isReadOnly = try fields.flag("is_read_only")
-        rateLimiter = try fields.object("rate_limiter")
-        ioEngine =
-            try fields.optional("io_engine") { json throws(JSONError) in
-                try json.asChoice(of: IOEngine.self)
-            } ?? .serial
+        rateLimiter = try fields.optional("rate_limiter")
+        ioEngine = try fields.optional("io_engine") ?? .serial
         _ = try fields.optional("socket") { json throws(JSONError) in
             _ = try json.asPath()
             throw json.invalid("vhost-user block devices are not supported; give `path_on_host`")
         }
-        path = try fields.require("path_on_host") { json throws(JSONError) in try json.asPath() }
+        path = try fields.require("path_on_host", as: JSON.asPath)
     }
 
     package var json: JSON {
@@ -82,8 +74,8 @@ package struct DriveUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("drive_id") { json throws(JSONError) in try json.asIdentifier() }
-        path = try fields.path("path_on_host")
-        rateLimiter = try fields.object("rate_limiter")
+        id = try fields.require("drive_id", as: JSON.asIdentifier)
+        path = try fields.optional("path_on_host", as: JSON.asPath)
+        rateLimiter = try fields.optional("rate_limiter")
     }
 }

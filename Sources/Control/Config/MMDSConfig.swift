@@ -36,7 +36,7 @@ private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
 /// How the guest reaches its metadata: Firecracker's `mmds-config`.
 package struct MMDSConfig: APIObject {
-    package enum Version: String, CaseIterable, Sendable {
+    package enum Version: String, CaseIterable, JSONReadable, Sendable {
         /// Without a token; deprecated.
         case v1 = "V1"
         /// With a token of limited life.
@@ -61,10 +61,7 @@ package struct MMDSConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        version =
-            try fields.optional("version") { json throws(JSONError) in
-                try json.asChoice(of: Version.self)
-            } ?? .v1
+        version = try fields.optional("version") ?? .v1
         interfaces = try fields.require("network_interfaces") { json throws(JSONError) in
             try json.asArray(limit: VMConfig.deviceLimit) { json throws(JSONError) in
                 try json.asString()

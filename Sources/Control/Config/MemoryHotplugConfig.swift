@@ -17,11 +17,9 @@ package struct MemoryHotplugConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        totalSize = try fields.require("total_size_mib") { json throws(JSONError) in
-            try json.asInteger()
-        }
-        blockSize = try fields.integer("block_size_mib") ?? Self.leastBlock
-        slotSize = try fields.integer("slot_size_mib") ?? Self.leastSlot
+        totalSize = try fields.require("total_size_mib")
+        blockSize = try fields.optional("block_size_mib") ?? Self.leastBlock
+        slotSize = try fields.optional("slot_size_mib") ?? Self.leastSlot
         if let fault { throw json.invalid(fault) }
     }
 
@@ -63,8 +61,6 @@ package struct MemoryHotplugUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        requestedSize = try fields.require("requested_size_mib") { json throws(JSONError) in
-            try json.asInteger()
-        }
+        requestedSize = try fields.require("requested_size_mib")
     }
 }

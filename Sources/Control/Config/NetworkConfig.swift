@@ -55,7 +55,7 @@ package struct NetworkConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("iface_id") { json throws(JSONError) in try json.asIdentifier() }
+        id = try fields.require("iface_id", as: JSON.asIdentifier)
         hostDevice = try fields.require("host_dev_name") { json throws(JSONError) in
             let name = try json.asPath()
             // The kernel keeps 16 bytes for a name and its zero.
@@ -71,8 +71,8 @@ package struct NetworkConfig: APIObject {
             return address
         }
         mtu = try fields.integer("mtu", in: Self.mtuRange)
-        receiveLimiter = try fields.object("rx_rate_limiter")
-        transmitLimiter = try fields.object("tx_rate_limiter")
+        receiveLimiter = try fields.optional("rx_rate_limiter")
+        transmitLimiter = try fields.optional("tx_rate_limiter")
     }
 
     package var json: JSON {
@@ -95,8 +95,8 @@ package struct NetworkUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("iface_id") { json throws(JSONError) in try json.asIdentifier() }
-        receiveLimiter = try fields.object("rx_rate_limiter")
-        transmitLimiter = try fields.object("tx_rate_limiter")
+        id = try fields.require("iface_id", as: JSON.asIdentifier)
+        receiveLimiter = try fields.optional("rx_rate_limiter")
+        transmitLimiter = try fields.optional("tx_rate_limiter")
     }
 }

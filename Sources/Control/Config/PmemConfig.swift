@@ -19,11 +19,11 @@ package struct PmemConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("id") { json throws(JSONError) in try json.asIdentifier() }
-        path = try fields.require("path_on_host") { json throws(JSONError) in try json.asPath() }
+        id = try fields.require("id", as: JSON.asIdentifier)
+        path = try fields.require("path_on_host", as: JSON.asPath)
         isRootDevice = try fields.flag("root_device")
         isReadOnly = try fields.flag("read_only")
-        rateLimiter = try fields.object("rate_limiter")
+        rateLimiter = try fields.optional("rate_limiter")
     }
 
     package var json: JSON {
@@ -44,7 +44,7 @@ package struct PmemUpdate: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("id") { json throws(JSONError) in try json.asIdentifier() }
-        rateLimiter = try fields.object("rate_limiter")
+        id = try fields.require("id", as: JSON.asIdentifier)
+        rateLimiter = try fields.optional("rate_limiter")
     }
 }

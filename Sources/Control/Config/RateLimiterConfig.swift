@@ -19,11 +19,9 @@ package struct TokenBucketConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        size = try fields.require("size") { json throws(JSONError) in try json.asInteger() }
-        oneTimeBurst = try fields.integer("one_time_burst")
-        refillTime = try fields.require("refill_time") { json throws(JSONError) in
-            try json.asInteger()
-        }
+        size = try fields.require("size")
+        oneTimeBurst = try fields.optional("one_time_burst")
+        refillTime = try fields.require("refill_time")
     }
 
     package var json: JSON {
@@ -48,8 +46,8 @@ package struct RateLimiterConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        bandwidth = try fields.object("bandwidth")
-        ops = try fields.object("ops")
+        bandwidth = try fields.optional("bandwidth")
+        ops = try fields.optional("ops")
     }
 
     package var json: JSON {

@@ -2,7 +2,7 @@
 
 /// Where a snapshot is to be written: the body of `PUT /snapshot/create`.
 package struct SnapshotCreation: APIObject {
-    package enum Kind: String, CaseIterable, Sendable {
+    package enum Kind: String, CaseIterable, JSONReadable, Sendable {
         case full = "Full"
         case diff = "Diff"
     }
@@ -15,22 +15,15 @@ package struct SnapshotCreation: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        memoryPath = try fields.require("mem_file_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        statePath = try fields.require("snapshot_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        kind =
-            try fields.optional("snapshot_type") { json throws(JSONError) in
-                try json.asChoice(of: Kind.self)
-            } ?? .full
+        memoryPath = try fields.require("mem_file_path", as: JSON.asPath)
+        statePath = try fields.require("snapshot_path", as: JSON.asPath)
+        kind = try fields.optional("snapshot_type") ?? .full
     }
 }
 
 /// Where guest memory comes from when a snapshot is loaded.
 package struct MemoryBackend: APIObject {
-    package enum Kind: String, CaseIterable, Sendable {
+    package enum Kind: String, CaseIterable, JSONReadable, Sendable {
         case file = "File"
         /// A process that serves page faults, at a Unix socket.
         case userfault = "Uffd"
@@ -48,10 +41,8 @@ package struct MemoryBackend: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        kind = try fields.require("backend_type") { json throws(JSONError) in
-            try json.asChoice(of: Kind.self)
-        }
-        path = try fields.require("backend_path") { json throws(JSONError) in try json.asPath() }
+        kind = try fields.require("backend_type")
+        path = try fields.require("backend_path", as: JSON.asPath)
     }
 }
 
@@ -64,10 +55,8 @@ package struct NetworkOverride: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        id = try fields.require("iface_id") { json throws(JSONError) in try json.asIdentifier() }
-        hostDevice = try fields.require("host_dev_name") { json throws(JSONError) in
-            try json.asPath()
-        }
+        id = try fields.require("iface_id", as: JSON.asIdentifier)
+        hostDevice = try fields.require("host_dev_name", as: JSON.asPath)
     }
 }
 
@@ -79,13 +68,13 @@ package struct VsockOverride: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        path = try fields.require("uds_path") { json throws(JSONError) in try json.asPath() }
+        path = try fields.require("uds_path", as: JSON.asPath)
     }
 }
 
 /// What is to be loaded, and how: the body of `PUT /snapshot/load`.
 package struct SnapshotLoad: APIObject {
-    package enum HugePages: String, CaseIterable, Sendable {
+    package enum HugePages: String, CaseIterable, JSONReadable, Sendable {
         case snapshot = "Snapshot"
         case none = "None"
         case transparent = "Transparent"
@@ -113,11 +102,9 @@ package struct SnapshotLoad: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        statePath = try fields.require("snapshot_path") { json throws(JSONError) in
-            try json.asPath()
-        }
-        let backend = try fields.object("mem_backend", MemoryBackend.self)
-        let path = try fields.path("mem_file_path")
+        statePath = try fields.require("snapshot_path", as: JSON.asPath)
+        let backend: MemoryBackend? = try fields.optional("mem_backend")
+        let path = try fields.optional("mem_file_path", as: JSON.asPath)
         switch (backend, path) {
         case (let backend?, nil): memory = backend
         case (nil, let path?): memory = MemoryBackend(kind: .file, path: path)
@@ -136,12 +123,9 @@ package struct SnapshotLoad: APIObject {
                     try NetworkOverride(json: json)
                 }
             } ?? []
-        vsockOverride = try fields.object("vsock_override")
+        vsockOverride = try fields.optional("vsock_override")
         advancesClock = try fields.flag("clock_realtime")
-        hugePages =
-            try fields.optional("huge_pages") { json throws(JSONError) in
-                try json.asChoice(of: HugePages.self)
-            } ?? .snapshot
+        hugePages = try fields.optional("huge_pages") ?? .snapshot
         isDeprecated = path != nil || tracksDiff
     }
 }

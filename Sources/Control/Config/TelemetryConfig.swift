@@ -52,7 +52,7 @@ package struct LoggerConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        path = try fields.path("log_path")
+        path = try fields.optional("log_path", as: JSON.asPath)
         level = try fields.optional("level") { json throws(JSONError) in
             let text = try json.asString()
             guard let level = LogLevel(text) else {
@@ -62,13 +62,9 @@ package struct LoggerConfig: APIObject {
             }
             return level
         }
-        showsLevel = try fields.optional("show_level") { json throws(JSONError) in
-            try json.asBool()
-        }
-        showsOrigin = try fields.optional("show_log_origin") { json throws(JSONError) in
-            try json.asBool()
-        }
-        module = try fields.text("module")
+        showsLevel = try fields.optional("show_level")
+        showsOrigin = try fields.optional("show_log_origin")
+        module = try fields.optional("module", as: JSON.asText)
     }
 
     package var json: JSON {
@@ -98,7 +94,7 @@ package struct MetricsConfig: APIObject {
 
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
-        path = try fields.require("metrics_path") { json throws(JSONError) in try json.asPath() }
+        path = try fields.require("metrics_path", as: JSON.asPath)
         emitsID = try fields.flag("emit_id")
         properties = try fields.optional("properties") { json throws(JSONError) in
             guard case .object(let members) = json.value else {

@@ -139,11 +139,6 @@ package final class Chipset: Sendable {
         for cpu in 0..<cpuCount { wake(cpu) }
     }
 
-    /// IA32_APIC_BASE's enable; CPUID leaf 1 shows it in EDX bit 9.
-    package func isAPICEnabled(cpu: Int) -> Bool {
-        state.withLock { $0.localAPICs[cpu].isEnabled }
-    }
-
     // MARK: Registers of the local APIC
 
     /// Reads from the page at 0xfee00000; `offset` below 4,096. An access inside a register is

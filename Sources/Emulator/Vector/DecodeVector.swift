@@ -41,7 +41,7 @@ extension Decoder {
 
     /// Emits the check that blocks in a mode without vectors need.
     mutating func requireVectors(_ need: Vectors.Need = .sse) {
-        if mode.has(0x80) { emit(Vectors.check, immediate: Int64(need.rawValue)) }
+        if mode.has(CodeMode.vectorsFault) { emit(Vectors.check, immediate: Int64(need.rawValue)) }
     }
 
     var vectorReg: UInt8 { UInt8(truncatingIfNeeded: reg) }

@@ -14,7 +14,7 @@ extension Vectors {
     }
 
     /// The step ahead of vector instructions in blocks whose mode says that they may fault
-    /// (``CodeMode/noVectors``). The immediate is the raw value of a ``Need``.
+    /// (``CodeMode/vectorsFault``). The immediate is the raw value of a ``Need``.
     static let check: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
