@@ -275,6 +275,7 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             name: "POP to what wraps", code: [0x8f, 0x00],
             prepare: {
                 $0.mode = 1
+                $0.general[4] = JudgedMemory.data
                 $0.general[0] = 0xffff_fffe
             }
         ) { $0.vector == 13 && $0.errorCode == 0 },

