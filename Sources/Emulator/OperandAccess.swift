@@ -36,7 +36,8 @@ extension Decoder {
             0xb3, 0xbb, 0xc0, 0xc1, 0xc3, 0xc7, 0xd6, 0xe7, 0xf7:
             true
         case 0x7e: repeatPrefix != 0xf3
-        case 0xae: group == 0 || group == 3 || group == 4 || group == 6
+        // FXSAVE finds out later than at its address.
+        case 0xae: group == 3 || group == 4 || group == 6
         case 0xba: group > 4
         default: false
         }

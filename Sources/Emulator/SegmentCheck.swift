@@ -21,6 +21,12 @@ extension Processor {
         return false
     }
 
+    /// As ``mayAccess(_:_:byteCount:write:)`` for a write to an operand whose address is known.
+    @inline(never) func mayWrite(_ number: Int, at address: UInt64, byteCount: UInt64) -> Bool {
+        let offset = (address &- get64(Register.base(of: number))) & 0xffff_ffff
+        return mayAccess(number, offset, byteCount: byteCount, write: true)
+    }
+
     /// The linear address of a program's operand in segment `number`, whose base slot it has; nil:
     /// an exception is pending. Wraps at 4 GiB, as it does wherever segments have limits.
     @inline(never) func legacyAddress(

@@ -161,22 +161,15 @@ enum StackHandlers {
         let before = cpu.rsp
         let address = cpu.effectiveAddress(op)
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
-        guard mayPop(cpu, op, to: address, byteCount: T.bitWidth / 8), cpu.store(address, value)
+        // Outside 64-bit code `extra` is 8 and the number of the operand's segment.
+        let size = UInt64(T.bitWidth / 8)
+        guard op.extra == 0 || cpu.mayWrite(Int(op.extra & 7), at: address, byteCount: size),
+            cpu.store(address, value)
         else {
             cpu.rsp = before
             return cpu.fault(op)
         }
         return op.next
-    }
-
-    /// Outside 64-bit code `extra` is 8 and the number of the operand's segment.
-    private static func mayPop(
-        _ cpu: Processor, _ op: Op, to address: UInt64, byteCount: Int
-    ) -> Bool {
-        guard op.extra != 0 else { return true }
-        let segment = Int(op.extra & 7)
-        let offset = (address &- cpu.get64(Register.base(of: segment))) & 0xffff_ffff
-        return cpu.mayAccess(segment, offset, byteCount: UInt64(byteCount), write: true)
     }
 
     /// PUSHA and POPA; `extra`: operand size in bytes.

@@ -19,8 +19,9 @@ extension Decoder {
             return true
         }
         if group == 2 || group == 3 { requireVectors() }
+        let place: UInt16 = is64 ? 2 : UInt16(operandSegment) << 2
         finishOperand()
-        emit(stateHandler, extra: (rexW ? 1 : 0) | (is64 ? 2 : 0))
+        emit(stateHandler, extra: (rexW ? 1 : 0) | place)
         return true
     }
 

@@ -9,7 +9,8 @@ extension Vectors {
     private static var sseComponent: UInt64 { 2 }
     private static var mxcsrMask: UInt32 { 0xffff }
 
-    // MARK: Handlers. `extra` bit 0: 64-bit instruction and data pointers (REX.W); bit 1: 64-bit mode
+    // MARK: Handlers. `extra` bit 0: 64-bit instruction and data pointers (REX.W); bit 1: 64-bit mode,
+    // else above it the operand's segment
 
     static let fxsave: Handler = { processor, operation in
         save(Processor(processor), Op(operation))
@@ -28,7 +29,8 @@ extension Vectors {
         if cpu.state.cr0 & 0xc != 0 { return cpu.raise(op, .deviceNotAvailable) }
         let address = cpu.effectiveAddress(op)
         guard isAligned(cpu, address) else { return cpu.fault(op) }
-        guard cpu.canWrite(address, byteCount: legacyBytes),
+        guard op.extra & 2 != 0 || cpu.mayWrite(Int(op.extra >> 2), at: address, byteCount: 4),
+            cpu.canWrite(address, byteCount: legacyBytes),
             storeX87(cpu, op, address), storeControl(cpu, address), storeSSE(cpu, op, address)
         else { return cpu.fault(op) }
         return op.next

@@ -289,6 +289,21 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             }
         ) { $0.vector == 17 },
         JudgedRow(
+            name: "FXSAVE to code is unaligned first", code: [0x2e, 0x0f, 0xae, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.rflags |= 0x4_0000
+                $0.general[0] = JudgedMemory.data + 2
+            }
+        ) { $0.vector == 17 },
+        JudgedRow(
+            name: "FXSAVE to code", code: [0x2e, 0x0f, 0xae, 0x00],
+            prepare: {
+                $0.mode = 1
+                $0.general[0] = JudgedMemory.data
+            }
+        ) { $0.vector == 13 && $0.errorCode == 0 },
+        JudgedRow(
             name: "FXSAVE on the stack at a place whose first word wraps",
             code: [0x0f, 0xae, 0x04, 0x24],
             prepare: {

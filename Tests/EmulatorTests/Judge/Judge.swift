@@ -197,10 +197,11 @@ final class Judge {
     }
 
     /// Both loop on and on, or one of them for longer than we wait; a system call; a bit of MXCSR that
-    /// only AMD has.
+    /// only AMD has; memory that the emulator lacks, and that is the judge's own where it runs natively.
     private func isNoResult(_ real: JudgedState, _ mine: JudgedState) -> Bool {
         real.vector == JudgedState.Ending.endless || mine.vector == JudgedState.Ending.endless
             || real.vector == JudgedState.Ending.systemCall || real.mxcsr >> 16 != 0
+            || mine.vector == 14 && JudgedMemory.judges.contains(mine.cr2)
     }
 
     private func comparable(_ index: Int) -> (JudgedState, JudgedState) {

@@ -80,6 +80,9 @@ enum JudgedMemory {
     /// Where code jumps when it is done.
     static var exit: UInt64 { 0x7abc_0000 }
 
+    /// The way out, and what both sides of it share.
+    static var judges: Range<UInt64> { exit..<exit + 0x2000 }
+
     /// The bytes of the jump to the exit from `place` on, the first lowest: far out of 32-bit code.
     static func wayOut(from place: UInt64, is32: Bool) -> UInt64 {
         if is32 { return 0xea | exit << 8 | 0x33 << 40 }
