@@ -167,12 +167,13 @@ extension Vectors {
     }
 }
 
-/// The first 416 bytes of a legacy area, read before anything changes.
+/// The first 416 bytes of a legacy area, read before anything changes, once its last one was seen.
 private struct LegacyImage {
     private var words = InlineArray<26, Vector>(repeating: .zero)
 
     /// Nil with an exception pending.
     init?(_ cpu: Processor, _ address: UInt64) {
+        guard cpu.load(cpu.lastByte(of: address, 512), UInt8.self) != nil else { return nil }
         for index in 0..<26 {
             guard let value = cpu.loadVector(address &+ UInt64(index) &* 16) else { return nil }
             words[index] = value
@@ -213,8 +214,15 @@ private struct LegacyImage {
 }
 
 extension Processor {
+    /// Where an image of `byteCount` bytes ends, which is where the processor looks first. Outside
+    /// 64-bit code it wraps.
+    fileprivate func lastByte(of address: UInt64, _ byteCount: UInt64) -> UInt64 {
+        (address &+ byteCount &- 1) & (state.mode.is64 ? .max : 0xffff_ffff)
+    }
+
     /// Whether `byteCount` bytes, at most a page, can be written; else an exception is pending.
     fileprivate func canWrite(_ address: UInt64, byteCount: UInt64) -> Bool {
-        probeWrite(address, byteCount: 1) && probeWrite(address &+ byteCount &- 1, byteCount: 1)
+        probeWrite(lastByte(of: address, byteCount), byteCount: 1)
+            && probeWrite(address, byteCount: 1)
     }
 }

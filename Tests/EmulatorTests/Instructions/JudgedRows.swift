@@ -212,6 +212,19 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
             }
         ) { $0.vector == 17 },
         JudgedRow(
+            name: "FXRSTOR looks at its last byte, which it has no use for",
+            code: [0x0f, 0xae, 0x08],
+            prepare: {
+                $0.general[0] = endOfData + UInt64(JudgedMemory.readOnlyCount) - 496
+            }
+        ) { $0.vector == 14 && $0.errorCode == 4 },
+        JudgedRow(
+            name: "FXSAVE looks at its last byte first", code: [0x0f, 0xae, 0x00],
+            prepare: {
+                $0.general[0] = endOfData + UInt64(JudgedMemory.readOnlyCount) - 496
+            }
+        ) { $0.vector == 14 && $0.errorCode == 6 },
+        JudgedRow(
             name: "FXSAVE is #AC before it is #GP", code: [0x0f, 0xae, 0x00],
             prepare: {
                 $0.rflags |= 0x4_0000
