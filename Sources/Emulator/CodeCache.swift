@@ -106,15 +106,20 @@ final class CodeCache {
         guard let host = cpu.translateCode(linear) else { return nil }
         let physical = cpu.codePhysical(linear)
         let mode = cpu.state.mode
-        var address = unsafe chain(physical, mode).pointee
-        while address != 0 {
-            let block = Block(address)
-            if block.header.physical == physical, block.header.mode == mode, block.header.isValid,
+        var link = unsafe chain(physical, mode)
+        while unsafe link.pointee != 0 {
+            let block = Block(unsafe link.pointee)
+            guard block.header.isValid else {
+                // Code that changes itself at each turn would fill the chain with what it was.
+                unsafe link.pointee = block.header.nextInChain
+                continue
+            }
+            if block.header.physical == physical, block.header.mode == mode,
                 !block.straddles || block.header.secondPage == cpu.secondPage(linear)
             {
                 return block
             }
-            address = block.header.nextInChain
+            unsafe link = field(Self.chainOffset, of: block)
         }
         if Self.capacity &- used < Self.blockLimit {
             guard mayFlush else { return nil }
@@ -264,6 +269,19 @@ final class CodeCache {
         }
     }
 
+    /// Blocks that can be found at most in one chain, valid or not; for tests.
+    var longestChain: Int {
+        (0..<Self.hashCount).map { index in
+            var count = 0
+            var address = unsafe slot(chains.address, index).pointee
+            while address != 0 {
+                count += 1
+                address = Block(address).header.nextInChain
+            }
+            return count
+        }.max() ?? 0
+    }
+
     // MARK: Forgetting
 
     /// Invalidates the blocks that touch `pieces` of a page.
@@ -281,13 +299,18 @@ final class CodeCache {
                 unsafe link.pointee =
                     isSecond ? block.header.nextInSecondPage : block.header.nextInPage
             } else {
-                let field = isSecond ? Self.secondOffset : Self.pageOffset
-                unsafe link =
-                    UnsafeMutablePointer<UInt>(bitPattern: block.address &+ field).unsafelyUnwrapped
+                unsafe link = field(isSecond ? Self.secondOffset : Self.pageOffset, of: block)
             }
         }
     }
 
+    /// A reference to another block in the header of `block`.
+    private func field(_ offset: UInt, of block: Block) -> UnsafeMutablePointer<UInt> {
+        unsafe UnsafeMutablePointer<UInt>(bitPattern: block.address &+ offset).unsafelyUnwrapped
+    }
+
+    private static let chainOffset = UInt(
+        MemoryLayout<Block.Header>.offset(of: \.nextInChain) ?? 0)
     private static let pageOffset = UInt(
         MemoryLayout<Block.Header>.offset(of: \.nextInPage) ?? 0)
     private static let secondOffset = UInt(
