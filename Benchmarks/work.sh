@@ -29,5 +29,8 @@ measure gzip pack
 measure sort order
 measure awk loop
 measure shell shell
+measure python /usr/bin/python3 -ISc 's = 0
+for i in range(300000): s += i % 7
+print(s)'
 [ $$ -eq 1 ] && { $b sync; $b reboot -f; }
 exit 0
