@@ -21,10 +21,13 @@ extension Processor {
         return false
     }
 
-    /// As ``mayAccess(_:_:byteCount:write:)`` for a write to an operand whose address is known.
-    @inline(never) func mayWrite(_ number: Int, at address: UInt64, byteCount: UInt64) -> Bool {
+    /// As ``mayAccess(_:_:byteCount:write:)`` for an operand, or a part of one, whose linear address
+    /// is known.
+    @inline(never) func mayAccess(
+        _ number: Int, at address: UInt64, byteCount: UInt64, write: Bool
+    ) -> Bool {
         let offset = (address &- get64(Register.base(of: number))) & 0xffff_ffff
-        return mayAccess(number, offset, byteCount: byteCount, write: true)
+        return mayAccess(number, offset, byteCount: byteCount, write: write)
     }
 
     /// The linear address of a program's operand in segment `number`, whose base slot it has; nil:

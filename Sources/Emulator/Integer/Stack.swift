@@ -163,7 +163,9 @@ enum StackHandlers {
         guard let value = cpu.popLegacy(T.self) else { return cpu.fault(op) }
         // Outside 64-bit code `extra` is 8 and the number of the operand's segment.
         let size = UInt64(T.bitWidth / 8)
-        guard op.extra == 0 || cpu.mayWrite(Int(op.extra & 7), at: address, byteCount: size),
+        let segment = Int(op.extra & 7)
+        guard
+            op.extra == 0 || cpu.mayAccess(segment, at: address, byteCount: size, write: true),
             cpu.store(address, value)
         else {
             cpu.rsp = before

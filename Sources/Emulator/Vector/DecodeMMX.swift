@@ -42,17 +42,16 @@ extension Decoder {
             emit(Vectors.leaveMMX, reg: (isStore ? vectorRM : vectorReg) & 7)
             return true
         }
-        if isStore {
-            finishStore()
-            return emitReadingMMX(vectorReg) { $0.emit(Vectors.store64, reg: Vectors.work) }
-        }
-        return emitLoadMMX(Vectors.load64)
+        return isStore ? emitStoreMMX(Vectors.storeMMX64) : emitLoadMMX(Vectors.load64)
     }
 
-    /// As ``finishOperand()``, whose step, where there is one, waits for the x87 unit.
-    private mutating func finishStore() {
+    private mutating func emitStoreMMX(_ store: Handler) -> Bool {
+        requireVectors(.mmx)
+        // Else the operand's own step would be the first to refuse.
         if !is64 { emit(Vectors.waitMMX) }
         finishOperand()
+        emit(store, reg: vectorReg & 7)
+        return true
     }
 
     private mutating func emitLoadMMX(_ load: Handler) -> Bool {
@@ -75,12 +74,7 @@ extension Decoder {
                 rm: register(rm, size: 3))
             return true
         }
-        if isMemory {
-            finishStore()
-            return emitReadingMMX(vectorReg) {
-                $0.emit(wide ? Vectors.store64 : Vectors.store32, reg: Vectors.work)
-            }
-        }
+        if isMemory { return emitStoreMMX(wide ? Vectors.storeMMX64 : Vectors.storeMMX32) }
         return emitReadingMMX(vectorReg) {
             $0.emit(
                 wide ? Vectors.toGeneral64 : Vectors.toGeneral32, reg: Vectors.work,

@@ -112,11 +112,13 @@ extension Decoder {
             emit(Vectors.enterMMX, reg: vectorReg & 7, rm: vectorRM & 7, immediate: 1)
             emit(Vectors.useMMX)
         }
+        let segment = is64 ? 0 : UInt16(1 + (segmentOverride ?? 3))
         finishOperand(defaultSegment: 3)
         if prefix == .none {
             emit(Vectors.storeMasked, reg: Vectors.work, rm: Vectors.memory, immediate: 8)
         } else {
-            emit(Vectors.storeMasked, reg: vectorReg, rm: vectorRM, immediate: 16)
+            emit(
+                Vectors.storeMasked, reg: vectorReg, rm: vectorRM, immediate: 16, extra: segment)
         }
         return true
     }

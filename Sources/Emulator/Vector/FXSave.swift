@@ -29,7 +29,9 @@ extension Vectors {
         if cpu.state.cr0 & 0xc != 0 { return cpu.raise(op, .deviceNotAvailable) }
         let address = cpu.effectiveAddress(op)
         guard isAligned(cpu, address) else { return cpu.fault(op) }
-        guard op.extra & 2 != 0 || cpu.mayWrite(Int(op.extra >> 2), at: address, byteCount: 4),
+        guard
+            op.extra & 2 != 0
+                || cpu.mayAccess(Int(op.extra >> 2), at: address, byteCount: 4, write: true),
             cpu.canWrite(address, byteCount: legacyBytes),
             storeX87(cpu, op, address), storeControl(cpu, address), storeSSE(cpu, op, address)
         else { return cpu.fault(op) }

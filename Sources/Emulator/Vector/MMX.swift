@@ -45,6 +45,22 @@ extension Vectors {
         return Op(operation).next
     }
 
+    /// MOVD, MOVQ, MOVNTQ to memory, in one step: where it stores into its own block, steps behind it
+    /// would look the instruction up again.
+    static let storeMMX32: Handler = { storeMMX($0, $1, UInt32.self) }
+    static let storeMMX64: Handler = { storeMMX($0, $1, UInt64.self) }
+    @inline(__always) private static func storeMMX<T: Word>(
+        _ processor: UInt, _ operation: UInt, _ type: T.Type
+    ) -> UInt {
+        let cpu = Processor(processor)
+        let op = Op(operation)
+        if let next = cpu.pendingX87(op) { return next }
+        let value = T(truncatingIfNeeded: cpu.mmx(op.reg))
+        guard cpu.store(cpu.effectiveAddress(op), value) else { return cpu.fault(op) }
+        cpu.useMMX()
+        return op.next
+    }
+
     /// MOVD, MOVQ from a general register.
     static let generalToMMX32: Handler = { processor, operation in
         let cpu = Processor(processor)

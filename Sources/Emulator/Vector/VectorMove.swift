@@ -97,7 +97,8 @@ extension Vectors {
     }
 
     /// MASKMOVDQU, MASKMOVQ: the bytes of `reg` whose mask byte in `rm` is negative go to the operand,
-    /// `immediate` bytes, all of which must be writable.
+    /// `immediate` bytes, all of which must be writable. `extra`: outside 64-bit code, the segment and
+    /// one, which neither half may leave; the lower one was looked at before.
     static let storeMasked: Handler = { processor, operation in
         let cpu = Processor(processor)
         let op = Op(operation)
@@ -107,6 +108,12 @@ extension Vectors {
     @inline(never) private static func maskedStore(_ cpu: Processor, _ op: Op) -> Bool {
         let address = cpu.effectiveAddress(op)
         let mask = signBits(cast(cpu.vector(op.rm), Bytes.self))
+        if op.extra != 0 {
+            let segment = Int(op.extra) - 1
+            guard cpu.probeWrite(address, byteCount: 8),
+                cpu.mayAccess(segment, at: address &+ 8, byteCount: 8, write: true)
+            else { return false }
+        }
         guard cpu.probeWrite(address, byteCount: Int(op.immediate)) else { return false }
         for index in 0..<16 where mask >> UInt32(index) & 1 != 0 {
             guard cpu.store(address &+ UInt64(index), cpu.lane(op.reg, index, UInt8.self)) else {

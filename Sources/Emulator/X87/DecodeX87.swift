@@ -56,7 +56,8 @@ extension Decoder {
     private var environmentForm: Int {
         // REX.W is stronger than a 66 prefix.
         let wide = rexW || (is64 || mode.has(CodeMode.default32)) != operandOverride
-        return (wide ? 1 : 0) | (mode.has(CodeMode.protected) ? 2 : 0)
+        let form = (wide ? 1 : 0) | (mode.has(CodeMode.protected) ? 2 : 0)
+        return is64 ? form : form | (1 + operandSegment) << 2
     }
 
     private func memoryD9() -> Found? {

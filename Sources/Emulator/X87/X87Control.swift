@@ -46,7 +46,8 @@ extension X87Handlers {
         return Op($1).next
     }
 
-    // MARK: Environments. `extra` bit 0: fields of 32 bits; bit 1: as in protected mode
+    // MARK: Environments. `extra` bit 0: fields of 32 bits; bit 1: as in protected mode; above, outside
+    // 64-bit code, the operand's segment and one
 
     /// FNSTENV: afterwards all exceptions are masked.
     static let storeEnvironment: Handler = {
@@ -73,7 +74,10 @@ extension X87Handlers {
                 return words != nil
             }
             guard done, let words else { return cpu.fault(op) }
-            form.apply(cpu, words)
+            let reach = form.reach(cpu, address, byteCount: form.byteCount)
+            form.begin(cpu, words, reach)
+            guard reach == form.byteCount else { return cpu.fault(op) }
+            form.finish(cpu, words)
             return op.next
         }
     }
@@ -92,8 +96,8 @@ extension X87Handlers {
             for index in UInt8(0)..<8 {
                 let place = address &+ UInt64(form.byteCount) &+ UInt64(index) &* 10
                 let value = cpu.stack(index)
-                guard cpu.store(place, value.significand),
-                    cpu.store(place &+ 8, value.signAndExponent)
+                guard form.store(cpu, place, value.significand),
+                    form.store(cpu, place &+ 8, value.signAndExponent)
                 else { return false }
             }
             return true
@@ -123,10 +127,14 @@ extension X87Handlers {
                 return true
             }
             guard done, let words else { return cpu.fault(op) }
-            form.apply(cpu, words)
-            for index in 0..<8 {
+            let total = form.byteCount &+ 80
+            let reach = form.reach(cpu, address, byteCount: total)
+            form.begin(cpu, words, reach)
+            for index in 0..<8 where reach >= form.byteCount &+ 10 &* (index &+ 1) {
                 cpu.state.x87.registers[(Int(cpu.state.x87.top) &+ index) & 7] = values[index]
             }
+            guard reach == total else { return cpu.fault(op) }
+            form.finish(cpu, words)
             return op.next
         }
     }
@@ -171,18 +179,49 @@ extension Processor {
 struct X87Environment {
     let wide: Bool
     let protected: Bool
+    /// Outside 64-bit code, the segment that each part must lie in.
+    private let segment: Int?
 
     /// The form that `op` stands for; virtual-8086 mode has that of real mode.
     init(_ cpu: Processor, _ op: Op) {
         wide = op.extra & 1 != 0
         protected = op.extra & 2 != 0 && cpu.state.systemFlags & ControlBits.vm == 0
+        segment = op.extra < 4 ? nil : Int(op.extra >> 2) - 1
     }
 
-    var byteCount: Int { wide ? 28 : 14 }
+    private var fieldBytes: Int { wide ? 4 : 2 }
+    var byteCount: Int { 7 &* fieldBytes }
     /// What is asked of its address, and of that of a whole unit's image, where RFLAGS.AC is set.
     var alignment: UInt64 { wide ? 4 : 2 }
 
     typealias Words = InlineArray<7, UInt32>
+
+    /// Stores a part of the image.
+    func store<T: Word>(_ cpu: Processor, _ address: UInt64, _ value: T) -> Bool {
+        mayAccess(cpu, address, T.byteCount, write: true) && cpu.store(address, value)
+    }
+
+    /// How many bytes of the image to be loaded lie before the first part that the segment refuses,
+    /// whose exception then is pending.
+    func reach(_ cpu: Processor, _ address: UInt64, byteCount total: Int) -> Int {
+        guard segment != nil else { return total }
+        var place = 0
+        while place < total {
+            let isField = place < byteCount
+            let part = isField ? fieldBytes : (place &- byteCount) % 10 == 0 ? 8 : 2
+            guard mayAccess(cpu, address &+ UInt64(place), part, write: false) else { break }
+            place &+= part
+        }
+        return place
+    }
+
+    /// Whether a part lies in the segment as a whole: the first is not the only one that may wrap.
+    private func mayAccess(
+        _ cpu: Processor, _ address: UInt64, _ byteCount: Int, write: Bool
+    ) -> Bool {
+        guard let segment else { return true }
+        return cpu.mayAccess(segment, at: address, byteCount: UInt64(byteCount), write: write)
+    }
 
     /// Control, status, tags, and where the last instruction and its operand were.
     private func words(_ cpu: Processor) -> Words {
@@ -226,9 +265,9 @@ struct X87Environment {
         for index in 0..<7 {
             let done =
                 wide
-                ? cpu.store(address &+ UInt64(index) &* 4, words[index])
-                : cpu.store(
-                    address &+ UInt64(index) &* 2, UInt16(truncatingIfNeeded: words[index]))
+                ? store(cpu, address &+ UInt64(index) &* 4, words[index])
+                : store(
+                    cpu, address &+ UInt64(index) &* 2, UInt16(truncatingIfNeeded: words[index]))
             guard done else { return false }
         }
         return true
@@ -252,15 +291,24 @@ struct X87Environment {
         return words
     }
 
-    func apply(_ cpu: Processor, _ words: Words) {
+    /// Takes status and tags over, as far as the image was read. AMD's processors take each part as
+    /// they come to it, and keep it if a later one is refused.
+    func begin(_ cpu: Processor, _ words: Words, _ reach: Int) {
+        guard reach >= 2 &* fieldBytes else { return }
         let status = UInt16(truncatingIfNeeded: words[1])
         cpu.state.x87.status = status & ~0x3800
         cpu.state.x87.top = UInt8(truncatingIfNeeded: status >> 11 & 7)
+        cpu.updateX87Summary()
+        guard reach >= 3 &* fieldBytes else { return }
         var empty: UInt8 = 0
         for index in 0..<8 where words[2] &>> UInt32(index &* 2) & 3 == 3 {
             empty |= 1 &<< UInt8(index)
         }
         cpu.state.x87.empty = empty
+    }
+
+    /// Takes over what comes last: the control word, and where the last instruction was.
+    func finish(_ cpu: Processor, _ words: Words) {
         applyPointers(cpu, words)
         cpu.setX87Control(UInt16(truncatingIfNeeded: words[0]))
     }

@@ -22,6 +22,24 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
         }
     }
 
+    /// 32-bit code with GS so that `count` bytes of its operand, by EAX, lie below 4 GiB, and the
+    /// rest, which is at the beginning of the data, from offset 0 on.
+    private static func wrap(at count: UInt64) -> @Sendable (inout JudgedState) -> Void {
+        { state in
+            state.mode = 1
+            state.general[0] = 0x1_0000_0000 - count
+            state.gsBase = JudgedMemory.data + 0x1000 + count
+            state.poke = JudgedMemory.data + 0x1000
+            let wide: (UInt64, UInt64) = (0x4100_0000_0c3f, 0x5555)
+            let narrow: (UInt64, UInt64) = (0x5555_4100_0c3f, 0)
+            (state.poked[0], state.poked[1]) = count == 24 ? narrow : wide
+            for index in 0..<8 {
+                let exponent = 0x3f00 + UInt16(index)
+                state.setStack(index, significand: 1 << 63, signAndExponent: exponent)
+            }
+        }
+    }
+
     static let rows = floatingPoint + more + others + aligned + narrow
 
     private static let floatingPoint = [
@@ -357,6 +375,52 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
                 $0.general[0] = 0xffff_fffe
             }
         ) { $0.vector == 13 && $0.errorCode == 0 },
+        JudgedRow(
+            name: "FRSTOR keeps what it had read before a part that wraps",
+            code: [0x66, 0x65, 0xdd, 0x20], prepare: wrap(at: 24)
+        ) {
+            $0.vector == 13 && $0.statusWord == 0x4100 && $0.controlWord == 0x37f
+                && $0.stack(0).signAndExponent == 0 && $0.stack(1).signAndExponent == 0x3f01
+        },
+        JudgedRow(
+            name: "FLDENV keeps its status if the tags wrap", code: [0x65, 0xd9, 0x20],
+            prepare: wrap(at: 9)
+        ) { $0.vector == 13 && $0.statusWord == 0x4100 && $0.tags == 0 },
+        JudgedRow(
+            name: "FNSTENV of which no part wraps", code: [0x65, 0xd9, 0x30], prepare: wrap(at: 12)
+        ) { $0.vector == JudgedState.Ending.none },
+        JudgedRow(
+            name: "FNSAVE of which a register wraps", code: [0x65, 0xdd, 0x30],
+            prepare: wrap(at: 29)
+        ) { $0.vector == 13 && $0.controlWord == 0x37f },
+        JudgedRow(
+            name: "MASKMOVDQU of which the upper half wraps", code: [0x66, 0x65, 0x0f, 0xf7, 0xca],
+            prepare: { state in
+                wrap(at: 15)(&state)
+                state.general[7] = state.general[0]
+            }
+        ) { $0.vector == 13 },
+        JudgedRow(
+            name: "MASKMOVDQU looks at its lower half first", code: [0x66, 0x0f, 0xf7, 0xca],
+            prepare: {
+                $0.mode = 1
+                $0.general[7] = 0xffff_fff7
+            }
+        ) { $0.vector == 14 && $0.cr2 == 0xffff_fff7 },
+        JudgedRow(
+            name: "MASKMOVDQU of which no half wraps", code: [0x66, 0x65, 0x0f, 0xf7, 0xca],
+            prepare: { state in
+                wrap(at: 8)(&state)
+                state.general[7] = state.general[0]
+            }
+        ) { $0.vector == JudgedState.Ending.none },
+        JudgedRow(
+            name: "MOVQ into its own block", code: [0x0f, 0x7f, 0x00],
+            prepare: {
+                $0.statusWord = 0x3800
+                $0.general[0] = JudgedMemory.code + 48
+            }
+        ) { $0.vector == JudgedState.Ending.none && $0.statusWord == 0 && $0.tags == 0xff },
         JudgedRow(
             name: "a push that wraps is beyond the stack", code: [0x50],
             prepare: {

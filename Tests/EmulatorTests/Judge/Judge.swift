@@ -265,7 +265,12 @@ final class Judge {
             if phrases.isEmpty && !noResult { continue }
             emulator.write(memory.0, at: JudgedMemory.data)
             emulator.write(memory.1, at: JudgedMemory.code)
-            if noResult || emulator.strays(cases[index], before[index], ownCode(index)) {
+            // Astray or not, the engine must go on.
+            let isStuck = ours[index].vector == JudgedState.Ending.stuck
+            let strays = { [self] in
+                emulator.strays(cases[index], before[index], ownCode(index))
+            }
+            if !isStuck && (noResult || strays()) {
                 discarded += 1
             } else {
                 found.append(difference(index, phrases))

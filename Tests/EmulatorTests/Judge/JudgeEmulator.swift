@@ -189,7 +189,13 @@ final class JudgeEmulator {
 
     private func execute(_ judged: JudgeCase) {
         let first = cpu.state.retired
+        var turns: UInt64 = 0
         while cpu.state.pending.vector == 0xff, !isDone(judged) {
+            turns += 1
+            if turns > 2 * Self.patience {
+                cpu.state.pending.vector = UInt8(JudgedState.Ending.stuck)
+                return
+            }
             if cpu.state.retired &- first > Self.patience {
                 cpu.state.pending.vector = UInt8(JudgedState.Ending.endless)
                 return

@@ -226,6 +226,7 @@ extension JudgeGenerator {
         case 3:
             // Images with fields that are not compared are not stored into code.
             if random.chance(50) || hasManyAccesses { return random.integer() }
+            if random.chance(50) { return besideCode() }
             return JudgedMemory.code &+ offset
         case 4...12: return data &+ offset & ~15
         default: return data &+ offset

@@ -11,6 +11,7 @@ extension JudgeGenerator {
         }
         let stack = JudgedMemory.data &+ 0x1000 &+ UInt64(random.below(0x2000))
         if random.chance(92) { state.general[4] = random.chance(85) ? stack & ~7 : stack }
+        if !inBlock && random.below(100) == 0 { state.general[4] = besideCode() }
         state.rflags = 0x202 | random.next() & 0x8d5
         if random.chance(25) { state.rflags |= 0x400 }
         if random.chance(3) { state.rflags |= 0x4_0000 }
@@ -24,6 +25,11 @@ extension JudgeGenerator {
             for number in 0..<8 { state.general[number] &= 0xffff_ffff }
             for number in 8..<16 { state.general[number] = 0 }
         }
+    }
+
+    /// Near the code itself, mostly not in it: what is stored there lies in the same block's reach.
+    mutating func besideCode() -> UInt64 {
+        place &+ UInt64(random.below(100) < 50 ? random.below(32) : 24 + random.below(72)) &- 24
     }
 
     mutating func pointer() -> UInt64 {

@@ -29,6 +29,8 @@ struct JudgedState: BitwiseCopyable {
         static var none: UInt32 { 0xff }
         static var endless: UInt32 { 0xfe }
         static var systemCall: UInt32 { 0xfd }
+        /// The emulator came round again and again and executed nothing.
+        static var stuck: UInt32 { 0xfc }
     }
 
     var is32: Bool { mode != 0 }
