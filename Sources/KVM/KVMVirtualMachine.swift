@@ -40,8 +40,15 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         }
         clinux_kvm_install_kick()
         let vm = try device.makeVM()
-        // Memory comes first: changes of it wait until the kernel has put away what was there before,
-        // and after the interrupt controllers that takes a tick of its clock or more.
+        // Whoever changes what the kernel's readers may be reading waits for them. While nobody has
+        // changed anything that takes microseconds, and after the interrupt controllers several ticks
+        // of the kernel's clock. So the watch on a register comes before all, then memory.
+        //
+        // Only such hosts need the watch, and there it is nothing but a repair: without it the guest
+        // runs on.
+        let repairs =
+            kind == .pvm && device.check(.registerExits) != 0 && device.check(.registerFilter) != 0
+        if repairs { try vm.watchWrites(of: SystemCallRepair.entryRegister) }
         let regions = memory.mappedRegions
         if regions.contains(where: \.isReadOnly) { try device.require([.readOnlyMemory]) }
         for (slot, region) in regions.enumerated() {
@@ -57,10 +64,6 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.setTSSAddress(Self.tssAddress)
         try vm.makeIRQChip()
         try vm.makePIT()
-        // Only such hosts need it, and there it is nothing but a repair: without it the guest runs on.
-        let repairs =
-            kind == .pvm && device.check(.registerExits) != 0 && device.check(.registerFilter) != 0
-        if repairs { try vm.watchWrites(of: SystemCallRepair.entryRegister) }
         let maker = try ProcessorMaker(device, vm, configuration)
         var processors: [KVMVCPU] = []
         for index in 0..<configuration.cpuCount {
