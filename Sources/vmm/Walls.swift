@@ -5,12 +5,12 @@ import Linux
 /// What keeps a guest that has taken over the monitor from the rest of the host.
 ///
 /// From the outside to the inside: no environment and no descriptors but the known, no new
-/// privileges, no files but those given, no core file, then for each thread no capabilities and the
+/// privileges, no files but those given, no core file, no capabilities, then for each thread the
 /// system calls of its role.
 ///
 /// With an API the machine is made from files that requests name. Until the guest's first
-/// instruction the API's thread may open them; then ``seal(_:)`` comes, and a second filter on top of
-/// its first.
+/// instruction the API's thread may open them; then ``seal(_:)`` comes, its capabilities go, and a
+/// second filter comes on top of its first.
 struct Walls: Sendable {
     /// A wall that cannot be put up, so that there must be no machine.
     struct Failure: Error {
@@ -101,7 +101,12 @@ struct Walls: Sendable {
             // Without Landlock the walls are lower, and `swiftlet doctor` says so.
             _ = try files(of: config).restrict()
             try Confinement.hide()
-            if socketPath != nil { CurrentProcess.divideCode() }
+            if socketPath != nil {
+                CurrentProcess.divideCode()
+            } else {
+                // All that is left to do is to make threads, which have what their maker has.
+                try Confinement.dropCapabilities()
+            }
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }
@@ -113,8 +118,8 @@ struct Walls: Sendable {
     func enter(_ role: ThreadRole) {
         do throws(Errno) {
             let role = role == .loop && socketPath != nil ? .api : role
-            // To open the machine's files may need them.
-            if role != .setup { try Confinement.dropCapabilities() }
+            // Without an API they are gone. To open the machine's files may need them.
+            if socketPath != nil, role != .setup { try Confinement.dropCapabilities() }
             // A terminal that was made raw meanwhile has put handlers of its own in place.
             try SeccompFilter.watchEnds()
             guard let filter = filters?[role] else { return }
