@@ -129,6 +129,9 @@ package final class Machine: Sendable {
         }
         let threadCount = startProcessors(vcpus)
         phase.withLock { $0 = .running(threads: threadCount) }
+        // What the start needed is a few megabytes, and what the guest needs is another part. The
+        // guest runs by now: nobody waits for this.
+        CurrentProcess.forgetCode()
     }
 
     /// Waits until nothing of the machine is in use, and says how it ended. Call it once, after the
@@ -210,8 +213,6 @@ package final class Machine: Sendable {
                     outcome.end(.failed("no thread for a processor: \(error)"))
                 }
             }
-            // What the start needed is a few megabytes, and what the guest needs is another part.
-            CurrentProcess.forgetCode()
             confine(.loop)
             return count
         }
