@@ -58,14 +58,29 @@ package final class Metrics: Sendable {
         var entries: [Entry]
     }
 
-    let groups: Mutex<[Group]>
-    /// Times of API calls, by method.
-    package let apiCalls: [(method: String, histogram: Histogram)]
+    /// Both are made when somebody asks first: nobody asks most monitors.
+    private let groups = Mutex<[Group]>([])
+    private let calls = Mutex<[(method: String, histogram: Histogram)]>([])
 
-    package init() {
-        groups = Mutex(MetricsSchema.groups.map(Self.group))
-        apiCalls = ["GET", "PUT", "PATCH", "DELETE", "other"].map {
-            ($0, Histogram(bounds: Histogram.apiBounds))
+    package init() {}
+
+    /// Calls `body` with all groups.
+    func withGroups<Result: Sendable>(_ body: (inout [Group]) -> Result) -> Result {
+        groups.withLock { groups in
+            if groups.isEmpty { groups = MetricsSchema.groups.map(Self.group) }
+            return body(&groups)
+        }
+    }
+
+    /// Times of API calls, by method.
+    package var apiCalls: [(method: String, histogram: Histogram)] {
+        calls.withLock { calls in
+            if calls.isEmpty {
+                calls = ["GET", "PUT", "PATCH", "DELETE", "other"].map {
+                    ($0, Histogram(bounds: Histogram.apiBounds))
+                }
+            }
+            return calls
         }
     }
 
@@ -84,7 +99,7 @@ package final class Metrics: Sendable {
     /// Adds a group for one device, such as `block_rootfs`, unless it is there.
     package func addDevice(_ name: String, like schema: MetricsSchema.Group) {
         let new = Self.group(schema)
-        groups.withLock { groups in
+        withGroups { groups in
             guard !groups.contains(where: { $0.name == name }) else { return }
             groups.append(Group(name: name, entries: new.entries))
         }
@@ -106,14 +121,15 @@ package final class Metrics: Sendable {
     }
 
     private func counters(_ group: String, _ name: String) -> [Counter]? {
-        groups.withLock { groups in
+        withGroups { groups in
             groups.first { $0.name == group }?.entries.first { $0.name == name }?.counters
         }
     }
 
     /// Counts one API call.
     package func recordCall(_ method: HTTPMethod, _ nanoseconds: UInt64) {
-        let call = apiCalls.first { $0.method == method.name } ?? apiCalls[apiCalls.count - 1]
+        let all = apiCalls
+        let call = all.first { $0.method == method.name } ?? all[all.count - 1]
         call.histogram.record(nanoseconds)
     }
 
@@ -128,7 +144,7 @@ package final class Metrics: Sendable {
     package func flush(
         time: UInt64, id: String?, properties: [JSON.Member]?, write: ([UInt8]) -> Bool
     ) -> Bool {
-        groups.withLock { groups in
+        withGroups { groups in
             var members: [(String, JSON?)] = [
                 ("utc_timestamp_ms", .integer(time)), ("id", id.map(JSON.string)),
                 ("properties", properties.map { JSON(.object($0)) }),

@@ -49,7 +49,7 @@ extension Metrics {
     /// All numbers since the start, and the histogram of API calls.
     package var prometheusText: PrometheusText {
         var text = PrometheusText()
-        groups.withLock { groups in
+        withGroups { groups in
             for group in groups {
                 for entry in group.entries { entry.write(to: &text, group.name) }
             }
