@@ -13,10 +13,12 @@ package struct JSONFields {
         guard case .object(let members) = json.value else {
             throw json.wrongType(expected: "an object")
         }
-        let expected = Set(names.map(\.scalarKey))
-        for member in members where !expected.contains(member.name.scalarKey) {
-            throw JSONError(
-                .unknownField(member.name, expected: names), at: member.value.position)
+        // No name stands twice, so there are at most as many members as names before one is unknown.
+        for member in members {
+            guard names.contains(where: { $0.hasSameScalars(as: member.name) }) else {
+                throw JSONError(
+                    .unknownField(member.name, expected: names), at: member.value.position)
+            }
         }
         self.members = members
         self.position = json.position
@@ -116,10 +118,10 @@ extension JSON {
     package func asInteger<Value: FixedWidthInteger>(
         in range: ClosedRange<Value> = Value.min...Value.max
     ) throws(JSONError) -> Value {
-        let expected = "an integer from \(range.lowerBound) to \(range.upperBound)"
-        guard case .integer(let number) = value else { throw wrongType(expected: expected) }
+        func expected() -> String { "an integer from \(range.lowerBound) to \(range.upperBound)" }
+        guard case .integer(let number) = value else { throw wrongType(expected: expected()) }
         guard let result = Value(exactly: number), range.contains(result) else {
-            throw invalid("invalid value: integer `\(number)`, expected \(expected)")
+            throw invalid("invalid value: integer `\(number)`, expected \(expected())")
         }
         return result
     }

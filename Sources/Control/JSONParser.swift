@@ -110,7 +110,7 @@ package struct JSONParser {
         guard depth < Self.depthLimit else { throw syntax("recursion limit exceeded") }
         index += 1
         var members: [JSON.Member] = []
-        var names: Set<String.UnicodeScalarKey> = []
+        var names = MemberNames()
         skipSpace()
         if peek == UInt8(ascii: "}") {
             index += 1
@@ -121,7 +121,7 @@ package struct JSONParser {
             guard let byte = peek else { throw syntax("EOF while parsing an object") }
             guard byte == UInt8(ascii: "\"") else { throw syntax("key must be a string") }
             let name = try string()
-            guard names.insert(name.scalarKey).inserted else {
+            guard names.insert(name, after: members) else {
                 throw JSONError(.duplicateField(name), at: start)
             }
             try colon()
@@ -268,8 +268,32 @@ extension JSONParser {
     }
 }
 
+/// Tells the names of one object apart. Few are compared one by one: a table of them would cost a
+/// monitor's start more than all the rest of the file. Many, which somebody hostile may have sent,
+/// are in a table.
+private struct MemberNames {
+    private static var few: Int { 16 }
+
+    /// Empty as long as there are few.
+    private var keys: Set<String.UnicodeScalarKey> = []
+
+    /// Whether `name` is none of those of `members`, which is all that were inserted before.
+    mutating func insert(_ name: String, after members: [JSON.Member]) -> Bool {
+        guard members.count >= Self.few else {
+            return !members.contains { $0.name.hasSameScalars(as: name) }
+        }
+        if keys.isEmpty {
+            for member in members { keys.insert(member.name.scalarKey) }
+        }
+        return keys.insert(name.scalarKey).inserted
+    }
+}
+
 extension String {
     /// Swift's strings are equal if they are canonically equivalent; names are not.
     typealias UnicodeScalarKey = [UInt8]
     var scalarKey: UnicodeScalarKey { Array(utf8) }
+
+    /// Whether both have the same ``scalarKey``.
+    func hasSameScalars(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }

@@ -177,14 +177,19 @@ extension MonitorArguments {
     /// The command line, word by word.
     private struct Words {
         private var rest: ArraySlice<String>
-        private var seen: Set<String> = []
+        /// Each once, and no more than there are flags.
+        private var seen: [String] = []
 
         init(_ words: [String]) { rest = words[...] }
 
         /// The next flag, which must be new.
         mutating func next() throws(Failure) -> String? {
             guard let word = rest.popFirst() else { return nil }
-            guard seen.insert(word).inserted || word == "--allow-folder" else {
+            guard seen.contains(word) else {
+                seen.append(word)
+                return word
+            }
+            guard word == "--allow-folder" else {
                 throw Failure(
                     description: "The argument '\(JSONError.printable(word))' was provided more"
                         + " than once.")

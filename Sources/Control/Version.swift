@@ -9,7 +9,7 @@ package enum Version {
 
     /// What the monitor calls itself, by the name that it was started under.
     package static func product(of program: String) -> (name: String, version: String) {
-        program.split(separator: "/").last == "firecracker"
+        program == "firecracker" || program.hasSuffix("/firecracker")
             ? ("Firecracker", api) : ("Swiftlet", current)
     }
 }

@@ -97,6 +97,24 @@ import Testing
         #expect(error?.description == fault.message)
     }
 
+    @Test(arguments: [1, 15, 16, 17, 40])
+    func `No name stands twice in an object, however many there are`(count: Int) throws {
+        let names = (0..<count).map { "n\($0)" }
+        func text(_ names: [String]) -> String {
+            "{" + names.map { "\"\($0)\":0" }.joined(separator: ",") + "}"
+        }
+        // Those two look the same, and are two names.
+        let all = ["\u{e9}", "e\u{301}"] + names
+        let members = all.map { JSON.Member($0, .integer(0)) }
+        #expect(try JSONParser.parse(text(all)).value == .object(members))
+        for name in [names[0], names[count - 1]] {
+            let error = #expect(throws: JSONError.self) {
+                try JSONParser.parse(text(names + [name]))
+            }
+            #expect(error?.reason == .duplicateField(name))
+        }
+    }
+
     @Test func `Bytes that are not UTF-8 are refused`() {
         let bytes: [UInt8] = [0x22, 0xc3, 0x28, 0x22]
         let error = #expect(throws: JSONError.self) { try JSONParser.parse(bytes) }
