@@ -6,14 +6,14 @@ package struct Namespaces: OptionSet, Hashable, Sendable {
     package let rawValue: CInt
     package init(rawValue: CInt) { self.rawValue = rawValue }
 
-    package static let mount = Namespaces(rawValue: CLINUX_NEW_MOUNT)
-    package static let network = Namespaces(rawValue: CLINUX_NEW_NETWORK)
-    package static let ipc = Namespaces(rawValue: CLINUX_NEW_IPC)
-    package static let hostName = Namespaces(rawValue: CLINUX_NEW_UTS)
+    package static var mount: Namespaces { Namespaces(rawValue: CLINUX_NEW_MOUNT) }
+    package static var network: Namespaces { Namespaces(rawValue: CLINUX_NEW_NETWORK) }
+    package static var ipc: Namespaces { Namespaces(rawValue: CLINUX_NEW_IPC) }
+    package static var hostName: Namespaces { Namespaces(rawValue: CLINUX_NEW_UTS) }
     /// Not for this process, but for its next child and all after it.
-    package static let process = Namespaces(rawValue: CLINUX_NEW_PROCESS)
+    package static var process: Namespaces { Namespaces(rawValue: CLINUX_NEW_PROCESS) }
     /// In it a process has all rights, over what belongs to it. Only for a process of one thread.
-    package static let user = Namespaces(rawValue: CLINUX_NEW_USER)
+    package static var user: Namespaces { Namespaces(rawValue: CLINUX_NEW_USER) }
 
     /// Leaves those of the host. In a user namespace of one's own, one's user and group keep their
     /// numbers, and all others are nobody.

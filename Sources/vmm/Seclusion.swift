@@ -7,31 +7,41 @@ import Linux
 /// What is open stays open, and works as before: memory, drives, interfaces, /dev/kvm, sockets. It is
 /// for a monitor that opens nothing more, and before Landlock, which lets nobody mount. A host that
 /// forbids it costs these walls and no others.
-struct Seclusion: Sendable {
+enum Seclusion: Sendable {
+    /// The process has these of its own.
+    case entered(Namespaces)
+    /// It stays in the host's.
+    case refused(Errno)
+
     /// What it came to, for a person.
-    let description: String
+    var description: String {
+        switch self {
+        case .entered(let own):
+            "own namespaces: "
+                + (Self.names(own) + (Self.hasOwnProcesses ? ["process"] : []))
+                .joined(separator: ", ")
+        case .refused(let error):
+            "warning: the monitor has no namespaces of its own: \(error); see 'swiftlet doctor'"
+        }
+    }
 
     /// Enters them. Before the first thread.
     static func enter(_ config: VMConfig) -> Seclusion {
         let folder = socketFolder(config)
-        var wanted: Namespaces = [.ipc, .hostName]
+        var wanted = Namespaces.ipc.union(.hostName)
         if !reachesHost(config) { wanted.insert(.network) }
         // A socket in the root itself, or whose path leads up again, would not be found there.
         let hasRoot = folder != "/" && folder?.split(separator: "/").contains("..") != true
         if hasRoot { wanted.insert(.mount) }
-        let process = hasOwnProcesses ? ["process"] : []
         do throws(Errno) {
             let own = try leave(wanted)
             if hasRoot {
                 try RootDirectory.detachMounts(receiving: false)
                 try RootDirectory.becomeEmpty(keeping: folder)
             }
-            return Seclusion(
-                description: "own namespaces: " + (names(own) + process).joined(separator: ", "))
+            return .entered(own)
         } catch {
-            return Seclusion(
-                description: "warning: the monitor has no namespaces of its own: \(error); see"
-                    + " 'swiftlet doctor'")
+            return .refused(error)
         }
     }
 
