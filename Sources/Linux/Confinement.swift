@@ -29,7 +29,10 @@ package enum Confinement {
 
     /// Closes all descriptors but `kept`; what stays above 2 is closed on exec.
     package static func closeDescriptors(except kept: [CInt]) throws(Errno) {
-        let sorted = Set(kept).filter { $0 >= 0 }.sorted()
+        var sorted: [CInt] = []
+        for number in kept.sorted() where number >= 0 && number != sorted.last {
+            sorted.append(number)
+        }
         let result = unsafe sorted.withUnsafeBufferPointer { kept in
             unsafe clinux_close_descriptors(kept.baseAddress, kept.count)
         }

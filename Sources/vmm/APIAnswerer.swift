@@ -9,7 +9,8 @@ final class APIAnswerer: Sendable {
     let logger: Logger
     private let metrics: Metrics
     private let server: String
-    private let router = APIRouter()
+    /// Made with the first request.
+    private static let router = APIRouter()
     private let controller: Mutex<Controller>
 
     init(
@@ -46,7 +47,7 @@ final class APIAnswerer: Sendable {
         logger.log(.info, "The API server received a \(Self.description(of: request)).")
         var reply: HTTPReply
         do throws(APIFault) {
-            reply = try answer(try router.match(request), request.body, since: start)
+            reply = try answer(try Self.router.match(request), request.body, since: start)
         } catch {
             reply = error.reply
         }
@@ -65,7 +66,7 @@ final class APIAnswerer: Sendable {
         var deprecation: String?
         var request: APIRequest?
         do throws(APIFault) {
-            let parsed = try router.parse(match, body)
+            let parsed = try Self.router.parse(match, body)
             request = parsed.request
             deprecation = parsed.deprecation
             reply = controller.withLock { $0.answer(parsed.request) }

@@ -9,6 +9,8 @@ final class Logger: Sendable {
         var style: LogStyle
         /// Nil: standard output.
         var target: FileTarget?
+        /// Seconds to add to the time; asked once, as later the zone's file may be out of reach.
+        var zone: Int?
         var limiters: [LogStyle.Origin: LogLimiter] = [:]
     }
 
@@ -20,19 +22,19 @@ final class Logger: Sendable {
 
     private let state: Mutex<State>
     private let isSilent: Bool
-    private let zone: Int
-    private let missed: Counter?
-    private let limited: Counter?
+    private let metrics: Metrics
 
     /// - Parameter isSilent: Nothing is logged until a path is given.
     init(id: String, isSilent: Bool, metrics: Metrics) {
-        state = Mutex(State(style: LogStyle(id: id)))
+        // Without a reader there is no time to write, and nothing is read for it.
+        let zone = isSilent ? nil : Clock.zoneOffset
+        state = Mutex(State(style: LogStyle(id: id), zone: zone))
         self.isSilent = isSilent
-        // Asked once: later the zone's file may be out of reach.
-        zone = Clock.zoneOffset
-        missed = metrics.counter("logger", "missed_log_count")
-        limited = metrics.counter("logger", "rate_limited_log_count")
+        self.metrics = metrics
     }
+
+    private var missed: Counter? { metrics.counter("logger", "missed_log_count") }
+    private var limited: Counter? { metrics.counter("logger", "rate_limited_log_count") }
 
     func apply(_ config: LoggerConfig) throws(Errno) {
         let target: FileTarget? =
@@ -40,7 +42,9 @@ final class Logger: Sendable {
         if let target { SeccompFilter.reportViolations(to: target.file.rawValue) }
         state.withLock { state in
             state.style.apply(config)
-            if let target { state.target = target }
+            guard let target else { return }
+            state.target = target
+            if state.zone == nil { state.zone = Clock.zoneOffset }
         }
     }
 
@@ -68,11 +72,12 @@ final class Logger: Sendable {
     }
 
     private func write(_ level: LogLevel, _ message: String, _ origin: LogStyle.Origin) {
+        let (style, target, zone) = state.withLock { ($0.style, $0.target, $0.zone) }
+        guard !isSilent || target != nil else { return }
         let module = String(origin.file.prefix { $0 != "." }).split(separator: "/")
             .joined(separator: "::")
-        let (style, target) = state.withLock { ($0.style, $0.target) }
-        guard style.isWanted(level, module: module), !isSilent || target != nil else { return }
-        let offset = UInt64(bitPattern: Int64(zone) &* 1_000_000_000)
+        guard style.isWanted(level, module: module) else { return }
+        let offset = UInt64(bitPattern: Int64(zone ?? 0) &* 1_000_000_000)
         let line = style.line(
             message, level, thread: Thread.currentName, origin: origin,
             time: Clock.realtime &+ offset)

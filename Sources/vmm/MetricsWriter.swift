@@ -22,13 +22,11 @@ final class MetricsWriter: Sendable {
     private let id: String
     private let target = Mutex<Target?>(nil)
     private let timer: Timer
-    private let missed: Counter?
 
     init(id: String, _ metrics: Metrics) throws(Errno) {
         self.metrics = metrics
         self.id = id
         timer = try Timer()
-        missed = metrics.counter("logger", "missed_metrics_count")
     }
 
     /// Lets `loop` write a line a minute; `refresh` brings the numbers up to date before each.
@@ -71,7 +69,7 @@ final class MetricsWriter: Sendable {
             failure = Self.write(line, to: target.file.file)
             return failure == nil
         }
-        if failure != nil { missed?.add() }
+        if failure != nil { metrics.counter("logger", "missed_metrics_count")?.add() }
         keepParting(for: target)
         return failure
     }

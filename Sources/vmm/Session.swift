@@ -28,8 +28,9 @@ final class Session: Sendable {
         self.arguments = arguments
         self.start = start
         self.product = product
-        config = try Self.configuration(arguments.configPath)
-        walls = try Self.makeWalls(arguments, config)
+        let file = try Self.configuration(arguments.configPath)
+        config = file?.config
+        walls = try Self.makeWalls(arguments, config, text: file?.text)
         let metrics = Metrics()
         // Whoever reads the report reads no log.
         logger = Logger(
@@ -71,11 +72,11 @@ final class Session: Sendable {
 
     /// Leaves behind what the process was started with. Before anything else is opened.
     private static func makeWalls(
-        _ arguments: MonitorArguments, _ config: VMConfig?
+        _ arguments: MonitorArguments, _ config: VMConfig?, text: JSON?
     ) throws(Monitor.Refusal) -> Walls {
         do throws(Walls.Failure) {
             let walls = try Walls(arguments)
-            try walls.enclose(arguments, config)
+            try walls.enclose(arguments, config, text: text)
             return walls
         } catch {
             throw Monitor.Refusal(error.message)
@@ -84,11 +85,16 @@ final class Session: Sendable {
 
     // MARK: Files
 
-    private static func configuration(_ path: String?) throws(Monitor.Refusal) -> VMConfig? {
+    /// What the file says, and its text.
+    private static func configuration(
+        _ path: String?
+    ) throws(Monitor.Refusal) -> (config: VMConfig, text: JSON)? {
         guard let path else { return nil }
+        let text: JSON
         var config: VMConfig
         do throws(JSONError) {
-            config = try VMConfig(try contents(of: path, "configuration file"))
+            text = try JSONParser.parse(try contents(of: path, "configuration file"))
+            config = try VMConfig(json: text)
         } catch {
             throw Monitor.Refusal("configuration file \(path): \(error)")
         }
@@ -100,7 +106,7 @@ final class Session: Sendable {
                 throw Monitor.Refusal("processor configuration \(path): \(error)")
             }
         }
-        return config
+        return (config, text)
     }
 
     private static func fill(
@@ -297,8 +303,10 @@ final class Session: Sendable {
     private func end(_ status: CInt) -> Never {
         server.withLock { $0 }?.close()
         host.removeSocket()
-        host.refreshMetrics()
-        _ = host.metrics.flush()
+        if host.metrics.hasTarget {
+            host.refreshMetrics()
+            _ = host.metrics.flush()
+        }
         if status == 0 {
             logger.log(.info, "Firecracker exiting successfully. exit_code=0")
         } else {

@@ -17,8 +17,7 @@ struct Walls: Sendable {
         let message: String
     }
 
-    /// Nil: the threads are not bound.
-    private let filters: [ThreadRole: SeccompFilter]?
+    private let filters: Filters
     /// The socket of the API, if there is one.
     private let socketPath: String?
     /// What else requests may name while the guest runs.
@@ -28,21 +27,37 @@ struct Walls: Sendable {
         socketPath = arguments.socketPath
         folders = arguments.folders
         switch arguments.seccomp {
-        case .off: filters = nil
-        case .builtIn: filters = Self.builtIn
-        case .file(let path): filters = try Self.compile(path)
+        case .off: filters = .none
+        case .builtIn: filters = .builtIn
+        case .file(let path): filters = .given(try Self.compile(path))
         }
     }
 
-    private static var builtIn: [ThreadRole: SeccompFilter] {
-        [
-            .vcpu: SeccompFilter(instructions: SeccompFilters.vcpu),
-            .loop: SeccompFilter(instructions: SeccompFilters.loop),
-            .device: SeccompFilter(instructions: SeccompFilters.device),
-            .worker: SeccompFilter(instructions: SeccompFilters.worker),
-            .api: SeccompFilter(instructions: SeccompFilters.api),
-            .setup: SeccompFilter(instructions: SeccompFilters.setup),
-        ]
+    /// What the threads are bound by.
+    private enum Filters: Sendable {
+        case none
+        case builtIn
+        case given([ThreadRole: SeccompFilter])
+
+        /// Nil: a thread of this role is not bound.
+        subscript(_ role: ThreadRole) -> SeccompFilter? {
+            switch self {
+            case .none: nil
+            case .builtIn: SeccompFilter(instructions: Self.instructions(role))
+            case .given(let filters): filters[role]
+            }
+        }
+
+        private static func instructions(_ role: ThreadRole) -> [UInt64] {
+            switch role {
+            case .vcpu: SeccompFilters.vcpu
+            case .loop: SeccompFilters.loop
+            case .device: SeccompFilters.device
+            case .worker: SeccompFilters.worker
+            case .api: SeccompFilters.api
+            case .setup: SeccompFilters.setup
+            }
+        }
     }
 
     private static func compile(_ path: String) throws(Failure) -> [ThreadRole: SeccompFilter] {
@@ -84,11 +99,20 @@ struct Walls: Sendable {
     // MARK: The process
 
     /// Leaves behind what the process was started with. First thing.
-    func enclose(_ arguments: MonitorArguments, _ config: VMConfig?) throws(Failure) {
+    ///
+    /// - Parameter text: What `config` was read from.
+    func enclose(
+        _ arguments: MonitorArguments, _ config: VMConfig?, text: JSON?
+    ) throws(Failure) {
         Confinement.clearEnvironment()
         do throws(Errno) {
             try Confinement.useOneHeap()
-            try Confinement.closeDescriptors(except: Self.descriptors(arguments, config))
+            var kept = Self.descriptors(arguments, config)
+            // To write a configuration down again costs more than to have read it.
+            if let config, let text, Self.namesDescriptor(text) {
+                Self.collectDescriptors(in: config.json, &kept)
+            }
+            try Confinement.closeDescriptors(except: kept)
             try Confinement.renouncePrivileges()
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
@@ -122,7 +146,7 @@ struct Walls: Sendable {
             if socketPath != nil, role != .setup { try Confinement.dropCapabilities() }
             // A terminal that was made raw meanwhile has put handlers of its own in place.
             try SeccompFilter.watchEnds()
-            guard let filter = filters?[role] else { return }
+            guard let filter = filters[role] else { return }
             try SeccompFilter.watchViolations()
             try filter.install(role)
         } catch {
@@ -145,24 +169,40 @@ struct Walls: Sendable {
 
     // MARK: What stays in reach
 
-    /// Descriptors that arguments and configuration speak of, and the standard three.
+    /// Descriptors that arguments and configuration give by number, and the standard three.
     private static func descriptors(
         _ arguments: MonitorArguments, _ config: VMConfig?
     ) -> [CInt] {
-        let console = config?.swiftlet.console
-        let numbers = [0, 1, 2, config?.swiftlet.report, console?.input, console?.output]
-        let paths = [arguments.logger.path, arguments.metricsPath, arguments.metadataPath]
-        return numbers.compactMap { $0 } + paths.compactMap { $0.flatMap(descriptor(named:)) }
-            + (config.map { descriptors(in: $0.json) } ?? [])
+        var kept: [CInt] = [0, 1, 2]
+        func keep(_ number: CInt?) { if let number { kept.append(number) } }
+        keep(config?.swiftlet.report)
+        keep(config?.swiftlet.console?.input)
+        keep(config?.swiftlet.console?.output)
+        keep(arguments.logger.path.flatMap(descriptor(named:)))
+        keep(arguments.metricsPath.flatMap(descriptor(named:)))
+        keep(arguments.metadataPath.flatMap(descriptor(named:)))
+        return kept
     }
 
-    /// Those in names like `/dev/fd/5`, of whatever device.
-    private static func descriptors(in json: JSON) -> [CInt] {
+    /// Whether any text in `json` is a name like `/dev/fd/5`.
+    private static func namesDescriptor(_ json: JSON) -> Bool {
         switch json.value {
-        case .string(let text): descriptor(named: text).map { [$0] } ?? []
-        case .array(let elements): elements.flatMap { descriptors(in: $0) }
-        case .object(let members): members.flatMap { descriptors(in: $0.value) }
-        case .null, .bool, .integer, .real: []
+        case .string(let text): descriptor(named: text) != nil
+        case .array(let elements): elements.contains { namesDescriptor($0) }
+        case .object(let members): members.contains { namesDescriptor($0.value) }
+        case .null, .bool, .integer, .real: false
+        }
+    }
+
+    /// Appends those in names like `/dev/fd/5`, of whatever device.
+    private static func collectDescriptors(in json: JSON, _ numbers: inout [CInt]) {
+        switch json.value {
+        case .string(let text): if let number = descriptor(named: text) { numbers.append(number) }
+        case .array(let elements):
+            for element in elements { collectDescriptors(in: element, &numbers) }
+        case .object(let members):
+            for member in members { collectDescriptors(in: member.value, &numbers) }
+        case .null, .bool, .integer, .real: break
         }
     }
 
