@@ -22,13 +22,49 @@ package final class EventLoop: Sendable {
 
     package typealias Handler = @Sendable (Events) -> Void
 
+    private struct Registration {
+        /// Never used twice, so that an event already fetched for a closed descriptor finds nobody.
+        let token: UInt64
+        let descriptor: CInt
+        let handler: Handler
+    }
+
     private struct State {
-        var handlers: [UInt64: Handler] = [:]
-        /// The token a descriptor is registered under; tokens are never used twice, so that
-        /// an event already fetched for a closed descriptor finds nobody.
-        var tokens: [CInt: UInt64] = [:]
+        /// By ascending token: a new one has the highest. No tables, which cost a start more than
+        /// they save a loop.
+        var registrations: [Registration] = []
         var nextToken: UInt64 = 1
         var stopped = false
+
+        mutating func add(_ descriptor: CInt, _ handler: @escaping Handler) -> UInt64 {
+            let token = nextToken
+            nextToken += 1
+            registrations.append(
+                Registration(token: token, descriptor: descriptor, handler: handler))
+            return token
+        }
+
+        func token(of descriptor: CInt) -> UInt64? {
+            registrations.first { $0.descriptor == descriptor }?.token
+        }
+
+        func handler(of token: UInt64) -> Handler? {
+            place(of: token).map { registrations[$0].handler }
+        }
+
+        mutating func remove(_ token: UInt64) {
+            if let place = place(of: token) { registrations.remove(at: place) }
+        }
+
+        private func place(of token: UInt64) -> Int? {
+            var low = 0
+            var high = registrations.count
+            while low < high {
+                let middle = (low + high) / 2
+                if registrations[middle].token < token { low = middle + 1 } else { high = middle }
+            }
+            return low < registrations.count && registrations[low].token == token ? low : nil
+        }
     }
 
     private let epoll: FileDescriptor
@@ -49,22 +85,16 @@ package final class EventLoop: Sendable {
     package func add(
         _ descriptor: CInt, _ events: Events, handler: @escaping Handler
     ) throws(Errno) {
-        let token = state.withLock { state in
-            let token = state.nextToken
-            state.nextToken += 1
-            state.handlers[token] = handler
-            state.tokens[descriptor] = token
-            return token
-        }
+        let token = state.withLock { $0.add(descriptor, handler) }
         let result = clinux_epoll_control(
             epoll.rawValue, EPOLL_CTL_ADD, descriptor, events.rawValue, token)
-        if result < 0 { forget(descriptor) }
+        if result < 0 { state.withLock { $0.remove(token) } }
         try Errno.check(result)
     }
 
     /// Changes what a registered descriptor is watched for.
     package func modify(_ descriptor: CInt, _ events: Events) throws(Errno) {
-        let token = state.withLock { $0.tokens[descriptor] }
+        let token = state.withLock { $0.token(of: descriptor) }
         guard let token else { throw .noEntry }
         try Errno.check(
             clinux_epoll_control(
@@ -74,14 +104,8 @@ package final class EventLoop: Sendable {
     /// Stops watching. Call it before the descriptor is closed.
     package func remove(_ descriptor: CInt) {
         _ = clinux_epoll_control(epoll.rawValue, EPOLL_CTL_DEL, descriptor, 0, 0)
-        forget(descriptor)
-    }
-
-    private func forget(_ descriptor: CInt) {
         state.withLock { state in
-            if let token = state.tokens.removeValue(forKey: descriptor) {
-                state.handlers[token] = nil
-            }
+            if let token = state.token(of: descriptor) { state.remove(token) }
         }
     }
 
@@ -105,7 +129,7 @@ package final class EventLoop: Sendable {
                     wake.drain()
                     continue
                 }
-                let handler = state.withLock { $0.handlers[token] }
+                let handler = state.withLock { $0.handler(of: token) }
                 handler?(Events(rawValue: watched))
             }
         }
