@@ -20,11 +20,12 @@ struct MemoryMap: Sendable {
     let lowEnd: UInt64
 
     init(_ memory: GuestMemory) {
-        self.init(regions: memory.bootRegions.map { $0.base.rawValue..<$0.end })
+        // Lazily: an array of ranges is a type that the start would have to make.
+        self.init(regions: memory.bootRegions.lazy.map { $0.base.rawValue..<$0.end })
     }
 
     /// - Parameter regions: RAM, ascending; the first begins at 0 and has more than 1 MiB.
-    init(regions: [Range<UInt64>]) {
+    init(regions: some Collection<Range<UInt64>>) {
         lowEnd = regions.first?.upperBound ?? 0
         let low = BootLayout.lowMemoryEnd
         let high = BootLayout.highMemory

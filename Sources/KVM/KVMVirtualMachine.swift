@@ -13,7 +13,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     private static var tssAddress: UInt { 0xfffb_d000 }
 
     let kernel: KernelMachine
-    private let processors: [KVMVCPU]
+    private let first: KVMVCPU?
+    package let vcpus: [any VirtualCPU]
     /// Keeps the guest's RAM mapped as long as the kernel may use it.
     private let memory: GuestMemory
     private let hasIODescriptors: Bool
@@ -65,14 +66,17 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.makeIRQChip()
         try vm.makePIT()
         let maker = try ProcessorMaker(device, vm, configuration)
-        var processors: [KVMVCPU] = []
+        var vcpus: [any VirtualCPU] = []
+        var first: KVMVCPU?
         for index in 0..<configuration.cpuCount {
-            processors.append(
-                try maker.make(
-                    index, of: vm, bus: bus, fallback: fallback, repairs: repairs ? memory : nil))
+            let vcpu = try maker.make(
+                index, of: vm, bus: bus, fallback: fallback, repairs: repairs ? memory : nil)
+            if first == nil { first = vcpu }
+            vcpus.append(vcpu)
         }
         hasIODescriptors = device.check(.ioDescriptor) != 0
-        self.processors = processors
+        self.first = first
+        self.vcpus = vcpus
         self.memory = memory
         self.kind = kind
         kernel = KernelMachine(vm)
@@ -86,8 +90,6 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         return Capability.required.filter { !waived.contains($0.rawValue) }
             + template.requiredCapabilities.map(Capability.init(rawValue:))
     }
-
-    package var vcpus: [any VirtualCPU] { processors }
 
     package func interruptLine(gsi: UInt32) -> any InterruptLine {
         KVMInterruptLine(kernel: kernel, gsi: gsi)
@@ -132,7 +134,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     }
 
     private func profile() throws(KVMError) -> CPUProfile {
-        guard let first = processors.first else {
+        guard let first else {
             return CPUProfile(kind: kind, cpuid: CPUIDTable(), tscKilohertz: 0)
         }
         return CPUProfile(

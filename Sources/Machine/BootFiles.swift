@@ -18,7 +18,8 @@ struct BootFiles {
         // A kernel without ACPI finds the devices by these; one that has them from its tables
         // already refuses the second mention of a window that is taken.
         let line = configuration.commandLine
-        let words = line.contains("virtio_mmio.device=") ? [] : devices.map(\.kernelWord)
+        let words =
+            MachineConfiguration.namesDevices(line) ? [] : devices.map(\.kernelWord)
         let boot = BootConfiguration(
             commandLine: MachineConfiguration.commandLine(line, adding: words), devices: devices,
             cpuCount: configuration.cpuCount, randomSeed: seed())

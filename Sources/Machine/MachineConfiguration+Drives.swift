@@ -5,11 +5,45 @@ extension MachineConfiguration {
     /// `line` with further words for the kernel, which are not to be taken for the arguments of
     /// init that follow `--`.
     package static func commandLine(_ line: String, adding words: [String]) -> String {
-        let all = line.split(separator: " ", omittingEmptySubsequences: false)
-        let end = all.firstIndex(of: "--") ?? all.endIndex
-        var kernel = all[..<end].map(String.init)
-        if kernel.allSatisfy(\.isEmpty) { kernel = [] }
-        return (kernel + words + all[end...].map(String.init)).joined(separator: " ")
+        let end = endOfKernelWords(line)
+        let kernel = line[..<end]
+        var result = kernel.utf8.allSatisfy { $0 == blank } ? "" : String(kernel)
+        // The blank before the arguments of init comes back with them.
+        if end < line.endIndex, !result.isEmpty { result.removeLast() }
+        for word in words {
+            if !result.isEmpty { result += " " }
+            result += word
+        }
+        if end < line.endIndex {
+            if !result.isEmpty { result += " " }
+            result += line[end...]
+        }
+        return result
+    }
+
+    private static var blank: UInt8 { UInt8(ascii: " ") }
+
+    /// Where the word `--` is; the end of `line` if it has none. By bytes, which is much faster than
+    /// by characters.
+    private static func endOfKernelWords(_ line: String) -> String.Index {
+        var rest = line.utf8[...]
+        while true {
+            let word = rest.prefix { $0 != blank }
+            if word.elementsEqual("--".utf8) { return rest.startIndex }
+            guard word.endIndex < rest.endIndex else { return line.endIndex }
+            rest = rest[rest.index(after: word.endIndex)...]
+        }
+    }
+
+    /// Whether `line` names devices to the kernel already.
+    static func namesDevices(_ line: String) -> Bool {
+        var rest = line.utf8[...]
+        while let start = rest.firstIndex(of: UInt8(ascii: "v")) {
+            rest = rest[start...]
+            if rest.starts(with: "virtio_mmio.device=".utf8) { return true }
+            rest = rest.dropFirst()
+        }
+        return false
     }
 
     /// Tokens that a device spends, and how they come back.
