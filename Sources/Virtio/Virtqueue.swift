@@ -205,21 +205,24 @@ package struct Virtqueue: ~Copyable {
     package func makeRun() -> WritableRun { WritableRun(memory) }
 
     /// Takes the next chain's writable part into `run`, behind what is there; false if there is
-    /// none. Chains with less than `minimum` bytes to write are of no use and given back at once.
+    /// none. Chains with less than `minimum` bytes to write are of no use: each is given back at
+    /// once, or with the chains before it.
     package mutating func take(
         into run: inout WritableRun, minimum: Int
     ) throws(VirtqueueError) -> Bool {
         for _ in 0..<state.size {
             if try takeSingle(into: &run, minimum: minimum) { return true }
             guard let chain = try next() else { return false }
-            guard chain.writable.byteCount >= minimum else {
+            let isUseful = chain.writable.byteCount >= minimum
+            if !isUseful, run.count == 0 {
                 complete(chain, written: 0)
                 continue
             }
-            run.append(chain)
+            // Given back out of turn it would come again in place of those that are put back.
+            if isUseful { run.append(chain) } else { run.append(uselessHead: chain.head) }
             inFlight += 1
             recycle(chain)
-            return true
+            if isUseful { return true }
         }
         return false
     }
@@ -246,8 +249,8 @@ package struct Virtqueue: ~Copyable {
         return true
     }
 
-    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one. The
-    /// driver sees all of them at once.
+    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one, and
+    /// the useless ones behind them. The driver sees all of them at once.
     package mutating func complete(_ run: inout WritableRun, written: Int) {
         var left = written
         var index = state.nextUsed
@@ -258,7 +261,7 @@ package struct Virtqueue: ~Copyable {
             left -= Int(element.length)
             index &+= 1
             inFlight -= 1
-        } while left > 0
+        } while left > 0 || run.beginsUseless
         state.nextUsed = index
         try? memory.storeRelease(index, at: state.used &+ 2)
     }

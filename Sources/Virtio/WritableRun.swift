@@ -60,6 +60,15 @@ package struct WritableRun: ~Copyable {
         add(Chain(head: head, byteCount: Int(count)))
     }
 
+    /// Adds a chain that nothing is written to, so that the takes can be undone in their order.
+    mutating func append(uselessHead head: UInt16) {
+        makeRoom()
+        add(Chain(head: head, byteCount: 0))
+    }
+
+    /// Nothing is written to the first chain.
+    var beginsUseless: Bool { first < end && chains[first].byteCount == 0 }
+
     private mutating func add(_ chain: Chain) {
         if end < chains.count { chains[end] = chain } else { chains.append(chain) }
         end += 1

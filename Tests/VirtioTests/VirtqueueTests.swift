@@ -118,6 +118,61 @@ final class QueueBench {
         #expect(try bench.serveAll() == [0, 1])
     }
 
+    /// Chains of 64, 4 and 64 bytes, taken ahead for input of at least 12.
+    private func takeAhead(_ bench: QueueBench) throws -> WritableRun {
+        for length in [64, 4, 64] as [UInt32] {
+            bench.driver.publish([.writable(Self.buffer, length)])
+        }
+        var run = bench.queue.makeRun()
+        for _ in 0..<2 {
+            let isTaken = try bench.queue.take(into: &run, minimum: 12)
+            #expect(isTaken)
+        }
+        let byteCount = run.byteCount
+        #expect(byteCount == 128)
+        return run
+    }
+
+    @Test func `A useless chain among those put back comes again in its place`() throws {
+        let bench = try QueueBench()
+        var run = try takeAhead(bench)
+
+        bench.queue.putBack(&run)
+
+        #expect(bench.inFlight == 0)
+        #expect(bench.driver.takeUsed().isEmpty)
+        #expect(try bench.serveAll() == [0, 1, 2])
+    }
+
+    @Test func `A useless chain goes back with those before it`() throws {
+        let bench = try QueueBench()
+        var run = try takeAhead(bench)
+        let count = run.chains(for: 65)
+        #expect(count == 3)
+
+        bench.queue.complete(&run, written: 64)
+        #expect(
+            bench.driver.takeUsed() == [
+                UsedElement(id: 0, length: 64), UsedElement(id: 1, length: 0),
+            ])
+
+        bench.queue.putBack(&run)
+        #expect(bench.inFlight == 0)
+        #expect(try bench.serveAll() == [2])
+    }
+
+    @Test func `A useless chain goes back at once if none is before it`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.writable(Self.buffer, 4)])
+        var run = bench.queue.makeRun()
+
+        let isTaken = try bench.queue.take(into: &run, minimum: 12)
+
+        #expect(!isTaken)
+        #expect(bench.inFlight == 0)
+        #expect(bench.driver.takeUsed() == [UsedElement(id: 0, length: 0)])
+    }
+
     @Test func `Chains are completed in any order`() throws {
         let bench = try QueueBench()
         bench.driver.publish([.readable(Self.buffer, 1)])
