@@ -5,8 +5,8 @@ import Virtio
 
 /// Random bytes of the host for the guest. VIRTIO 1.2, 5.4.
 ///
-/// Without limits it is served on the thread of the vCPU that asks, with limits by the event loop,
-/// which knows when to go on.
+/// Without limits it is served on the thread of the vCPU that asks, and by the event loop if that is
+/// not done in one turn; with limits by the loop alone, which knows when to go on.
 package struct Entropy: ~Copyable, VirtioDevice {
     package static let id = DeviceID.entropy
     package static let queueSizes: [UInt16] = [64]

@@ -8,7 +8,7 @@ import Virtio
 /// The host names a size; the driver plugs and unplugs blocks until it has that much. It cannot
 /// plug more. An unplugged block holds no memory of the host and is no RAM.
 ///
-/// Served on the thread of the vCPU that asks.
+/// Served on the thread of the vCPU that asks, and by the event loop if that is not done in one turn.
 package struct MemoryDevice: ~Copyable, VirtioDevice {
     package static let id = DeviceID.memory
     package static let queueSizes: [UInt16] = [64]

@@ -15,7 +15,7 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
 
     let core: Mutex<MMIOCore<Device>>
     let interruptStatus = Atomic<UInt32>(0)
-    /// Bit per queue that was notified and not yet served by the event loop.
+    /// Bit per queue that the event loop has still to serve.
     private let notified = Atomic<UInt32>(0)
     private let queueCount: UInt32
     private let hostEvents: CInt?
@@ -39,25 +39,26 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
 
     // MARK: Threads
 
-    /// Lets `loop` serve the device if it has a host side. The loop keeps the transport alive
-    /// until ``detach()``.
+    /// Lets `loop` serve the device, or what a vCPU leaves of its queues. The loop keeps the
+    /// transport alive until ``detach()``.
     package func attach(to loop: EventLoop) throws(Errno) {
-        guard let hostEvents else { return }
         try loop.add(kick.descriptor.rawValue, .readable) { _ in self.serveNotified() }
-        do throws(Errno) {
-            try loop.add(hostEvents, .readable) { _ in self.serveHost() }
-        } catch {
-            loop.remove(kick.descriptor.rawValue)
-            throw error
+        if let hostEvents {
+            do throws(Errno) {
+                try loop.add(hostEvents, .readable) { _ in self.serveHost() }
+            } catch {
+                loop.remove(kick.descriptor.rawValue)
+                throw error
+            }
         }
         self.loop.withLock { $0 = loop }
     }
 
     /// Ends what ``attach(to:)`` began.
     package func detach() {
-        guard let hostEvents, let loop = loop.withLock({ $0.take() }) else { return }
+        guard let loop = loop.withLock({ $0.take() }) else { return }
         loop.remove(kick.descriptor.rawValue)
-        loop.remove(hostEvents)
+        if let hostEvents { loop.remove(hostEvents) }
     }
 
     /// Touches guest memory no more until ``resume(on:)``, once this returns.
@@ -82,22 +83,22 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// it themselves (an ioeventfd).
     package var notification: CInt { kick.descriptor.rawValue }
 
-    /// True if the event loop serves the device, false if the notifying vCPU does.
+    /// True if the event loop alone serves the device, false if the notifying vCPU does what one
+    /// turn can.
     package var isServedByLoop: Bool { hostEvents != nil }
 
     private func notify(_ index: UInt32) {
         guard index < queueCount else { return }
-        if hostEvents == nil {
-            // The lock is free in between: other vCPUs may give it work for ever, and the host wants
-            // to look at it.
-            repeat { serve(1 << index) } while core.withLock({ $0.device.takeUnfinished() })
-        } else {
-            notified.bitwiseOr(1 << index, ordering: .releasing)
-            kick.signal()
-        }
+        if hostEvents == nil { serve(1 << index) } else { leave(1 << index) }
     }
 
-    /// Serves the queues that were notified; all, if the engine did not say which.
+    /// Leaves queues to the event loop.
+    private func leave(_ queues: UInt32) {
+        notified.bitwiseOr(queues, ordering: .releasing)
+        kick.signal()
+    }
+
+    /// Serves the queues that were notified, one turn; all, if the engine did not say which.
     package func serveNotified() {
         kick.drain()
         let queues = notified.exchange(0, ordering: .acquiring)
@@ -109,8 +110,16 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         raise { $0.serve(queues: 0, host: true) }
     }
 
+    /// Serves `queues` one turn. Whoever gives them work for ever must not hold this thread: a
+    /// vCPU is to be stopped, and others of the loop have their turns.
     private func serve(_ queues: UInt32) {
-        raise { $0.serve(queues: queues, host: false) }
+        var isUnfinished = false
+        raise { core in
+            let bits = core.serve(queues: queues, host: false)
+            isUnfinished = core.device.takeUnfinished()
+            return bits
+        }
+        if isUnfinished { leave(queues) }
     }
 
     /// Sets the bits that `body` answers while the lock still excludes a reset; pulses after it.

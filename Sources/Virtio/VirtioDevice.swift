@@ -36,13 +36,13 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// A descriptor that polls readable whenever the host side has something to do.
     ///
     /// A device that has one is served on the event loop's thread only; one that has none is
-    /// served on the thread of the vCPU that notifies it.
+    /// served on the thread of the vCPU that notifies it, and by the loop if a turn is not enough.
     var hostEvents: CInt? { get }
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
-    /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: who notified
-    /// it serves it again, when others who wait for it have had their turn.
+    /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: the event
+    /// loop serves the rest.
     mutating func takeUnfinished() -> Bool
 
     /// True, once, if serving has changed the configuration space, so that the driver must hear.

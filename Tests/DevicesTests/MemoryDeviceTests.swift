@@ -73,7 +73,7 @@ import Virtio
             ])
     }
 
-    @Test func `Processors that ask without end hold the device for a turn at a time`() throws {
+    @Test func `A processor is held for a turn, whatever others ask`() throws {
         let driver = try Self.driver()
         let other = OtherProcessor(driver.rings[0], count: 1000)
         defer { other.stop() }
@@ -82,11 +82,11 @@ import Virtio
         try driver.memory.store(1 as UInt16, at: GuestAddress(Self.buffer + 16))
 
         driver.rings[0].publish([.readable(Self.buffer, 24), .writable(Self.buffer + 64, 10)])
-        driver.notify(0)
+        driver.write(MMIORegister.queueNotify, 0)
 
+        #expect(driver.rings[0].deviceUsedIndex == UInt16(MemoryDevice.turnLimit))
+        for _ in 0..<100 where !driver.isQuiet { driver.settle() }
         #expect(driver.rings[0].deviceUsedIndex == 1001)
-        let turns = driver.transport.counts.notifications[0]
-        #expect(turns >= 1001 / UInt64(MemoryDevice.turnLimit), "\(turns)")
     }
 
     @Test func `What is plugged can be used, what is unplugged cannot`() throws {

@@ -126,9 +126,12 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
         settle()
     }
 
-    /// Lets a device with a host side serve, as the event loop would.
+    /// Lets the device serve what is the event loop's, one turn.
     package func settle() {
-        guard transport.isServedByLoop else { return }
+        guard transport.isServedByLoop else {
+            if isSignalled(transport.notification) { transport.serveNotified() }
+            return
+        }
         transport.serveNotified()
         transport.serveHost()
     }
@@ -145,12 +148,15 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
 
     /// Whether the device has nothing more to do by itself: an event loop would sleep.
     package var isQuiet: Bool {
-        guard let descriptor = transport.withDevice({ $0.hostEvents }) else { return true }
+        let host = transport.withDevice { $0.hostEvents }
+        return !isSignalled(transport.notification) && !(host.map(isSignalled) ?? false)
+    }
+
+    private func isSignalled(_ descriptor: CInt) -> Bool {
         var set = PollSet()
         set.add(descriptor, .readable)
-        set.add(transport.notification, .readable)
         set.wait(milliseconds: 0)
-        return !set.isReadable(descriptor) && !set.isReadable(transport.notification)
+        return set.isReadable(descriptor)
     }
 
     /// Acknowledges and answers the interrupt status.
