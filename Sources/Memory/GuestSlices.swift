@@ -240,7 +240,9 @@ import Linux
     /// What the kernel takes at once: IOV_MAX.
     private static var vectorLimit: Int { 1024 }
 
-    private func withVectors(
+    /// Calls `body` with the slices between `offset` and `offset + limit`, or as many of them as the
+    /// kernel takes at once; 0 if there are none.
+    func withVectors(
         from offset: Int, limit: Int, _ body: (UnsafePointer<iovec>, CInt) -> Int
     ) -> Int {
         // A transfer cut short by this is no error.

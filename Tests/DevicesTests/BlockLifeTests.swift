@@ -108,20 +108,139 @@ import Virtio
 
     /// The thread that asks for counts or a pause waits as long as a turn takes.
     @Test func `Large requests end a turn early`() throws {
-        let part: UInt32 = 8 << 20
-        let file = try ScratchFile(byteCount: 4 * UInt64(part))
+        let part = UInt32(Block.turnBytes / 2)
+        let file = try ScratchFile(byteCount: UInt64(part))
         let guest = try BlockGuest(.serial, file: file)
-        let piece = BlockGuest.Buffer.writable(BlockGuest.data, part)
         for slot in 0..<8 {
-            guest.publish(slot, type: BlockType.read, Array(repeating: piece, count: 4))
+            guest.publish(slot, type: BlockType.read, [.writable(BlockGuest.data, part)])
         }
 
         guest.driver.write(MMIORegister.queueNotify, 0)
         guest.driver.transport.serveNotified()
-        #expect(guest.driver.rings[0].takeUsed().count == Block.turnBytes / Int(4 * part))
+        #expect(guest.driver.rings[0].takeUsed().count == 2)
 
         #expect(guest.collect(6).count == 6)
         #expect((0..<8).allSatisfy { guest.status($0) == 0 })
+    }
+
+    // MARK: Requests of many turns
+
+    static let hugeCount: UInt64 = 40 << 20
+    /// Of any length, together ``hugeCount`` bytes.
+    static let hugeParts: [UInt32] = [(5 << 20) + 1, (3 << 20) - 1, 1, 511, (32 << 20) - 512]
+
+    /// A guest with memory for huge requests, and a disk of 64 KiB pieces that are numbered.
+    static func hugeGuest(_ engine: Engine) throws -> BlockGuest {
+        let guest = try BlockGuest(
+            engine, file: ScratchFile(byteCount: hugeCount),
+            memory: GuestMemory(byteCount: 128 << 20))
+        for piece in 0..<hugeCount >> 16 {
+            try guest.file.write(
+                [UInt8](repeating: UInt8(truncatingIfNeeded: piece &* 7 &+ 1), count: 1 << 16),
+                at: piece << 16)
+        }
+        return guest
+    }
+
+    static func hugeBuffers(
+        _ buffer: (UInt64, UInt32) -> BlockGuest.Buffer
+    ) -> [BlockGuest.Buffer] {
+        var address = BlockGuest.data
+        return hugeParts.map { count in
+            defer { address += UInt64(count) }
+            return buffer(address, count)
+        }
+    }
+
+    @Test(arguments: Engine.both)
+    func `A huge request is done in many turns and arrives whole`(_ engine: Engine) throws {
+        let guest = try Self.hugeGuest(engine)
+        guest.publish(0, type: BlockType.read, Self.hugeBuffers { .writable($0, $1) })
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        #expect(guest.driver.rings[0].takeUsed().isEmpty)
+        #expect(guest.driver.transport.chainsInFlight == 1)
+
+        #expect(guest.collect(1).map(\.length) == [UInt32(Self.hugeCount) + 1])
+        #expect(guest.status(0) == 0)
+        for offset in stride(from: 0, to: Self.hugeCount, by: 1 << 16) {
+            let bytes = try guest.bytes(at: BlockGuest.data + offset, count: 1 << 16)
+            #expect(try guest.file.read(at: offset, count: 1 << 16) == bytes, "\(offset)")
+        }
+
+        try guest.file.write([UInt8](repeating: 0, count: Int(Self.hugeCount)))
+        guest.publish(0, type: BlockType.write, Self.hugeBuffers { .readable($0, $1) })
+        guest.driver.notify(0)
+        #expect(guest.collect(1).map(\.length) == [1])
+        for offset in stride(from: 0, to: Self.hugeCount, by: 1 << 16) {
+            let bytes = try guest.bytes(at: BlockGuest.data + offset, count: 1 << 16)
+            #expect(try guest.file.read(at: offset, count: 1 << 16) == bytes, "\(offset)")
+        }
+    }
+
+    @Test(arguments: Engine.both)
+    func `A huge request that a pause interrupts is done all the same`(_ engine: Engine) throws {
+        let guest = try Self.hugeGuest(engine)
+        guest.publish(0, type: BlockType.read, Self.hugeBuffers { .writable($0, $1) })
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        guest.driver.transport.pause()
+        #expect(guest.driver.transport.chainsInFlight == 0)
+        // `Sync` was in the midst of it.
+        #expect(guest.status(0) == (engine == .serial ? BlockGuest.untouched : 0))
+
+        try guest.driver.transport.resume(on: EventLoop())
+        defer { guest.driver.transport.detach() }
+        #expect(guest.collect(1).map(\.length) == [UInt32(Self.hugeCount) + 1])
+        #expect(guest.status(0) == 0)
+        let last = Self.hugeCount - 512
+        #expect(
+            try guest.bytes(at: BlockGuest.data + last, count: 512)
+                == guest.file.read(at: last, count: 512))
+        #expect(guest.driver.transport.withDevice { $0.statistics.requests } == 1)
+    }
+
+    @Test func `Nothing of a huge request is left after a reset`() throws {
+        let guest = try Self.hugeGuest(.serial)
+        guest.publish(0, type: BlockType.read, Self.hugeBuffers { .writable($0, $1) })
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        guest.driver.start()
+        #expect(guest.driver.transport.chainsInFlight == 0)
+        let read = guest.perform(type: BlockType.read, [.writable(BlockGuest.data, 512)])
+        #expect(read == BlockGuest.Answer(0, 513))
+        for _ in 0..<20 { guest.driver.settle() }
+        #expect(guest.driver.rings[0].takeUsed().isEmpty)
+    }
+
+    @Test func `Other queues have their turn between huge requests`() throws {
+        let guest = try Self.hugeGuest(.serial)
+        // A whole number of steps.
+        let whole = DriverRing.Buffer.writable(BlockGuest.data, UInt32(4 * BlockRequest.stepBytes))
+        for slot in 0..<3 { guest.publish(slot, type: BlockType.read, [whole]) }
+        guest.publish(3, type: BlockType.read, [.writable(BlockGuest.data, 512)], queue: 1)
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.write(MMIORegister.queueNotify, 1)
+        #expect(guest.collect(1, queue: 1).count == 1)
+        #expect(guest.driver.rings[0].takeUsed().count == 1)
+        #expect(guest.collect(2).count == 2)
+    }
+
+    @Test func `So many bytes under way leave the rest in its queue`() throws {
+        let part = UInt32(BlockRing.byteLimit / 4)
+        let file = try ScratchFile(byteCount: UInt64(part))
+        let guest = try BlockGuest(
+            .concurrent, file: file, memory: GuestMemory(byteCount: 128 << 20))
+        for slot in 0..<16 {
+            guest.publish(slot, type: BlockType.read, [.writable(BlockGuest.data, part)])
+        }
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        #expect(guest.driver.transport.chainsInFlight <= 4)
+        let first = guest.driver.rings[0].takeUsed().count
+        #expect(first <= 4)
+        #expect(guest.collect(16 - first).count == 16 - first)
+        #expect((0..<16).allSatisfy { guest.status($0) == 0 })
     }
 
     @Test(arguments: Engine.both)

@@ -25,8 +25,9 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Requests served in one turn; then others of the thread have theirs.
     static var turnLimit: Int { 256 }
-    /// Bytes after which a turn of the engine `Sync` ends, which moves them while all others wait.
-    static var turnBytes: Int { 64 << 20 }
+    /// Bytes after which a turn of the engine `Sync` ends, which moves them while all others wait; a
+    /// step that has begun goes to its end.
+    static var turnBytes: Int { 4 << 20 }
     /// Segments of data in a request: its queue less header and status.
     static var segmentLimit: UInt32 { 254 }
 
@@ -44,6 +45,8 @@ package struct Block: ~Copyable, VirtioDevice {
     private var limiter: RateLimiter
     /// Nil: the engine is `Sync`.
     private let ring: BlockRing?
+    /// What the last turn of the engine `Sync` has left undone. Nothing else is begun before its end.
+    private var unfinished: BlockRequest?
     /// Requests wait in queues for the limiter, or for room in the ring.
     private var isStalled = false
     /// The queue that is served first when something has held up all.
@@ -171,8 +174,11 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Takes what is available on queue `index`, one turn at most.
     private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        var moved = 0
-        for _ in 0..<Self.turnLimit where ring != nil || moved < Self.turnBytes {
+        var budget = ring == nil ? Self.turnBytes : BlockRing.byteLimit
+        if !limiter.isWaiting { goOn(&budget, &queues) }
+        // This queue has not had its turn then.
+        guard budget > 0 else { return limiter.yield() }
+        for _ in 0..<Self.turnLimit where budget > 0 {
             guard !limiter.isWaiting, ring?.makeRoom(disk, &queues) ?? true else {
                 isStalled = true
                 return
@@ -193,16 +199,45 @@ package struct Block: ~Copyable, VirtioDevice {
                 isStalled = true
                 return
             }
-            begin(chain, index, &queues)
-            moved &+= bytes
+            begin(chain, index, &budget, &queues)
         }
         firstQueue = (index + 1) % queues.count
         limiter.yield()
     }
 
+    /// Goes on with the request that the last turn has left.
+    private mutating func goOn(_ budget: inout Int, _ queues: inout Virtqueues) {
+        if let request = unfinished.take() { run(request, &budget, &queues) }
+    }
+
+    /// Does a request's steps as long as the turn lasts.
+    private mutating func run(
+        _ begun: consuming BlockRequest, _ budget: inout Int, _ queues: inout Virtqueues
+    ) {
+        var request = begun
+        repeat {
+            if let status = request.step(disk, &budget) {
+                return request.finish(status, on: &queues, tally)
+            }
+        } while budget > 0
+        if case .done(let status) = request.next(disk) {
+            return request.finish(status, on: &queues, tally)
+        }
+        unfinished = consume request
+    }
+
+    /// What a turn has left comes again, from its beginning; its tokens are paid twice then.
+    private mutating func putBackUnfinished(_ queues: inout Virtqueues) {
+        guard let request = unfinished.take() else { return }
+        statistics.requests &-= 1
+        isStalled = true
+        request.putBack(on: &queues)
+    }
+
     /// Reads the header, once, and begins what it asks for, or answers at once.
     private mutating func begin(
-        _ taken: consuming DescriptorChain, _ index: Int, _ queues: inout Virtqueues
+        _ taken: consuming DescriptorChain, _ index: Int, _ budget: inout Int,
+        _ queues: inout Virtqueues
     ) {
         var chain = taken
         statistics.requests &+= 1
@@ -227,10 +262,10 @@ package struct Block: ~Copyable, VirtioDevice {
             let status = request.identify(configuration.id)
             request.finish(status, on: &queues)
         } else if let ring {
+            budget &-= request.byteCount
             ring.advance(request, disk, &queues)
         } else {
-            let status = request.run(disk)
-            request.finish(status, on: &queues, tally)
+            run(request, &budget, &queues)
         }
     }
 
@@ -266,10 +301,12 @@ package struct Block: ~Copyable, VirtioDevice {
     }
 
     package mutating func drain(_ queues: inout Virtqueues) {
+        putBackUnfinished(&queues)
         ring?.drain(disk, &queues)
     }
 
     package mutating func abandon(_ queues: inout Virtqueues) {
+        putBackUnfinished(&queues)
         ring?.abandon(disk, &queues)
     }
 

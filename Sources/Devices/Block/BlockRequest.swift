@@ -31,7 +31,7 @@ struct BlockHeader: BitwiseCopyable {
 
 /// What the host has to do next for a request.
 enum BlockStep {
-    /// Move all that is left between file and guest.
+    /// Move what is left between file and guest, at most ``BlockRequest/stepBytes``.
     case transfer(writing: Bool)
     case synchronize
     case zero(FileDescriptor.Zeroing, position: UInt64, count: UInt64)
@@ -46,6 +46,8 @@ struct BlockRequest: ~Copyable {
     static var zeroLimit: UInt32 { 1 << 22 }
     /// Most ranges in one of them.
     static var rangeLimit: UInt32 { 16 }
+    /// Most bytes that one step moves. A chain may have 4 GiB, and others wait for the step.
+    static var stepBytes: Int { 4 << 20 }
 
     /// What is left to be moved: the header and the status byte are gone from it.
     private var chain: DescriptorChain
@@ -158,29 +160,36 @@ struct BlockRequest: ~Copyable {
         return .ok
     }
 
-    /// Does all steps now.
-    mutating func run(_ disk: borrowing BlockDisk) -> BlockStatus {
-        while true {
-            let result: Int
-            switch next(disk) {
-            case .done(let status): return status
-            case .transfer(let writing): result = transfer(writing: writing, disk)
-            case .synchronize:
-                result = Self.result { () throws(Errno) in try disk.file.synchronizeData() }
-            case .zero(let manner, let position, let count):
-                result = Self.result { () throws(Errno) in
-                    try disk.file.zero(manner, at: position, count: count)
-                }
+    /// Bytes that are left to be moved.
+    var byteCount: Int { chain.readable.byteCount &+ chain.writable.byteCount }
+
+    /// Does the next step now. Takes off `budget` the bytes that it moved, or all of it if nobody can
+    /// tell how long it takes. A status ends the request.
+    mutating func step(_ disk: borrowing BlockDisk, _ budget: inout Int) -> BlockStatus? {
+        let result: Int
+        switch next(disk) {
+        case .done(let status): return status
+        case .transfer(let writing):
+            result = transfer(writing: writing, disk)
+            budget &-= max(result, 0)
+        case .synchronize:
+            result = Self.result { () throws(Errno) in try disk.file.synchronizeData() }
+            budget = 0
+        case .zero(let manner, let position, let count):
+            result = Self.result { () throws(Errno) in
+                try disk.file.zero(manner, at: position, count: count)
             }
-            if let status = note(result) { return status }
+            budget = 0
         }
+        return note(result)
     }
 
     private func transfer(writing: Bool, _ disk: borrowing BlockDisk) -> Int {
+        let file = disk.file.rawValue
         do throws(Errno) {
             return writing
-                ? try chain.readable.write(disk.file.rawValue, at: position)
-                : try chain.writable.read(disk.file.rawValue, at: position)
+                ? try chain.readable.write(file, at: position, limit: Self.stepBytes)
+                : try chain.writable.read(file, at: position, limit: Self.stepBytes)
         } catch {
             return -Int(error.rawValue)
         }
@@ -195,16 +204,25 @@ struct BlockRequest: ~Copyable {
         }
     }
 
-    /// Puts a transfer of all that is left into `ring`.
+    /// Puts a transfer of what is left into `ring`, one step of it.
     func start(
         writing: Bool, _ disk: borrowing BlockDisk, on ring: inout IOUring, token: UInt64
     ) {
         let file = disk.file.rawValue
         if writing {
-            chain.readable.start(writing: true, file, at: position, on: &ring, token: token)
+            chain.readable.start(
+                writing: true, file, at: position, limit: Self.stepBytes, on: &ring, token: token)
         } else {
-            chain.writable.start(writing: false, file, at: position, on: &ring, token: token)
+            chain.writable.start(
+                writing: false, file, at: position, limit: Self.stepBytes, on: &ring, token: token)
         }
+    }
+
+    /// Undoes its taking, as if nothing of it had been done: the driver was told of none of it. It
+    /// must be the last that its queue gave.
+    consuming func putBack(on queues: inout Virtqueues) {
+        let queue = queue
+        queues[queue].putBack(chain)
     }
 
     /// Gives it back to the driver, and counts it.

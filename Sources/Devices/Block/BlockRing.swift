@@ -9,6 +9,8 @@ import Virtio
 final class BlockRing {
     /// Most requests under way. More stay in their queues.
     static var limit: Int { 256 }
+    /// Bytes under way after which no further request is begun: a pause waits for all of them.
+    static var byteLimit: Int { 64 << 20 }
     /// The token of the rate limiter's timer; others are slots.
     private static var timerToken: UInt64 { .max }
 
@@ -18,10 +20,19 @@ final class BlockRing {
     /// Slots that are free, in its first ``freeCount`` places.
     private var free: InlineArray<256, UInt8>
     private var freeCount = 256
+    /// Bytes of the requests under way.
+    private var byteCount = 0
     /// The kernel watches the rate limiter's timer.
     private var watchesTimer = false
     /// The timer went off.
     private var timerFired = false
+    /// The kernel does not answer for what it was given any more: nobody waits for that, its slots
+    /// stay taken, and every other request fails.
+    private(set) var isLost = false
+
+    /// Nanoseconds for which the kernel may refuse to be waited for. It does so without memory, which
+    /// passes.
+    private static var patience: UInt64 { 1_000_000_000 }
 
     init(_ tally: BlockTally) throws(Errno) {
         self.tally = tally
@@ -35,14 +46,15 @@ final class BlockRing {
     var descriptor: CInt { ring.descriptor.rawValue }
 
     var count: Int { Self.limit - freeCount }
-    var hasRoom: Bool { freeCount > 0 }
+    var hasRoom: Bool { freeCount > 0 && byteCount < Self.byteLimit || isLost }
 
-    /// Puts the next step of a request in, or gives it back to its driver if there is none.
-    /// ``hasRoom`` must be true.
+    /// Puts the next step of a request in, or gives it back to its driver if there is none. A slot
+    /// must be free.
     func advance(
         _ request: consuming BlockRequest, _ disk: borrowing BlockDisk,
         _ queues: inout Virtqueues
     ) {
+        guard !isLost else { return request.finish(.ioError, on: &queues, tally) }
         let slot = free[freeCount - 1]
         let token = UInt64(slot)
         switch request.next(disk) {
@@ -57,6 +69,7 @@ final class BlockRing {
             ring.zero(disk.file.rawValue, manner, position: position, count: count, token: token)
         }
         freeCount -= 1
+        byteCount &+= request.byteCount
         slots[Int(slot)] = consume request
     }
 
@@ -65,18 +78,20 @@ final class BlockRing {
         guard token < UInt64(Self.limit), let request = slots[Int(token)].take() else { return nil }
         free[freeCount] = UInt8(truncatingIfNeeded: token)
         freeCount += 1
+        byteCount &-= request.byteCount
         return request
     }
 
-    /// Submits what was put in; what the kernel does not take fails.
-    func submit(
-        waitingFor wanted: UInt32 = 0, _ queues: inout Virtqueues
-    ) {
-        guard ring.waiting > 0 || wanted > 0 else { return }
+    /// Submits what was put in; what the kernel does not take fails. False if it refuses.
+    @discardableResult
+    func submit(waitingFor wanted: UInt32 = 0, _ queues: inout Virtqueues) -> Bool {
+        guard ring.waiting > 0 || wanted > 0 else { return true }
         do throws(Errno) {
             try ring.submit(waitingFor: wanted)
+            return true
         } catch {
             takeBack(&queues)
+            return false
         }
     }
 
@@ -99,6 +114,8 @@ final class BlockRing {
                 continue
             }
             guard var request = take(completion.token) else { continue }
+            // Its queue may be another one's by now.
+            if isLost { continue }
             if let status = request.note(Int(completion.result)) {
                 request.finish(status, on: &queues, tally)
             } else if isOver {
@@ -122,9 +139,11 @@ final class BlockRing {
 
     /// Waits until nothing is under way.
     func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
-        while count > 0 {
-            submit(waitingFor: 1, &queues)
+        var deadline = Clock.monotonic &+ Self.patience
+        while count > 0, !isLost {
+            let isAnswered = submit(waitingFor: 1, &queues)
             reap(disk, &queues)
+            noteWait(isAnswered, &deadline, disk)
         }
     }
 
@@ -132,9 +151,27 @@ final class BlockRing {
     /// asked for. On the thread of a vCPU, which may not submit.
     func abandon(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         takeBack(&queues)
-        while count > 0 {
-            try? ring.wait(for: 1)
+        var deadline = Clock.monotonic &+ Self.patience
+        while count > 0, !isLost {
+            let isAnswered = (try? ring.wait(for: 1)) != nil
             reap(disk, &queues, isOver: true)
+            noteWait(isAnswered, &deadline, disk)
+        }
+    }
+
+    /// Gives up what is under way if the kernel has refused to be waited for all the time up to
+    /// `deadline`, which moves on whenever it has not.
+    private func noteWait(
+        _ isAnswered: Bool, _ deadline: inout UInt64, _ disk: borrowing BlockDisk
+    ) {
+        let now = Clock.monotonic
+        if isAnswered {
+            deadline = now &+ Self.patience
+        } else if now >= deadline, count > 0 {
+            isLost = true
+            CurrentProcess.complain(
+                "swiftlet-vmm: the kernel does not answer for \(count) requests to \(disk.path)"
+                    + " any more; the drive fails from now on\n")
         }
     }
 
