@@ -18,6 +18,8 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         let stateRegisters: [UInt32]
         /// Bytes of the kernel's floating-point image.
         let floatingPointBytes: Int
+        /// Files that the guest has as memory.
+        let persistent: [PersistentMemory]
     }
 
     package let index: Int
@@ -90,7 +92,7 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
                 // A processor that waited to be started has been woken.
                 continue
             } catch {
-                return .failed("KVM cannot run processor \(index): \(error)")
+                return .failed("KVM cannot run processor \(index): \(error)\(suspicion(error))")
             }
             exitCount &+= 1
             if let exit = answer(descriptor.page.exit) { return exit }
@@ -102,7 +104,9 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     private func answer(_ exit: RunExit) -> VCPUExit? {
         switch exit {
         case .port(let access): answer(access)
-        case .memory(let access): answer(access)
+        case .memory(let access):
+            if let text = lossText(access) { return .failed(text) }
+            answer(access)
         case .interrupted: break
         case .shutdown: return .shutdown
         case .emulationFailed: return completeInstruction()
@@ -142,6 +146,25 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         } else {
             descriptor.page.data = bus.readMemory(address, size: access.size)
         }
+    }
+
+    /// What is to be said if the guest's access comes to us because the host has no page for it.
+    ///
+    /// Where KVM emulates the access it takes memory that it cannot reach for a device's.
+    private func lossText(_ access: MemoryAccess) -> String? {
+        guard access.address >= PersistentMemory.base else { return nil }
+        let memory = facts.persistent.first {
+            access.address &- $0.region.base.rawValue < $0.region.byteCount
+        }
+        // Writes to what is read-only always come to us, and go to nobody.
+        guard let memory, !(access.isWrite && memory.region.isReadOnly) else { return nil }
+        return memory.file.lossText
+    }
+
+    /// Where it executes the access it says no more than that an address is bad.
+    private func suspicion(_ error: Errno) -> String {
+        guard error == .badAddress, let memory = facts.persistent.first else { return "" }
+        return "; perhaps \(memory.file.lossText)"
     }
 
     /// A part of an access across pages: of three, five, six or seven bytes.

@@ -65,7 +65,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.setTSSAddress(Self.tssAddress)
         try vm.makeIRQChip()
         try vm.makePIT()
-        let maker = try ProcessorMaker(device, vm, configuration)
+        let maker = try ProcessorMaker(
+            device, vm, configuration, persistent: memory.persistent)
         var vcpus: [any VirtualCPU] = []
         var first: KVMVCPU?
         for index in 0..<configuration.cpuCount {

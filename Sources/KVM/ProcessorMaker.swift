@@ -14,10 +14,11 @@ struct ProcessorMaker {
     private let hasTSCDeadline: Bool
     private let supported: CPUIDTable
     private let configuration: VirtualMachineConfiguration
+    private let persistent: [PersistentMemory]
 
     init(
         _ device: borrowing KVMDevice, _ vm: borrowing VMDescriptor,
-        _ configuration: VirtualMachineConfiguration
+        _ configuration: VirtualMachineConfiguration, persistent: [PersistentMemory]
     ) throws(KVMError) {
         mapSize = try device.vcpuMapSize()
         let listed = try device.stateRegisters()
@@ -28,6 +29,7 @@ struct ProcessorMaker {
         knowsTSCRate = vm.check(.tscRate) != 0
         hasTSCDeadline = vm.check(.tscDeadline) != 0
         self.configuration = configuration
+        self.persistent = persistent
     }
 
     /// The MTRRs, which kernels keep and do not all list. Intel SDM 3, 12.11.2.
@@ -51,7 +53,8 @@ struct ProcessorMaker {
             repair: memory.map(SystemCallRepair.init),
             facts: KVMVCPU.Facts(
                 cpuid: answers.table(of: index), tscKilohertz: rate, scalesTSC: scalesTSC,
-                stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes))
+                stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes,
+                persistent: persistent))
     }
 
     private func cpuid(_ rate: UInt32) throws(KVMError) -> GuestCPUID {

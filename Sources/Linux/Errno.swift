@@ -18,6 +18,7 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var noSuchAddress: Self { Self(rawValue: ENXIO) }
     package static var noAccess: Self { Self(rawValue: EACCES) }
     package static var notPermitted: Self { Self(rawValue: EPERM) }
+    package static var badAddress: Self { Self(rawValue: EFAULT) }
     package static var invalid: Self { Self(rawValue: EINVAL) }
     package static var exists: Self { Self(rawValue: EEXIST) }
     package static var notDirectory: Self { Self(rawValue: ENOTDIR) }

@@ -44,6 +44,22 @@ import Testing
         #expect(try file.read(count: Self.contents.count) == Self.contents)
     }
 
+    /// The software engine's process ends at once, with the same sentence: ``PmemTests``.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"), arguments: [true, false])
+    func `A guest whose file has become shorter goes no further on KVM`(isReadOnly: Bool) throws {
+        let file = try ScratchFile(byteCount: 2 << 20)
+        let machine = try SmallMachine(
+            .kvm, try GuestImage("far"),
+            persistent: [try PersistentFile(file.path, isReadOnly: isReadOnly)],
+            prepare: { $0.otherProcessors = 0x40 })
+        try file.resize(0)
+        let failure = #expect(throws: SmallMachine.Failure.self) { try machine.run() }
+        let text = failure?.description ?? ""
+        #expect(text.contains("the file \(file.path), the guest's persistent memory"), "\(text)")
+        #expect(machine.bus.said.isEmpty, "\(machine.bus.said)")
+        #expect(machine.memory.lostFile?.path == file.path)
+    }
+
     @Test(arguments: TestedEngine.usable)
     func `A guest reaches plugged blocks and no others`(_ engine: TestedEngine) throws {
         let machine = try SmallMachine(
