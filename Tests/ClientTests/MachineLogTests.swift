@@ -81,6 +81,34 @@ import Testing
         #expect(folder.size < 300)
     }
 
+    /// Several pieces of the reader's, with records that end anywhere in them.
+    @Test func `Many short records are read whole and in order`() throws {
+        let folder = try Folder()
+        let file = try PrivateDirectory(folder.path).make("log")
+        let count: UInt64 = 20_000
+        var bytes: [UInt8] = []
+        for number in 0..<count {
+            let text = [UInt8](repeating: UInt8(number % 251), count: Int(number % 5))
+            bytes += MachineLog.Record(time: number, stream: .output, bytes: text).encoded
+        }
+        var reader = try MachineLogReader(in: folder.path)
+        var seen: UInt64 = 0
+        // Some come while others are read, so that a reader stops within a piece as well.
+        for part in [bytes.prefix(100_003), bytes.dropFirst(100_003)] {
+            _ = try file.write(part)
+            while let record = try reader.next() {
+                guard record.time == seen, record.bytes.count == Int(seen % 5),
+                    record.bytes.allSatisfy({ $0 == UInt8(seen % 251) })
+                else {
+                    Issue.record("record \(seen) is \(record)")
+                    return
+                }
+                seen += 1
+            }
+        }
+        #expect(seen == count)
+    }
+
     @Test func `A reader that comes late sees the end, and nothing twice`() throws {
         let folder = try Folder()
         var writer = try MachineLogWriter(in: folder.path, limit: 100)

@@ -114,7 +114,9 @@ package struct MachineLogWriter: ~Copyable {
 package struct MachineLogReader: ~Copyable {
     private let directory: PrivateDirectory
     private var source: FileDescriptor?
+    /// What was read, and how much of its beginning has been taken.
     private var pending: [UInt8] = []
+    private var taken = 0
 
     /// Begins at the oldest record that is kept.
     package init(in path: String) throws(Errno) {
@@ -137,6 +139,9 @@ package struct MachineLogReader: ~Copyable {
     private mutating func fill() throws(Errno) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         guard let count = try source?.read(into: &buffer), count > 0 else { return false }
+        // Once a piece, not once a record: a piece may hold thousands.
+        pending.removeFirst(taken)
+        taken = 0
         pending += buffer[..<count]
         return true
     }
@@ -151,7 +156,7 @@ package struct MachineLogReader: ~Copyable {
         if current == newest.fileIdentity { return false }
         // What was added before the turn; nothing is added after it.
         if try fill() { return true }
-        pending.removeAll()
+        drop()
         // Several turns may have gone by: then the older file has not been seen either.
         if let older = try directory.openIfThere(MachineLog.olderFile),
             older.fileIdentity != current
@@ -163,20 +168,29 @@ package struct MachineLogReader: ~Copyable {
         return true
     }
 
+    /// What was read is of no use.
+    private mutating func drop() {
+        pending.removeAll()
+        taken = 0
+    }
+
     private mutating func takeRecord() -> MachineLog.Record? {
-        let header = MachineLog.headerSize
-        guard pending.count >= header else { return nil }
-        let time = pending[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        let count = Int(pending[8..<12].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
-        guard count <= MachineLog.recordLimit, let stream = MachineLog.Stream(rawValue: pending[12])
+        let rest = pending[taken...]
+        let start = rest.startIndex + MachineLog.headerSize
+        guard start <= rest.endIndex else { return nil }
+        let time = rest.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let length = rest.dropFirst(8).prefix(4)
+        let count = Int(length.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        guard count <= MachineLog.recordLimit,
+            let stream = MachineLog.Stream(rawValue: rest[rest.startIndex + 12])
         else {
             // Not what a supervisor writes: the rest of this file cannot be told apart.
-            pending.removeAll()
+            drop()
             return nil
         }
-        guard pending.count >= header + count else { return nil }
-        let bytes = Array(pending[header..<header + count])
-        pending.removeFirst(header + count)
-        return MachineLog.Record(time: time, stream: stream, bytes: bytes)
+        guard start + count <= rest.endIndex else { return nil }
+        taken = start + count
+        return MachineLog.Record(
+            time: time, stream: stream, bytes: Array(rest[start..<start + count]))
     }
 }
