@@ -12,6 +12,8 @@ public struct ClientError: Error, Hashable, Sendable {
         case machineEnded
         /// The agent in the guest said something that is not in the protocol, or refused a request.
         case agent
+        /// A command has written more than was to be kept.
+        case tooMuchOutput
         /// A deadline has passed.
         case timedOut
         /// The host refused something to this process.

@@ -42,11 +42,31 @@ public enum CommandEnding: Hashable, Sendable {
     }
 }
 
+/// A piece of what a command writes.
+public enum CommandOutput: Hashable, Sendable {
+    case output([UInt8])
+    case errorOutput([UInt8])
+}
+
 /// All that a command wrote, and how it ended.
 public struct CommandResult: Hashable, Sendable {
     public var ending: CommandEnding
     public var output: [UInt8]
     public var errorOutput: [UInt8]
+
+    /// Adds `piece`; false, and nothing added, if that were more than `limit` bytes together.
+    mutating func keep(_ piece: CommandOutput, limit: Int) -> Bool {
+        let room = limit - output.count - errorOutput.count
+        switch piece {
+        case .output(let bytes):
+            guard bytes.count <= room else { return false }
+            output += bytes
+        case .errorOutput(let bytes):
+            guard bytes.count <= room else { return false }
+            errorOutput += bytes
+        }
+        return true
+    }
 }
 
 extension Command {

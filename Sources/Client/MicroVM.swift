@@ -12,6 +12,8 @@ public final class MicroVM {
     private let listener: FileDescriptor
     private(set) var channel: AgentChannel?
     private let setsClock: Bool
+    /// A command has not ended although it was killed.
+    private var isStuck = false
 
     /// Where the monitor's vsock is found by this user's other processes.
     package let vsockName: String
@@ -57,36 +59,54 @@ public final class MicroVM {
         }
     }
 
-    /// Runs a command to its end, one at a time, and keeps all that it writes.
-    public func run(_ command: Command, input: [UInt8] = []) throws(ClientError) -> CommandResult {
-        try waitUntilReady()
-        let request = try command.request(wantsInput: !input.isEmpty)
-        let execution = try start(request)
-        var rest = input[...]
+    /// Runs a command to its end, one at a time, and keeps what it writes.
+    ///
+    /// - Parameter outputLimit: Bytes that are kept of both outputs together. A command that writes
+    ///   more is killed, and the error is ``ClientError/Kind/tooMuchOutput``; for one that may write
+    ///   without end there is ``run(_:input:output:)``.
+    public func run(
+        _ command: Command, input: [UInt8] = [], outputLimit: Int = 16 << 20
+    ) throws(ClientError) -> CommandResult {
         var result = CommandResult(ending: .exited(0), output: [], errorOutput: [])
-        while true {
-            while let event = try execution.next() {
-                switch event {
-                case .output(let bytes): result.output += bytes
-                case .errorOutput(let bytes): result.errorOutput += bytes
-                case .started: continue
-                case .ended(let ending):
-                    result.ending = ending
-                    return result
-                }
+        var isKept = true
+        result.ending = try run(command, input: input) { output in
+            isKept = result.keep(output, limit: outputLimit)
+            return isKept
+        }
+        guard isKept else {
+            throw ClientError(
+                .tooMuchOutput, "the command wrote more than \(outputLimit) bytes and was killed")
+        }
+        return result
+    }
+
+    /// Runs a command to its end, one at a time, and hands on what it writes as it comes.
+    ///
+    /// - Parameter output: Takes a piece, 64 KiB at most; the guest waits meanwhile. If it answers
+    ///   false the command is killed, and what it had written besides is dropped.
+    public func run(
+        _ command: Command, input: [UInt8] = [], output: (CommandOutput) -> Bool
+    ) throws(ClientError) -> CommandEnding {
+        try waitUntilReady()
+        guard !isStuck else {
+            throw ClientError(.agent, "a command that was killed has not ended yet")
+        }
+        let request = try command.request(wantsInput: !input.isEmpty)
+        var run = CommandRun(try start(request), input: input)
+        do throws(ClientError) {
+            while true {
+                if let ending = try run.advance(output) { return ending }
+                var set = PollSet()
+                register(in: &set)
+                run.register(in: &set)
+                set.wait(until: run.deadline)
+                run.serve(set)
+                if try serve(set) { throw failure }
             }
-            while !rest.isEmpty, execution.inputRoom > 0 {
-                let part = rest.prefix(execution.inputRoom)
-                try execution.send(input: part)
-                rest = rest.dropFirst(part.count)
-                if rest.isEmpty { try execution.endInput() }
-            }
-            var set = PollSet()
-            register(in: &set)
-            execution.register(in: &set, wantsOutput: true)
-            set.wait()
-            execution.serve(set)
-            if try serve(set) { throw failure }
+        } catch {
+            // Frames of this command may still come: the next one would take them for its own.
+            isStuck = error.kind == .timedOut
+            throw error
         }
     }
 

@@ -136,6 +136,69 @@ private final class FakeAgent {
         #expect(error?.kind == .agent)
     }
 
+    /// Serves `run` to its end; nil: it does not end.
+    private func advance(
+        _ run: inout CommandRun, rounds: Int = 100, _ take: (CommandOutput) -> Bool
+    ) throws -> CommandEnding? {
+        for _ in 0..<rounds {
+            if let ending = try run.advance(take) { return ending }
+            var set = PollSet()
+            run.register(in: &set)
+            set.wait(milliseconds: 10)
+            run.serve(set)
+        }
+        return nil
+    }
+
+    @Test func `A run hands on each piece and feeds the input`() throws {
+        var run = CommandRun(try Execution(request, on: channel), input: [8, 9])
+        try agent.send(
+            .hello(version: 1), .output([1]), .errorOutput([2]), .output([3]), .ended(.exited(0)))
+        var ending = try run.advance { _ in true }
+        #expect(ending == nil)
+        #expect(try agent.received().suffix(2) == [.input([8, 9]), .endOfInput])
+
+        var pieces: [CommandOutput] = []
+        ending = try advance(&run) { piece in
+            pieces.append(piece)
+            return true
+        }
+        #expect(ending == .exited(0))
+        #expect(pieces == [.output([1]), .errorOutput([2]), .output([3])])
+        #expect(run.deadline == nil)
+    }
+
+    @Test func `A command whose output nobody wants any more is killed and waited for`() throws {
+        var run = CommandRun(try Execution(request, on: channel), input: [8])
+        try agent.send(.hello(version: 1), .output([1]), .output([2]), .output([3]))
+        var count = 0
+        var ending = try advance(&run, rounds: 5) { _ in
+            count += 1
+            return count < 2
+        }
+        #expect(ending == nil)
+        #expect(count == 2)
+        #expect(run.deadline != nil)
+        #expect(try agent.received().filter { $0 == .signal(9) }.count == 1)
+
+        try agent.send(.output([4]), .ended(.killed(signal: 9)))
+        ending = try advance(&run) { _ in true }
+        #expect(ending == .signalled(9))
+        #expect(try agent.received().isEmpty)
+    }
+
+    @Test func `What is kept of both outputs together has a limit`() {
+        var result = CommandResult(ending: .exited(0), output: [], errorOutput: [])
+        let pieces: [CommandOutput] = [
+            .output([1, 2]), .errorOutput([3, 4]), .output([5, 6]), .errorOutput([5, 6]),
+            .output([5]), .errorOutput([6]),
+        ]
+        let kept = pieces.map { result.keep($0, limit: 5) }
+        #expect(kept == [true, true, false, false, true, false])
+        #expect(result.output == [1, 2, 5])
+        #expect(result.errorOutput == [3, 4])
+    }
+
     @Test func `An agent that goes away before the end is an error`() throws {
         let pair = try UnixSocket.Pair()
         let execution: Execution
