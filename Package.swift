@@ -34,6 +34,14 @@ let closed: [SwiftSetting] =
 let tested: [SwiftSetting] =
     strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
+/// What a start of the monitor calls is side by side in the program, which is mapped in pieces of
+/// 64 KiB: Benchmarks/order. Names that are gone are no error.
+let ordered = [
+    "-use-ld=lld", "-Xlinker",
+    "--symbol-ordering-file=\(Context.packageDirectory)/Benchmarks/start.order", "-Xlinker",
+    "--no-warn-symbol-ordering",
+]
+
 func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = hot)
     -> Target
 {
@@ -83,7 +91,9 @@ let package = Package(
             name: "swiftlet-vmm", dependencies: ["Machine", "Control", "Linux"],
             path: "Sources/vmm",
             swiftSettings: hot,
-            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"] + ordered, .when(configuration: .release))
+            ]),
         .executableTarget(
             name: "swiftlet-jailer", dependencies: ["Control", "Linux"], path: "Sources/jailer",
             swiftSettings: strict,
