@@ -95,7 +95,8 @@ package enum FileSystem {
     package static func contents(of path: String, limit: Int) throws(Errno) -> [UInt8]? {
         let file = try FileDescriptor.open(path)
         var contents: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        // Most files are smaller than a page, and each page of room costs a start a fault.
+        var buffer = [UInt8](repeating: 0, count: min(max(limit, 0), (4 << 10) - 1) + 1)
         while true {
             let count = try file.read(into: &buffer)
             if count == 0 { return contents }
