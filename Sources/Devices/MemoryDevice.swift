@@ -6,7 +6,8 @@ import Virtio
 /// Memory that the guest plugs and unplugs as the host asks. VIRTIO 1.2, 5.15 (virtio-mem).
 ///
 /// The host names a size; the driver plugs and unplugs blocks until it has that much. It cannot
-/// plug more. An unplugged block holds no memory of the host and is no RAM.
+/// plug more. An unplugged block holds no memory of the host and is no RAM; one that a device is about
+/// to touch, or that a ring lies in, stays plugged.
 ///
 /// Served on the thread of the vCPU that asks, and by the event loop if that is not done in one turn.
 package struct MemoryDevice: ~Copyable, VirtioDevice {
@@ -93,13 +94,14 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
 
     /// The type of an answer, and for ``Kind/state`` what it says.
     private enum Answer: Hashable {
-        case acknowledged, refused, wrong
+        case acknowledged, refused, busy, wrong
         case state(UInt16)
 
         var type: UInt16 {
             switch self {
             case .acknowledged, .state: 0
             case .refused: 1
+            case .busy: 2
             case .wrong: 3
             }
         }
@@ -197,8 +199,14 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             pluggedCount += UInt64(range.count - before)
             return .acknowledged
         }
-        // A host that cannot take the memory back has it still: the blocks are gone all the same.
-        do { try memory.unplug(blocks: range) } catch { counts.keptByHost &+= 1 }
+        do throws(MemoryError) {
+            try memory.unplug(blocks: range)
+        } catch .inUse {
+            return .busy
+        } catch {
+            // A host that cannot take the memory back has it still: the blocks are gone all the same.
+            counts.keptByHost &+= 1
+        }
         pluggedCount -= UInt64(before)
         return .acknowledged
     }

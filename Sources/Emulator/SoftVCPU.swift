@@ -31,6 +31,7 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
     private static var kicked: UInt32 { 1 }
     private static var chipsetNews: UInt32 { 2 }
     private static var codeNews: UInt32 { 4 }
+    private static var memoryGone: UInt32 { 8 }
 
     /// Instructions between two looks at the clock.
     private static var quantum: UInt64 { 16_384 }
@@ -113,6 +114,9 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
         mail.withLock { $0.guarded.append(frame) }
         signal(Self.codeNews)
     }
+
+    /// Memory is no longer there: no translation may lead to it.
+    func forgetTranslations() { signal(Self.memoryGone) }
 
     private func readMail() {
         let letters = mail.withLock { mail in
@@ -222,6 +226,10 @@ package final class SoftVCPU: VirtualCPU, @unchecked Sendable {
             machine.takeTurn(self)
             let wanted = signals.take()
             if wanted & Self.codeNews != 0 { readMail() }
+            if wanted & Self.memoryGone != 0 {
+                cpu.flushTLB(global: true)
+                machine.translationsForgotten(by: index)
+            }
             if wanted & Self.kicked != 0 { return .interrupted }
             let pending = machine.chipset.poll(cpu: index, now: machine.now(self))
             if pending.initSignal, machine.chipset.takeInit(cpu: index) {

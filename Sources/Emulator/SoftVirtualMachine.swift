@@ -27,6 +27,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
     private let halt = Mutex(Halt())
     private let busLock = Mutex(())
     private let doorbell: Doorbell
+    let recall: BlockRecall
     private let entry = Mutex<UserEntry?>(nil)
 
     /// What all parts of a state have in common, between two runs.
@@ -51,6 +52,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         threadsPerCore = UInt32(truncatingIfNeeded: configuration.threadsPerCore)
         template = configuration.template
         codeMap = try CodeMap(memory)
+        recall = BlockRecall(memory)
         let doorbell = Doorbell()
         self.doorbell = doorbell
         chipset = Chipset(cpuCount: configuration.cpuCount) {
@@ -66,6 +68,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         }
         doorbell.processors = processors
         memory.writeObserver = self
+        memory.pluggable?.observer = self
         cpuid = configuration.cpuid
         if let rate = configuration.tscKilohertz { setTimeStampRate(rate) }
     }
@@ -78,6 +81,7 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         threadsPerCore = 1
         template = nil
         codeMap = try CodeMap(memory)
+        recall = BlockRecall(memory)
         doorbell = Doorbell()
         chipset = Chipset(cpuCount: 1) { _ in }
         clock = KVMClock(memory: memory, cpuCount: 1, epoch: 0)

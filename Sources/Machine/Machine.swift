@@ -71,6 +71,7 @@ package final class Machine: Sendable {
         board.finish()
         bus.connect(ports: AddressSpace(), memory: AddressSpace())
         memory.writeObserver = nil
+        memory.pluggable?.observer = nil
     }
 
     private static func makeMemory(

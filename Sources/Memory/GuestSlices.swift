@@ -17,11 +17,15 @@ import Linux
     private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
+    /// Until ``removeAll()``, of all slices that there have been: who is done with a part of them may
+    /// not be done with the rest of its block.
+    private var pins: BlockPins
 
     /// - Parameter capacity: Slices to have room for from the beginning.
     package init(_ memory: GuestMemory, capacity: Int = 8) {
         self.memory = memory
         room = max(capacity, 1)
+        pins = BlockPins(memory)
         unsafe vectors = .allocate(capacity: room)
         unsafe guests = .allocate(capacity: room)
     }
@@ -41,6 +45,11 @@ import Linux
 
     /// Forgets all slices and keeps the room.
     package mutating func removeAll() {
+        forget()
+        if !pins.isEmpty { pins.removeAll() }
+    }
+
+    private mutating func forget() {
         first = 0
         end = 0
         byteCount = 0
@@ -49,7 +58,8 @@ import Linux
     /// Adds `count` bytes at `address`, which must all be RAM.
     @inline(__always)
     package mutating func append(_ address: GuestAddress, count: UInt32) throws(MemoryError) {
-        guard let host = memory.hostAddress(of: address, count: UInt64(count)) else {
+        let near = memory.layout.hostAddress(of: address.rawValue, count: UInt64(count))
+        guard let host = near ?? farAddress(address, count, writing: true) else {
             throw .outOfRange(address, count: UInt64(count))
         }
         append(host, address, count)
@@ -59,10 +69,20 @@ import Linux
     @inline(__always)
     package mutating func append(readable address: GuestAddress, count: UInt32) throws(MemoryError)
     {
-        guard let host = memory.readableAddress(of: address, count: UInt64(count)) else {
+        let near = memory.layout.hostAddress(of: address.rawValue, count: UInt64(count))
+        guard let host = near ?? farAddress(address, count, writing: false) else {
             throw .outOfRange(address, count: UInt64(count))
         }
         append(host, address, count)
+    }
+
+    /// The host address of what lies beyond the RAM that is there from the start. It stays memory.
+    @inline(never)
+    private mutating func farAddress(
+        _ address: GuestAddress, _ count: UInt32, writing: Bool
+    ) -> UInt? {
+        pins.add(address, count: UInt64(count))
+        return memory.farAddress(address.rawValue, UInt64(count), writing: writing)
     }
 
     private mutating func append(_ host: UInt, _ address: GuestAddress, _ count: UInt32) {
@@ -81,6 +101,7 @@ import Linux
         unsafe (guests + end).initialize(from: other.guests + other.first, count: other.count)
         end += other.count
         byteCount &+= other.byteCount
+        if !other.pins.isEmpty { pins.add(contentsOf: other.pins) }
     }
 
     /// Moves the slices to the front, to larger memory if that alone does not help.
@@ -112,7 +133,7 @@ import Linux
 
     /// Forgets the first `count` bytes, or all if there are fewer.
     package mutating func removeFirst(_ count: Int) {
-        guard count < byteCount else { return removeAll() }
+        guard count < byteCount else { return forget() }
         var left = count
         byteCount &-= left
         while left > 0 {

@@ -9,6 +9,8 @@ package enum MemoryError: Error, Hashable {
     case pluggable(PluggableSize)
     /// The engine has no room for another block of hot-plugged memory.
     case plug(GuestAddress, Errno)
+    /// A block of hot-plugged memory cannot go now: a device is about to touch it.
+    case inUse
     /// There is no room for so many bytes of persistent memory.
     case persistent
     /// The host refused the memory.
@@ -27,6 +29,7 @@ extension MemoryError: CustomStringConvertible {
                 + " power of two from 2 MiB on, and up to 64 GiB in whole blocks can be there"
         case .plug(let address, let errno):
             "the engine cannot map memory at \(address): \(errno)"
+        case .inUse: "a device uses the memory"
         case .persistent:
             "persistent memory has room for 256 GiB, and the files have more in all"
         case .host(let errno):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Linux
+import Synchronization
 
 /// How much memory a guest may plug while it runs, and in what pieces.
 package struct PluggableSize: Hashable, Sendable {
@@ -37,6 +38,10 @@ package final class PluggableMemory: @unchecked Sendable {
     private let blockShift: UInt64
     /// A bit a block, set if it is plugged.
     private let bits: Mapping
+    /// A count a block: how often it is pinned.
+    private let pins: Mapping
+    /// Held while blocks change, or give memory back.
+    let changes = Mutex(())
     /// Told before a block becomes RAM and after it has ceased to be. Set once by an engine that
     /// maps block by block, before any device or vCPU runs.
     package var observer: (any PlugObserver)?
@@ -49,17 +54,60 @@ package final class PluggableMemory: @unchecked Sendable {
         blockShift = UInt64(size.blockSize.trailingZeroBitCount)
         blockCount = Int(size.byteCount / size.blockSize)
         bits = try Mapping.anonymous(byteCount: (blockCount + 63) / 64 * 8)
+        pins = try Mapping.anonymous(byteCount: blockCount * 4)
+    }
+
+    /// The blocks of `count` bytes at `address`, if they all lie in the region.
+    func blocks(of address: UInt64, count: UInt64) -> Range<Int>? {
+        let offset = address &- region.base.rawValue
+        guard offset < region.byteCount, count <= region.byteCount &- offset else { return nil }
+        let last = offset &+ max(count, 1) &- 1
+        return Int(offset >> blockShift)..<Int(last >> blockShift) + 1
     }
 
     /// Host address of `count` bytes at `address`, if they all lie in plugged blocks.
     func hostAddress(of address: UInt64, count: UInt64) -> UInt? {
-        let offset = address &- region.base.rawValue
-        guard offset < region.byteCount, count <= region.byteCount &- offset else { return nil }
-        let last = offset &+ max(count, 1) &- 1
-        for block in Int(offset >> blockShift)...Int(last >> blockShift) where !isPlugged(block) {
+        guard let blocks = blocks(of: address, count: count) else { return nil }
+        for block in blocks where !isPlugged(block) { return nil }
+        return region.hostAddress &+ UInt(address &- region.base.rawValue)
+    }
+
+    // MARK: Pins
+
+    /// Lets no block of `range` be unplugged until ``unpin(_:)``. Any thread.
+    func pin(_ range: Range<Int>) {
+        for block in range { _ = unsafe clinux_add32(pin(block), 1) }
+        clinux_fence()
+    }
+
+    func unpin(_ range: Range<Int>) {
+        for block in range { _ = unsafe clinux_add32(pin(block), .max) }
+    }
+
+    private func isPinned(_ range: Range<Int>) -> Bool {
+        for block in range where unsafe clinux_load32(pin(block)) != 0 { return true }
+        return false
+    }
+
+    private func pin(_ index: Int) -> UnsafeMutableRawPointer? {
+        precondition(index >= 0 && index < blockCount)
+        return unsafe UnsafeMutableRawPointer(bitPattern: pins.address + UInt(index * 4))
+    }
+
+    /// Makes the plugged blocks of `range` unplugged, and answers them; nil, and nothing changes, if
+    /// one of the range is pinned.
+    func clear(_ range: Range<Int>) -> [Int]? {
+        guard !isPinned(range) else { return nil }
+        let plugged = range.filter { isPlugged($0) }
+        for block in plugged { set(block, plugged: false) }
+        clinux_fence()
+        // Who pins asks afterwards whether a block is plugged. Either it hears that it is not, or it
+        // is seen here.
+        guard !isPinned(range) else {
+            for block in plugged { set(block, plugged: true) }
             return nil
         }
-        return region.hostAddress &+ UInt(offset)
+        return plugged
     }
 
     /// Whether block `index`, below ``blockCount``, is plugged.
@@ -112,6 +160,13 @@ package final class PluggableMemory: @unchecked Sendable {
 package protocol PlugObserver: AnyObject, Sendable {
     func plug(_ index: Int, _ region: GuestRegion) throws(MemoryError)
     func unplug(_ index: Int)
+    /// The memory of all blocks of `range` has been given back. An engine whose processors may still
+    /// have touched it calls ``GuestMemory/discardUnplugged(_:)`` when they cannot any more.
+    func didUnplug(_ range: Range<Int>)
+}
+
+extension PlugObserver {
+    package func didUnplug(_ range: Range<Int>) {}
 }
 
 extension GuestMemory {
@@ -121,22 +176,49 @@ extension GuestMemory {
         guard let pluggable else { return }
         let range = range.clamped(to: 0..<pluggable.blockCount)
         guard !range.isEmpty else { return }
-        try pluggable.map(range)
-        for block in range { pluggable.set(block, plugged: true) }
+        try pluggable.changes.withLock { _ throws(MemoryError) in
+            try pluggable.map(range)
+            for block in range { pluggable.set(block, plugged: true) }
+        }
         // Whatever is known of the addresses is of an earlier life.
         let offset = UInt64(range.lowerBound) * pluggable.blockSize
         didWrite(pluggable.region.base &+ offset, UInt64(range.count) * pluggable.blockSize)
     }
 
     /// Takes the blocks `range` away and gives their memory back to the host.
+    ///
+    /// Throws ``MemoryError/inUse`` if a device is about to touch one, and then nothing changes; after
+    /// another error the blocks are gone, and the host has not taken their memory.
     package func unplug(blocks range: Range<Int>) throws(MemoryError) {
         guard let pluggable else { return }
         let range = range.clamped(to: 0..<pluggable.blockCount)
         guard !range.isEmpty else { return }
-        for block in range where pluggable.isPlugged(block) {
-            pluggable.set(block, plugged: false)
-            pluggable.observer?.unplug(block)
+        try pluggable.changes.withLock { _ throws(MemoryError) in
+            guard let blocks = pluggable.clear(range) else { throw .inUse }
+            for block in blocks { pluggable.observer?.unplug(block) }
+            try punch(blocks: range)
         }
+        pluggable.observer?.didUnplug(range)
+    }
+
+    /// Gives the memory of those blocks of `range` that are unplugged back to the host, once more.
+    package func discardUnplugged(_ range: Range<Int>) {
+        guard let pluggable else { return }
+        let range = range.clamped(to: 0..<pluggable.blockCount)
+        pluggable.changes.withLock { _ in
+            var first = range.lowerBound
+            while first < range.upperBound {
+                var end = first
+                while end < range.upperBound, !pluggable.isPlugged(end) { end += 1 }
+                // It went the first time; a host that refuses it now keeps it.
+                if first < end { try? punch(blocks: first..<end) }
+                first = end + 1
+            }
+        }
+    }
+
+    private func punch(blocks range: Range<Int>) throws(MemoryError) {
+        guard let pluggable else { return }
         let offset = UInt64(range.lowerBound) * pluggable.blockSize
         try punch(
             UInt64(pluggable.region.fileOffset) + offset, UInt64(range.count) * pluggable.blockSize)

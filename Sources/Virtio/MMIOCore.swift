@@ -28,7 +28,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
     mutating func serve(queues mask: UInt32, host: Bool) -> UInt32 {
         guard !isPaused else { return 0 }
         guard registers.status.isLive else {
-            // Idle queues break no ring. The host side must run all the same: a descriptor that
+            // All queues are idle, which break no ring. The host side must run all the same: a descriptor that
             // stays readable would keep the event loop busy.
             if host { try? device.serveHost(&queues) }
             return 0
@@ -102,12 +102,20 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if new.contains(.driver), registers.status.contains(.acknowledge) {
             registers.status.insert(.driver)
         }
-        if new.contains(.failed) { registers.status.insert(.failed) }
+        if new.contains(.failed) { giveUp() }
         if new.contains(.featuresOK), registers.status.isNegotiating, acceptsFeatures {
             registers.status.insert(.featuresOK)
         }
         if new.contains(.driverOK), registers.status.isConfiguring { return activate() }
         return 0
+    }
+
+    /// The driver has given up: what it had made available is nobody's any more, nor does the host side
+    /// find a queue to serve.
+    private mutating func giveUp() {
+        registers.status.insert(.failed)
+        device.abandon(&queues)
+        queues = Self.idleQueues(memory)
     }
 
     private var acceptsFeatures: Bool {

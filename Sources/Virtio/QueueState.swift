@@ -21,10 +21,20 @@ package struct QueueState: Hashable, Sendable {
     /// Checks what the driver set up. VIRTIO 1.2, 2.7.
     func validate(limit: UInt16, in memory: GuestMemory) throws(VirtqueueError) {
         guard size > 0, size <= limit, size.nonzeroBitCount == 1 else { throw .size(size) }
-        let count = UInt64(size)
-        try check(descriptors, alignment: 16, count: count * 16, in: memory)
-        try check(available, alignment: 2, count: count * 2 + 6, in: memory)
-        try check(used, alignment: 4, count: count * 8 + 6, in: memory)
+        try check(descriptors, alignment: 16, count: descriptorBytes, in: memory)
+        try check(available, alignment: 2, count: availableBytes, in: memory)
+        try check(used, alignment: 4, count: usedBytes, in: memory)
+    }
+
+    private var descriptorBytes: UInt64 { UInt64(size) * 16 }
+    private var availableBytes: UInt64 { UInt64(size) * 2 + 6 }
+    private var usedBytes: UInt64 { UInt64(size) * 8 + 6 }
+
+    /// Keeps the memory of the rings plugged as long as `pins` lives.
+    func pin(with pins: inout BlockPins) {
+        pins.add(descriptors, count: descriptorBytes)
+        pins.add(available, count: availableBytes)
+        pins.add(used, count: usedBytes)
     }
 
     private func check(

@@ -17,6 +17,8 @@ package struct Virtqueue: ~Copyable {
     package private(set) var inFlight = 0
     /// The room of chains that were given back, to be used again.
     private var spare: ChainPool
+    /// The rings are memory as long as the queue is there.
+    private let pins: BlockPins
 
     /// A queue that the driver has not set up: nothing ever comes.
     package init(idleIn memory: GuestMemory) {
@@ -26,6 +28,7 @@ package struct Virtqueue: ~Copyable {
         usesEventIndex = false
         seenAvailable = 0
         spare = ChainPool(capacity: 0)
+        pins = BlockPins(memory)
     }
 
     /// Begins, or after a restore goes on, to serve a queue that the driver has set up.
@@ -34,7 +37,10 @@ package struct Virtqueue: ~Copyable {
     package init(
         _ state: QueueState, limit: UInt16, features: FeatureSet, memory: GuestMemory
     ) throws(VirtqueueError) {
+        var pins = BlockPins(memory)
+        state.pin(with: &pins)
         try state.validate(limit: limit, in: memory)
+        self.pins = pins
         self.memory = memory
         self.state = state
         allowsIndirect = features.contains(.indirectDescriptors)

@@ -89,6 +89,8 @@ package struct WritableRun: ~Copyable {
         let chain = chains[first]
         first += 1
         slices.removeFirst(chain.byteCount)
+        // Nobody is about to write there any more.
+        if first == end { removeAll() }
         return UsedElement(
             id: UInt32(chain.head),
             length: UInt32(truncatingIfNeeded: min(written, chain.byteCount)))

@@ -135,6 +135,24 @@ import Virtio
         #expect(driver.rings[0].deviceUsedIndex == 1001)
     }
 
+    @Test func `A driver that has given up is served no more, by the host side neither`() throws {
+        let driver = try TestDriver(Entropy(.none))
+        driver.start()
+        driver.rings[0].publish([.writable(Self.buffer, 16)])
+        driver.step(.failed)
+        driver.settle()
+        driver.transport.pause()
+        #expect(driver.rings[0].takeUsed().isEmpty)
+        let state = driver.transport.save()
+        try driver.transport.restore(state)
+        driver.start()
+        try driver.transport.resume(on: EventLoop())
+        defer { driver.transport.detach() }
+        driver.rings[0].publish([.writable(Self.buffer, 16)])
+        driver.notify(0)
+        #expect(driver.rings[0].takeUsed().count == 1)
+    }
+
     // MARK: Limits
 
     /// An hour until a bucket of so many tokens is full again.

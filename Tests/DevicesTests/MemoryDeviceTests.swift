@@ -15,7 +15,9 @@ import Virtio
     enum Kind {
         static let plug: UInt16 = 0, unplug: UInt16 = 1, unplugAll: UInt16 = 2, state: UInt16 = 3
     }
-    enum Answer { static let done: UInt16 = 0, refused: UInt16 = 1, wrong: UInt16 = 3 }
+    enum Answer {
+        static let done: UInt16 = 0, refused: UInt16 = 1, busy: UInt16 = 2, wrong: UInt16 = 3
+    }
 
     struct Missing: Error {}
 
@@ -214,7 +216,7 @@ import Virtio
         #expect(try driver.memory.load(UInt64.self, at: GuestAddress(Self.base)) == 5)
     }
 
-    @Test func `A ring in memory that is then unplugged harms its driver only`() throws {
+    @Test func `Memory with a ring in it stays plugged until the device is reset`() throws {
         let memory = try Self.memory()
         try memory.plug(blocks: 0..<1)
         let driver = try TestDriver(Self.device(memory, requested: 2), memory: memory)
@@ -224,13 +226,40 @@ import Virtio
         driver.rings = [ring]
         driver.setQueue(0, ring.state)
         driver.step(.driverOK)
-        try memory.store(Kind.unplugAll, at: GuestAddress(Self.buffer))
-        driver.rings[0].publish([.readable(Self.buffer, 24), .writable(Self.buffer + 64, 10)])
-        driver.notify(0)
-        driver.notify(0)
-        #expect(driver.status.contains(.needsReset))
-        driver.start()
+        for kind in [Kind.unplugAll, Kind.unplug] {
+            #expect(try Self.ask(driver, kind, Self.base, 1)[0] == Answer.busy)
+        }
+        #expect(Self.plugged(driver) == Self.block)
         #expect(driver.status == [.acknowledge, .driver, .featuresOK, .driverOK])
+
+        driver.start()
+        #expect(try Self.ask(driver, Kind.unplug, Self.base, 1)[0] == Answer.done)
+        #expect(Self.plugged(driver) == 0)
+    }
+
+    @Test func `Memory that a request lies in stays plugged until that is done`() throws {
+        let driver = try Self.driver(requested: 2)
+        #expect(try Self.ask(driver, Kind.plug, Self.base, 2)[0] == Answer.done)
+        // A disk reads into the first block, which takes more than a turn.
+        let guest = try BlockGuest(
+            .serial, file: ScratchFile(byteCount: 8 << 20), memory: driver.memory, starts: false)
+        let disk = guest.driver
+        disk.negotiate()
+        let ring = DriverRing(memory: driver.memory, size: 8, base: 0x8_0000)
+        disk.rings = [ring]
+        disk.setQueue(0, ring.state)
+        disk.step(.driverOK)
+        let piece = DriverRing.Buffer.writable(Self.base, UInt32(Self.block))
+        guest.publish(0, type: BlockType.read, [piece, piece, piece, piece])
+        disk.write(MMIORegister.queueNotify, 0)
+        disk.transport.serveNotified()
+        #expect(disk.transport.chainsInFlight == 1)
+
+        #expect(try Self.ask(driver, Kind.unplug, Self.base, 2)[0] == Answer.busy)
+        #expect(try Self.ask(driver, Kind.unplug, Self.base + Self.block, 1)[0] == Answer.done)
+        #expect(guest.collect(1).map(\.length) == [4 * UInt32(Self.block) + 1])
+        #expect(try Self.ask(driver, Kind.unplug, Self.base, 1)[0] == Answer.done)
+        #expect(Self.plugged(driver) == 0)
     }
 
     // MARK: State

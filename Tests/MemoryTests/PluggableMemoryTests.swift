@@ -38,6 +38,71 @@ import Testing
         #expect(try memory.load(UInt64.self, at: place) == 0)
     }
 
+    @Test func `A block that somebody is about to touch stays plugged`() throws {
+        let memory = try memory()
+        try memory.plug(blocks: 3..<6)
+        let place = GuestAddress(Self.base + 5 * Self.block - 8)
+        var slices = GuestSlices(memory)
+        try slices.append(place, count: 16)
+        // Done with the slice, not yet with what it is a part of.
+        slices.removeFirst(16)
+        for range in [0..<100, 4..<5, 5..<6] {
+            #expect(throws: MemoryError.inUse) { try memory.unplug(blocks: range) }
+        }
+        #expect(memory.contains(place, count: 16))
+        try memory.unplug(blocks: 3..<4)
+
+        slices.removeAll()
+        try memory.unplug(blocks: 0..<100)
+        #expect(!memory.contains(place, count: 1))
+    }
+
+    @Test func `What names memory that is not there keeps nothing plugged`() throws {
+        let memory = try memory()
+        try memory.plug(blocks: 3..<4)
+        do {
+            var slices = GuestSlices(memory)
+            let across = GuestAddress(Self.base + 4 * Self.block - 1)
+            #expect(throws: MemoryError.outOfRange(across, count: 2)) {
+                try slices.append(across, count: 2)
+            }
+        }
+        try memory.unplug(blocks: 3..<4)
+        #expect(!memory.contains(GuestAddress(Self.base + 3 * Self.block), count: 1))
+    }
+
+    @Test func `Slices of slices keep a block plugged as long as they live`() throws {
+        let memory = try memory()
+        try memory.plug(blocks: 0..<1)
+        var all = GuestSlices(memory)
+        do {
+            var some = GuestSlices(memory)
+            try some.append(readable: GuestAddress(Self.base), count: 8)
+            all.append(contentsOf: some)
+        }
+        #expect(throws: MemoryError.inUse) { try memory.unplug(blocks: 0..<1) }
+        all.removeAll()
+        try memory.unplug(blocks: 0..<1)
+    }
+
+    @Test func `What is written to an unplugged block goes back, all else stays`() throws {
+        let memory = try memory()
+        try memory.plug(blocks: 0..<3)
+        try memory.store(UInt64(7), at: GuestAddress(Self.base))
+        try memory.store(UInt64(8), at: GuestAddress(Self.base + 2 * Self.block))
+        try memory.unplug(blocks: 1..<2)
+        let before = memory.residentByteCount
+        // As a processor that has not yet heard of it.
+        let host = try #require(memory.pluggable).region(ofBlock: 1).hostAddress
+        unsafe UnsafeMutableRawPointer(bitPattern: host)?.storeBytes(of: 9, as: UInt64.self)
+        #expect(memory.residentByteCount > before)
+
+        memory.discardUnplugged(0..<3)
+        #expect(memory.residentByteCount == before)
+        #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base)) == 7)
+        #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base + 2 * Self.block)) == 8)
+    }
+
     @Test func `Plugged blocks are apart from RAM and from each other`() throws {
         let memory = try memory(blocks: 3)
         try memory.plug(blocks: 0..<3)
