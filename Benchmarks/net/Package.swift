@@ -4,17 +4,22 @@ import PackageDescription
 
 /// Devices are built from the same files and with the same settings as in the monitor, `Shelves`
 /// being a link to `Sources`; so is the driver that plays the guest.
-let fast: [SwiftSetting] = [
+let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Lifetimes"),
-    .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"]),
+    .unsafeFlags(["-enforce-exclusivity=unchecked"]),
 ]
+let fast: [SwiftSetting] = common + [.unsafeFlags(["-cross-module-optimization"])]
+let inlinable: [SwiftSetting] = common + [.unsafeFlags(["-enable-cmo-everything"])]
 
-func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Shelves/" + name, swiftSettings: fast)
+func shelf(
+    _ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = fast
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Shelves/" + name, swiftSettings: settings)
 }
 
 func benchmark(_ name: String) -> Target {
@@ -31,10 +36,10 @@ let package = Package(
         .target(name: "CLinux", path: "Shelves/CLinux"),
         .target(name: "CAllocations", path: "Allocations"),
         .target(name: "CBench"),
-        shelf("Linux", ["CLinux"]),
-        shelf("Memory", ["Linux", "CLinux"]),
+        shelf("Linux", ["CLinux"], inlinable),
+        shelf("Memory", ["Linux", "CLinux"], inlinable),
         shelf("Bus", []),
-        shelf("Virtio", ["Memory", "Bus", "Linux"]),
+        shelf("Virtio", ["Memory", "Bus", "Linux"], inlinable),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
         .target(
             name: "Support", dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"],
