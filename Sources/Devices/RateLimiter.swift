@@ -33,8 +33,15 @@ package struct RateLimiter: ~Copyable {
     package init(_ limits: RateLimits = .none) throws(Errno) {
         timer = try Timer()
         let now = Clock.monotonic
-        bandwidth = limits.bandwidth.flatMap { TokenBucket($0, now: now) }
-        operations = limits.operations.flatMap { TokenBucket($0, now: now) }
+        setBuckets(
+            bandwidth: limits.bandwidth.flatMap { TokenBucket($0, now: now) },
+            operations: limits.operations.flatMap { TokenBucket($0, now: now) })
+    }
+
+    private mutating func setBuckets(bandwidth: TokenBucket?, operations: TokenBucket?) {
+        self.bandwidth = bandwidth
+        self.operations = operations
+        isOpen = bandwidth == nil && operations == nil
     }
 
     /// Readable when what was refused may be asked again.
@@ -44,8 +51,9 @@ package struct RateLimiter: ~Copyable {
         RateLimits(bandwidth: bandwidth?.limit, operations: operations?.limit)
     }
 
-    /// Whether there is no limit, so that nothing needs to be asked.
-    package var isOpen: Bool { bandwidth == nil && operations == nil }
+    /// Whether there is no limit, so that nothing needs to be asked. Kept, as it is looked at for
+    /// each request.
+    package private(set) var isOpen = true
 
     /// Takes one request of so many bytes, or sets the timer for when it may be taken.
     ///
@@ -91,12 +99,11 @@ package struct RateLimiter: ~Copyable {
     /// Changes the limits of a running device. A bucket whose limit stays keeps its level. Who
     /// waits is woken to ask again.
     package mutating func setLimits(_ limits: RateLimits, now: UInt64 = Clock.monotonic) {
-        if limits.bandwidth != bandwidth?.limit {
-            bandwidth = limits.bandwidth.flatMap { TokenBucket($0, now: now) }
-        }
-        if limits.operations != operations?.limit {
-            operations = limits.operations.flatMap { TokenBucket($0, now: now) }
-        }
+        setBuckets(
+            bandwidth: limits.bandwidth == bandwidth?.limit
+                ? bandwidth : limits.bandwidth.flatMap { TokenBucket($0, now: now) },
+            operations: limits.operations == operations?.limit
+                ? operations : limits.operations.flatMap { TokenBucket($0, now: now) })
         if isWaiting { timer.arm(at: 1) }
     }
 
@@ -130,8 +137,9 @@ package struct RateLimiter: ~Copyable {
     /// Goes on with saved limits and levels; nobody waits.
     package mutating func restore(_ state: State, now: UInt64 = Clock.monotonic) {
         reset()
-        bandwidth = Self.bucket(state.limits.bandwidth, state.bandwidth, now)
-        operations = Self.bucket(state.limits.operations, state.operations, now)
+        setBuckets(
+            bandwidth: Self.bucket(state.limits.bandwidth, state.bandwidth, now),
+            operations: Self.bucket(state.limits.operations, state.operations, now))
     }
 
     private static func bucket(

@@ -146,6 +146,27 @@ import Testing
         #expect(limiter.admit(bytes: 1) == true)
     }
 
+    @Test func `Whether there is a limit is known after each change`() throws {
+        let none = TokenBucketLimit(size: 0, refillTime: 0)
+        let some = TokenBucketLimit(size: 1, refillTime: 3_600_000)
+        let closed = [RateLimits(bandwidth: some), RateLimits(bandwidth: none, operations: some)]
+        for limits in closed {
+            var limiter = try RateLimiter()
+            #expect(limiter.isOpen == true)
+            limiter.setLimits(limits)
+            #expect(limiter.isOpen == false)
+            #expect(limiter.admit(bytes: 1) == true)
+            #expect(limiter.admit(bytes: 1) == false)
+            var other = try RateLimiter()
+            other.restore(limiter.save())
+            #expect(other.isOpen == false)
+            other.restore(RateLimiter.State())
+            #expect(other.isOpen == true)
+            limiter.setLimits(RateLimits(operations: none))
+            #expect(limiter.isOpen == true)
+        }
+    }
+
     @Test func `A saved limiter goes on at its level, and a reset refills nothing`() throws {
         let limits = RateLimits(
             bandwidth: TokenBucketLimit(size: 1000, refillTime: 3_600_000, oneTimeBurst: 10))
