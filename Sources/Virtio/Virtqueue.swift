@@ -68,9 +68,47 @@ package struct Virtqueue: ~Copyable {
         return chain
     }
 
+    /// What became of a chain that ``lend(_:)`` was to lend.
+    package enum Loan {
+        /// There was none; the driver has been asked to notify as soon as there is one.
+        case none
+        /// It was completed.
+        case done
+        /// It was put back.
+        case again
+    }
+
+    /// Lends the next chain to `body`, which answers how many bytes of its writable part are new;
+    /// or nil, and then the chain comes again.
+    ///
+    /// It is ``next()`` with ``complete(_:written:)`` or ``putBack(_:)-(DescriptorChain)`` for a
+    /// chain that is done with at once. Such a chain stays where it is: it is large, and to move it
+    /// to the device and back is a good part of what it costs.
+    @inline(__always)
+    package mutating func lend(
+        _ body: (inout DescriptorChain) -> Int?
+    ) throws(VirtqueueError) -> Loan {
+        guard try hasNext(), let chain = unsafe spare.top(in: memory) else { return .none }
+        let head = try nextHead()
+        // After an error the queue is of no more use, but what it has is still to be empty.
+        defer { unsafe chain.pointee.clear() }
+        unsafe chain.pointee.head = head
+        try unsafe gather(&chain.pointee)
+        guard let written = unsafe body(&chain.pointee) else { return .again }
+        state.nextAvailable &+= 1
+        publish(head, written: written)
+        return .done
+    }
+
     /// True if the driver has made a chain available that was not yet taken.
+    @inline(__always)
     package mutating func hasNext() throws(VirtqueueError) -> Bool {
         if state.nextAvailable != seenAvailable { return true }
+        return try lookForNext()
+    }
+
+    @inline(never)
+    private mutating func lookForNext() throws(VirtqueueError) -> Bool {
         guard state.size > 0 else { return false }
         try readAvailableIndex()
         if usesEventIndex, seenAvailable == state.nextAvailable {
@@ -102,6 +140,7 @@ package struct Virtqueue: ~Copyable {
     }
 
     /// What the next entry of the available ring says.
+    @inline(__always)
     private func nextHead() throws(VirtqueueError) -> UInt16 {
         let slot = state.nextAvailable & (state.size &- 1)
         let address = state.available &+ (4 &+ UInt64(slot) &* 2)
@@ -110,6 +149,7 @@ package struct Virtqueue: ~Copyable {
         return head
     }
 
+    @inline(__always)
     private func loadDescriptor(
         _ index: UInt16, in table: GuestAddress
     ) throws(VirtqueueError) -> Descriptor {
@@ -119,7 +159,9 @@ package struct Virtqueue: ~Copyable {
     }
 
     /// Walks the descriptors from `chain.head` on.
-    private func gather(_ chain: inout DescriptorChain) throws(VirtqueueError) {
+    ///
+    /// It changes nothing of the queue. But `self` is copied for a call that only borrows it.
+    private mutating func gather(_ chain: inout DescriptorChain) throws(VirtqueueError) {
         var table = state.descriptors
         var tableSize = state.size
         var index = chain.head
@@ -184,14 +226,19 @@ package struct Virtqueue: ~Copyable {
 
     /// Gives a chain back to the driver, done. `written` bytes of its writable part are new.
     package mutating func complete(_ chain: consuming DescriptorChain, written: Int) {
+        publish(chain.head, written: written)
+        recycle(chain)
+    }
+
+    @inline(__always)
+    private mutating func publish(_ head: UInt16, written: Int) {
         let slot = state.nextUsed & (state.size &- 1)
         let element = UsedElement(
-            id: UInt32(chain.head), length: UInt32(truncatingIfNeeded: written))
+            id: UInt32(head), length: UInt32(truncatingIfNeeded: written))
         // The ring was checked to be RAM when it was set up, and RAM stays.
         memory.store64(element.word, at: state.used &+ (4 &+ UInt64(slot) &* 8))
         state.nextUsed &+= 1
         try? memory.storeRelease(state.nextUsed, at: state.used &+ 2)
-        recycle(chain)
     }
 
     /// Undoes the last ``next()``: the chain was not needed and comes again.
@@ -235,6 +282,7 @@ package struct Virtqueue: ~Copyable {
 
     /// As ``take(into:minimum:)``, for a chain of one buffer that is large enough, which almost all
     /// are; false for any other, and nothing is done.
+    @inline(__always)
     private mutating func takeSingle(
         into run: inout WritableRun, minimum: Int
     ) throws(VirtqueueError) -> Bool {
@@ -319,6 +367,17 @@ package struct Virtqueue: ~Copyable {
         guard count > 0, let storage = unsafe storage else { return DescriptorChain(memory) }
         count -= 1
         return unsafe (storage + count).move()
+    }
+
+    /// The chain that ``take(in:)`` would answer, empty, where it lies; nil if there is no room for
+    /// one. It is valid until the next call.
+    mutating func top(in memory: GuestMemory) -> UnsafeMutablePointer<DescriptorChain>? {
+        guard let storage = unsafe storage else { return nil }
+        if count == 0 {
+            unsafe storage.initialize(to: DescriptorChain(memory))
+            count = 1
+        }
+        return unsafe storage + (count - 1)
     }
 
     mutating func put(_ chain: consuming DescriptorChain) {

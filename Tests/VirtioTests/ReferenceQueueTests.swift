@@ -6,7 +6,7 @@ import Testing
 @testable import Virtio
 
 /// The queue beside ``ReferenceQueue``, with a driver that makes chains of all kinds, good and bad,
-/// and a device that completes, puts back, and is saved and restored in between.
+/// and a device that completes, puts back, borrows, and is saved and restored in between.
 @Suite struct ReferenceQueueTests {
     @Test(
         arguments: 1...12 as ClosedRange<UInt64>,
@@ -79,7 +79,8 @@ import Testing
             switch Int.random(in: 0..<16, using: &dice) {
             case 0...4: describe()
             case 5...8: publish()
-            case 9...11: return try take()
+            case 9, 10: return try take()
+            case 11: return lend()
             case 12, 13: return try complete()
             case 14: return interrupt()
             default: try restore()
@@ -164,6 +165,38 @@ import Testing
             taken.append(VirtqueueModelTests.Box(chain))
         }
 
+        /// A chain that is done with at once, or comes again.
+        private func lend() -> String? {
+            let expected = reference.peek()
+            let isDone = Bool.random(using: &dice)
+            let written = isDone ? UInt32.random(in: 0..<1000, using: &dice) : nil
+            var found = ReferenceQueue.Answer.nothing
+            var loan = Virtqueue.Loan.none
+            do throws(VirtqueueError) {
+                loan = try queue.lend { chain in
+                    found = .chain(
+                        head: chain.head, readable: Self.pieces(chain.readable),
+                        writable: Self.pieces(chain.writable))
+                    return written.map { Int($0) }
+                }
+            } catch {
+                guard expected == .broken else { return "\(error), not \(expected)" }
+                wasBroken = true
+                do { try begin() } catch { return "\(error)" }
+                return nil
+            }
+            guard found == expected else { return "\(found) was lent, not \(expected)" }
+            guard case .chain(let head, _, _) = found else {
+                return loan == .none ? nil : "a loan of nothing ended with \(loan)"
+            }
+            tookChain = true
+            guard loan == (written == nil ? .again : .done) else { return "it ended with \(loan)" }
+            guard let written else { return nil }
+            reference.available.removeFirst()
+            reference.complete(head, written)
+            return compareUsed()
+        }
+
         private static func pieces(_ slices: borrowing GuestSlices) -> [ReferenceQueue.Piece] {
             var pieces: [ReferenceQueue.Piece] = []
             for index in 0..<slices.count {
@@ -182,6 +215,10 @@ import Testing
             let chain = try taken.remove(at: index).open()
             queue.complete(chain, written: Int(written))
             reference.complete(heads.remove(at: index), written)
+            return compareUsed()
+        }
+
+        private func compareUsed() -> String? {
             guard ring.deviceUsedIndex == reference.usedIndex else {
                 return "the used index is \(ring.deviceUsedIndex), not \(reference.usedIndex)"
             }

@@ -173,6 +173,46 @@ final class QueueBench {
         #expect(bench.driver.takeUsed() == [UsedElement(id: 0, length: 0)])
     }
 
+    @Test func `A chain is lent until it is done, while others are kept`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 3)])
+        bench.driver.publish([.readable(Self.buffer, 1), .writable(Self.buffer, 7)])
+        let kept = try bench.take()
+        var sizes: [[Int]] = []
+        var loans: [Virtqueue.Loan] = []
+        for answer in [nil, 5, 9] as [Int?] {
+            loans.append(
+                try bench.queue.lend { chain in
+                    sizes.append([chain.readable.byteCount, chain.writable.byteCount])
+                    chain.readable.removeFirst(1)
+                    return answer
+                })
+        }
+        #expect(loans == [.again, .done, .none])
+        // What was done to it the first time is forgotten.
+        #expect(sizes == [[1, 7], [1, 7]])
+        #expect(bench.inFlight == 1)
+        bench.queue.complete(kept, written: 0)
+        #expect(
+            bench.driver.takeUsed() == [
+                UsedElement(id: 1, length: 5), UsedElement(id: 0, length: 0),
+            ])
+    }
+
+    @Test func `A broken chain is not lent`() throws {
+        let bench = try QueueBench()
+        bench.driver.publish([.readable(Self.buffer, 3), .readable(.max, 1)])
+        var wasLent = false
+        #expect(throws: VirtqueueError.buffer(GuestAddress(.max), count: 1)) {
+            _ = try bench.queue.lend { _ in
+                wasLent = true
+                return 0
+            }
+        }
+        #expect(!wasLent)
+        #expect(bench.driver.takeUsed().isEmpty)
+    }
+
     @Test func `Chains are completed in any order`() throws {
         let bench = try QueueBench()
         bench.driver.publish([.readable(Self.buffer, 1)])

@@ -13,9 +13,11 @@ extension Vsock {
                 flags.isStalled = true
                 return
             }
-            guard let chain = try queues[Queue.transmit].next() else { return }
-            take(chain.readable)
-            queues[Queue.transmit].complete(chain, written: 0)
+            let loan = try queues[Queue.transmit].lend { chain in
+                take(chain.readable)
+                return 0
+            }
+            guard case .done = loan else { return }
         }
         host.again.signal()
     }
