@@ -28,18 +28,19 @@ extension Net {
             // A frame is counted when it is there: a limiter lets one more in than it should, and
             // then holds back the next for as long.
             guard pairs[pair].hasInput, !limits.receive.isWaiting,
-                try gather(pairs[pair].window, &queue, &run)
+                try Self.gather(pairs[pair].window, most: driver.chainLimit, &queue, &run)
             else { return }
             try receiveFrame(pair, &queue, &run)
         }
         host.again.signal()
     }
 
-    /// Takes buffers for `bytes` bytes, or all there are; false if there is none.
-    private func gather(
-        _ bytes: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
+    /// Takes buffers for `bytes` bytes, at most so many, or all there are; false if there is none.
+    ///
+    /// Not of an instance: a device that is only borrowed is copied for the call, a kilobyte.
+    private static func gather(
+        _ bytes: Int, most: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
     ) throws(VirtqueueError) -> Bool {
-        let most = driver.isMerging ? WritableRun.sliceLimit : 1
         while run.byteCount < bytes, run.count < most, !run.isFull {
             guard try queue.take(into: &run, minimum: NetHeader.byteCount) else { break }
         }
@@ -112,7 +113,9 @@ extension Net {
         _ pair: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
     ) throws(VirtqueueError) -> Bool {
         let size = pairs[pair].waiting.count
-        guard !limits.receive.isWaiting, try gather(size, &queue, &run) else { return false }
+        guard !limits.receive.isWaiting,
+            try Self.gather(size, most: driver.chainLimit, &queue, &run)
+        else { return false }
         if run.byteCount < size {
             guard !driver.isMerging || run.isFull || run.count >= Int(queue.size) else {
                 return false

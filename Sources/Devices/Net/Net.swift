@@ -73,7 +73,7 @@ package struct Net: ~Copyable, VirtioDevice {
     /// As the driver sees and sets it.
     package internal(set) var mac: MACAddress
     package internal(set) var statistics = Statistics()
-    /// How long the link took to take a frame.
+    /// How long the link took to take a frame; of sixteen in a row, a mean.
     package internal(set) var writes = Latency()
     let host: Host
     var limits: Limits
@@ -129,6 +129,8 @@ package struct Net: ~Copyable, VirtioDevice {
         }
         /// A frame may fill several buffers.
         private(set) var isMerging = false
+        /// Most chains to be taken ahead.
+        var chainLimit: Int { isMerging ? WritableRun.sliceLimit : 1 }
         private(set) var takesUnfinished = false
         /// Pairs in use.
         var pairCount = 1
@@ -197,6 +199,7 @@ package struct Net: ~Copyable, VirtioDevice {
     }
 
     /// The control queue comes behind as many pairs as the driver knows of. 5.1.2.
+    @inline(__always)
     var controlIndex: Int {
         driver.features.contains(.netManyQueues) ? link.queueCount * 2 : 2
     }
