@@ -268,6 +268,7 @@ package final class GuestMemory: @unchecked Sendable {
     }
 
     /// Publishes a ring index: all earlier writes are seen before it. `address` is even.
+    @inline(__always)
     package func storeRelease(_ value: UInt16, at address: GuestAddress) throws(MemoryError) {
         unsafe clinux_store_release16(try pointer(address, 2), value)
         didWrite(address, 2)

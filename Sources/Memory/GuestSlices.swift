@@ -9,7 +9,8 @@ import Linux
 /// byte of it is ever lent out as a pointer.
 @safe package struct GuestSlices: ~Copyable {
     package let memory: GuestMemory
-    /// Where each slice lies in this process; those before `first` have been removed.
+    /// Where each slice lies in this process; those before `first` have been removed. There is
+    /// room for one more before the first and behind the last, for the host's part of a message.
     private(set) var vectors: UnsafeMutablePointer<iovec>
     private(set) var guests: UnsafeMutablePointer<GuestAddress>
     private var room: Int
@@ -26,13 +27,17 @@ import Linux
         self.memory = memory
         room = max(capacity, 1)
         pins = BlockPins(memory)
-        unsafe vectors = .allocate(capacity: room)
+        unsafe vectors = Self.makeVectors(room)
         unsafe guests = .allocate(capacity: room)
     }
 
     deinit {
-        unsafe vectors.deallocate()
+        unsafe (vectors - 1).deallocate()
         unsafe guests.deallocate()
+    }
+
+    private static func makeVectors(_ count: Int) -> UnsafeMutablePointer<iovec> {
+        unsafe UnsafeMutablePointer<iovec>.allocate(capacity: count + 2) + 1
     }
 
     package var count: Int { end - first }
@@ -85,6 +90,7 @@ import Linux
         return memory.farAddress(address.rawValue, UInt64(count), writing: writing)
     }
 
+    @inline(__always)
     private mutating func append(_ host: UInt, _ address: GuestAddress, _ count: UInt32) {
         if end == room { makeRoom(for: 1) }
         unsafe vectors[end] = iovec(
@@ -110,11 +116,11 @@ import Linux
         // Half of it free is enough to make moving rare.
         guard kept + more > room / 2 else { return moveDown() }
         let larger = max(room * 4, kept + more)
-        let newVectors = UnsafeMutablePointer<iovec>.allocate(capacity: larger)
+        let newVectors = unsafe Self.makeVectors(larger)
         let newGuests = UnsafeMutablePointer<GuestAddress>.allocate(capacity: larger)
         unsafe newVectors.moveInitialize(from: vectors + first, count: kept)
         unsafe newGuests.moveInitialize(from: guests + first, count: kept)
-        unsafe vectors.deallocate()
+        unsafe (vectors - 1).deallocate()
         unsafe guests.deallocate()
         unsafe vectors = newVectors
         unsafe guests = newGuests
@@ -256,6 +262,27 @@ import Linux
     /// Calls `body` with all slices, or with as many as the kernel takes at once.
     func withVectors<Result>(_ body: (UnsafePointer<iovec>, CInt) -> Result) -> Result {
         unsafe body(UnsafePointer(vectors + first), CInt(min(count, Self.vectorLimit)))
+    }
+
+    /// Calls `body` with `head`, if there is one, all slices, and `tail`, if there is one. They are
+    /// put where the vectors have room for them, so that none is copied. At most
+    /// ``messageLimit`` slices.
+    @inline(__always)
+    func withMessage(
+        head: iovec?, tail: iovec?, _ body: (UnsafePointer<iovec>, CInt) -> Int
+    ) -> Int {
+        var start = first
+        var used = count
+        if let head = unsafe head {
+            start -= 1
+            used += 1
+            unsafe vectors[start] = head
+        }
+        if let tail = unsafe tail {
+            unsafe vectors[end] = tail
+            used += 1
+        }
+        return unsafe body(UnsafePointer(vectors + start), CInt(truncatingIfNeeded: used))
     }
 
     /// What the kernel takes at once: IOV_MAX.

@@ -20,12 +20,14 @@ import Linux
     deinit { unsafe base.deallocate() }
 
     /// Two bytes from `offset` on; zero past the end.
+    @inline(__always)
     package func half(at offset: Int) -> UInt16 {
         guard offset >= 0, offset <= count - 2 else { return 0 }
         return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
     }
 
     /// Nothing is done past the end.
+    @inline(__always)
     package func setHalf(_ value: UInt16, at offset: Int) {
         guard offset >= 0, offset <= count - 2 else { return }
         unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
@@ -49,30 +51,32 @@ extension GuestSlices {
     package static var messageLimit: Int { 1022 }
 
     /// Reads one message (readv) into the slices, and what they have no room for into `tail`.
-    /// Answers its bytes in all; those that fit nowhere are lost. At most ``messageLimit`` slices
-    /// are used.
+    /// Answers its bytes in all; those that fit nowhere are lost. More than ``messageLimit`` slices
+    /// are refused.
+    @inline(__always)
     package func receive(
         from descriptor: CInt, tail: borrowing HostBytes
     ) throws(Errno) -> Int {
+        guard count <= Self.messageLimit else { throw .invalid }
         let last = unsafe tail.vector
         let got = try unsafe Errno.check(
-            withMessage(nil, 0, last) { unsafe clinux_readv(descriptor, $0, $1) })
-        if memory.writeObserver != nil { noteFilled(got) }
+            withMessage(head: nil, tail: last) { unsafe clinux_readv(descriptor, $0, $1) })
+        noteFilled(got)
         return got
     }
 
-    /// Writes one message (writev): `head`, then the slices from `offset` on. More than
-    /// ``messageLimit`` slices are refused.
-    package func send(
-        to descriptor: CInt, head: borrowing HostBytes, at offset: Int
-    ) throws(Errno) {
+    /// Writes one message (writev): `head`, then all slices. More than ``messageLimit`` slices are
+    /// refused.
+    @inline(__always)
+    package func send(to descriptor: CInt, head: borrowing HostBytes) throws(Errno) {
         guard count <= Self.messageLimit else { throw .invalid }
         let first = unsafe head.vector
         _ = try unsafe Errno.check(
-            withMessage(first, offset, nil) { unsafe clinux_writev(descriptor, $0, $1) })
+            withMessage(head: first, tail: nil) { unsafe clinux_writev(descriptor, $0, $1) })
     }
 
     /// Copies two bytes in from `offset` on, as far as there is room.
+    @inline(__always)
     package func setHalf(_ value: UInt16, at offset: Int) {
         // As a rule all of it lies in the first slice.
         if count > 0, offset >= 0, unsafe offset &+ 2 <= vectors[first].iov_len,
@@ -97,6 +101,13 @@ extension GuestSlices {
     /// Copies the first bytes out into all of `bytes`; false if there are too few.
     package func copyOut(into bytes: borrowing HostBytes) -> Bool {
         let target = unsafe bytes.base
+        // As a rule all of it lies in the first slice.
+        if count > 0, unsafe vectors[first].iov_len >= bytes.count,
+            let base = unsafe vectors[first].iov_base
+        {
+            unsafe target.copyMemory(from: base, byteCount: bytes.count)
+            return true
+        }
         let got = unsafe forEach(from: 0, limit: bytes.count) { source, count, done, _ in
             unsafe (target + done).copyMemory(from: source, byteCount: count)
         }
@@ -107,29 +118,5 @@ extension GuestSlices {
     package func copyIn(_ bytes: borrowing HostBytes, count: Int, at offset: Int) {
         let span = unsafe RawSpan(_unsafeBytes: bytes.span(count))
         copyIn(span, at: offset)
-    }
-
-    private func withMessage(
-        _ head: iovec?, _ offset: Int, _ tail: iovec?, _ body: (UnsafePointer<iovec>, CInt) -> Int
-    ) -> Int {
-        let most = min(count, Self.messageLimit)
-        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: most + 2) { part in
-            var used = 0
-            if let head = unsafe head {
-                unsafe part.initializeElement(at: 0, to: head)
-                used = 1
-            }
-            _ = unsafe forEach(from: offset, limit: .max) { base, count, _, _ in
-                guard used <= most else { return }
-                unsafe part.initializeElement(at: used, to: iovec(iov_base: base, iov_len: count))
-                used += 1
-            }
-            if let tail = unsafe tail {
-                unsafe part.initializeElement(at: used, to: tail)
-                used += 1
-            }
-            guard let first = part.baseAddress else { return 0 }
-            return unsafe body(UnsafePointer(first), CInt(used))
-        }
     }
 }

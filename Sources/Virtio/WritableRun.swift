@@ -34,6 +34,7 @@ package struct WritableRun: ~Copyable {
     package var isFull: Bool { slices.count >= Self.sliceLimit || count >= Self.sliceLimit }
 
     /// How many chains the first `bytes` bytes touch, at least one.
+    @inline(__always)
     package func chains(for bytes: Int) -> Int {
         var left = bytes
         var index = first

@@ -179,6 +179,41 @@ import Virtio
         #expect(turns.count < 50)
     }
 
+    @Test(arguments: [1, 15, 16, 50])
+    func `Each frame that was sent is counted and timed, none that was not`(_ count: Int) throws {
+        let guest = try NetGuest()
+        for seed in 0..<count {
+            try guest.post(testFrame(100, seed: seed))
+            if seed == 10 { try guest.post(testFrame(3)) }
+        }
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().map(\.bytes) == (0..<count).map { testFrame(100, seed: $0) })
+        let writes = guest.driver.transport.withDevice { $0.writes }
+        #expect(writes.count == UInt64(count))
+        #expect(writes.counts.reduce(0, +) == UInt64(count))
+        #expect(writes.sum >= writes.most && writes.most >= writes.leastOrZero)
+        #expect(guest.statistics.sentFrames == UInt64(count))
+        #expect(guest.statistics.sentBytes == UInt64(count * 100))
+        #expect(guest.statistics.violations == (count > 10 ? 1 : 0))
+    }
+
+    @Test func `A responder's answer does not wait for frames that the limit holds back`() throws {
+        var configuration = NetGuest.configuration
+        configuration.transmitLimits = RateLimits(
+            operations: TokenBucketLimit(size: 1, refillTime: 3_600_000))
+        let guest = try NetGuest(configuration)
+        guest.driver.transport.withDevice { $0.responder = Echo() }
+        var claimed = testFrame(200)
+        claimed[0] = 0xe0
+        try guest.post(claimed)
+        try guest.post(testFrame(100))
+        guest.driver.write(MMIORegister.queueNotify, 1)
+        guest.driver.transport.serveNotified()
+        #expect(guest.driver.rings[1].deviceUsedIndex == 1)
+        #expect(guest.driver.rings[0].deviceUsedIndex == 1)
+        #expect(try guest.receive().map(\.bytes) == [claimed.reversed()])
+    }
+
     @Test func `A responder takes what it claims, and answers`() throws {
         let guest = try NetGuest()
         let echo = Echo()

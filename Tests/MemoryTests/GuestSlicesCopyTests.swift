@@ -71,6 +71,93 @@ import Testing
         #expect(byteCount == 10)
     }
 
+    /// Slices whose room is all taken, and such that have more.
+    @Test(arguments: [1, 3, 8])
+    func `A message has the host's part in front, or behind, and the slices stay`(
+        _ capacity: Int
+    ) throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        var slices = GuestSlices(memory, capacity: capacity)
+        for index in 0..<3 as Range<UInt64> {
+            try slices.append(GuestAddress(0x1000 * (index + 1)), count: 4)
+            let bytes = (0..<4).map { UInt8(index * 4) + $0 }
+            try memory.write(bytes, at: GuestAddress(0x1000 * (index + 1)))
+        }
+        let pair = try UnixSocket.Pair(keepsMessages: true)
+        let head = HostBytes(count: 2)
+        let tail = HostBytes(count: 5)
+        head.setHalf(0xbbaa, at: 0)
+        var sent: [[UInt8]] = []
+        // Nothing removed, a part of a slice, all of one, and the same once more.
+        for removed in [0, 1, 3, 0] {
+            slices.removeFirst(removed)
+            try slices.send(to: pair.near.rawValue, head: head)
+            var bytes = [UInt8](repeating: 0, count: 40)
+            bytes.removeSubrange(try pair.far.read(into: &bytes)...)
+            sent.append(bytes)
+        }
+        let all = [UInt8](0..<12)
+        #expect(sent == [0, 1, 4, 4].map { [0xaa, 0xbb] + all[$0...] })
+
+        for round in 0..<2 as Range<UInt8> {
+            let message = (0..<11).map { 100 + round + $0 }
+            #expect(try pair.far.write(message[...]) == 11)
+            #expect(try slices.receive(from: pair.near.rawValue, tail: tail) == 11)
+            #expect(try memory.read(at: GuestAddress(0x2000), count: 4) == Array(message[..<4]))
+            #expect(try memory.read(at: GuestAddress(0x3000), count: 4) == Array(message[4..<8]))
+            #expect(tail.prefix(3) == Array(message[8...]))
+        }
+        let (count, byteCount) = (slices.count, slices.byteCount)
+        #expect(count == 2 && byteCount == 8)
+        #expect(slices.range(0).address == GuestAddress(0x2000))
+        #expect(slices.range(1).address == GuestAddress(0x3000))
+        // The first of them is none of the message's.
+        #expect(try memory.read(at: GuestAddress(0x1000), count: 4) == [0, 1, 2, 3])
+    }
+
+    @Test func `A message of more slices than the kernel takes is refused`() throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        var slices = GuestSlices(memory)
+        let pair = try UnixSocket.Pair(keepsMessages: true)
+        let part = HostBytes(count: 1)
+        for _ in 0..<GuestSlices.messageLimit { try slices.append(GuestAddress(0), count: 1) }
+        try slices.send(to: pair.near.rawValue, head: part)
+        #expect(try pair.far.write([1][...]) == 1)
+        #expect(try slices.receive(from: pair.near.rawValue, tail: part) == 1)
+        try slices.append(GuestAddress(0), count: 1)
+        #expect(try pair.far.write([1][...]) == 1)
+        for isSending in [false, true] {
+            var refusal: Errno?
+            do throws(Errno) {
+                if isSending {
+                    try slices.send(to: pair.near.rawValue, head: part)
+                } else {
+                    _ = try slices.receive(from: pair.near.rawValue, tail: part)
+                }
+            } catch {
+                refusal = error
+            }
+            #expect(refusal == .invalid)
+        }
+    }
+
+    @Test func `A header is copied out of one slice or several`() throws {
+        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        try memory.write([1, 2, 3, 4], at: GuestAddress(0x1000))
+        try memory.write([5, 6, 7, 8, 9, 10], at: GuestAddress(0x2000))
+        var slices = try slices(memory)
+        let four = HostBytes(count: 4)
+        let six = HostBytes(count: 6)
+        #expect(slices.copyOut(into: four) == true)
+        #expect(four.prefix(9) == [1, 2, 3, 4])
+        #expect(slices.copyOut(into: six) == true)
+        #expect(six.prefix(9) == [1, 2, 3, 4, 5, 6])
+        slices.removeFirst(5)
+        #expect(slices.copyOut(into: six) == false)
+        slices.removeAll()
+        #expect(slices.copyOut(into: four) == false)
+    }
+
     @Test func `A pipe fills and drains slices without a copy of ours`() throws {
         let memory = try GuestMemory(byteCount: GuestMemory.minimum)
         let slices = try slices(memory)

@@ -5,99 +5,98 @@ import Virtio
 
 /// Frames from the guest. VIRTIO 1.2, 5.1.6.2.
 extension Net {
-    private enum Fate {
-        /// Sent, or not to be sent.
-        case over
-        /// To be sent later.
-        case waits
-    }
-
     /// Sends what the driver has made available.
     mutating func transmit(_ pair: Int, _ queues: inout Virtqueues) throws(VirtqueueError) {
-        let index = pair * 2 + 1
         pairs[pair].isBlocked = false
         pairs[pair].waitsForRoom = false
         guard !limits.transmit.isWaiting else { return }
-        var hasAnswers = false
-        var begun = Clock.monotonic
-        for turn in 0..<Self.turnLimit {
-            guard let chain = try queues[index].next() else {
-                if turn == 0 { statistics.idle &+= 1 }
-                if hasAnswers { try receive(0, &queues[0]) }
-                return
-            }
-            switch send(chain.readable, pair, &hasAnswers, &begun) {
-            case .over: queues[index].complete(chain, written: 0)
-            case .waits:
-                queues[index].putBack(chain)
-                return
-            }
-        }
-        if hasAnswers { try receive(0, &queues[0]) }
-        pairs[pair].isBlocked = true
-        host.again.signal()
+        if try sendAvailable(pair, &queues[pair * 2 + 1]) { try receive(0, &queues[0]) }
     }
 
+    /// Sends until there is nothing more, nothing more goes, or the turn is over; true if the
+    /// responder has taken a frame, so that it may have an answer.
+    private mutating func sendAvailable(
+        _ pair: Int, _ queue: inout Virtqueue
+    ) throws(VirtqueueError) -> Bool {
+        var hasAnswers = false
+        var series = Latency.Series()
+        defer { series.end(in: &writes) }
+        for turn in 0..<Self.turnLimit {
+            // The guest sees nothing written to its frames.
+            let loan = try queue.lend { chain in
+                send(&chain.readable, pair, &hasAnswers, &series) ? 0 : nil
+            }
+            switch loan {
+            case .done: continue
+            case .none: if turn == 0 { statistics.idle &+= 1 }
+            case .again: break
+            }
+            return hasAnswers
+        }
+        pairs[pair].isBlocked = true
+        host.again.signal()
+        return hasAnswers
+    }
+
+    /// True if the frame was sent, or is not to be sent; false if it is to be sent later.
+    @inline(__always)
     private mutating func send(
-        _ packet: borrowing GuestSlices, _ pair: Int, _ hasAnswers: inout Bool,
-        _ begun: inout UInt64
-    ) -> Fate {
+        _ packet: inout GuestSlices, _ pair: Int, _ hasAnswers: inout Bool,
+        _ series: inout Latency.Series
+    ) -> Bool {
         let size = packet.byteCount - NetHeader.byteCount
         guard size >= Self.frameMinimum, size <= Self.frameLimit,
             packet.copyOut(into: host.header),
             let header = NetHeader(host.header).checked(frameSize: size, driver.features)
         else {
             statistics.violations &+= 1
-            return .over
+            return true
         }
-        guard limits.transmit.admit(bytes: size) else { return .waits }
-        if let responder, offer(packet, size, to: responder) {
+        guard limits.transmit.admit(bytes: size) else { return false }
+        packet.removeFirst(NetHeader.byteCount)
+        if let responder, offer(packet, to: responder) {
             hasAnswers = true
-            return .over
+            return true
         }
         header.store(in: host.header)
-        return write(packet, size, pair, &begun)
+        return write(packet, pair, &series)
     }
 
-    /// The kernel sees our copy of the header, which the guest can no longer change. `begun` is when
-    /// the frame before this one had been sent: the clock is read once a frame.
+    /// The kernel sees our copy of the header, which the guest can no longer change.
+    @inline(__always)
     private mutating func write(
-        _ packet: borrowing GuestSlices, _ size: Int, _ pair: Int, _ begun: inout UInt64
-    ) -> Fate {
+        _ frame: borrowing GuestSlices, _ pair: Int, _ series: inout Latency.Series
+    ) -> Bool {
         while true {
             do throws(Errno) {
-                try packet.send(
-                    to: link.descriptor(pair), head: host.header, at: NetHeader.byteCount)
-                let now = Clock.monotonic
-                writes.record(now &- begun)
-                begun = now
+                try frame.send(to: link.descriptor(pair), head: host.header)
+                series.note(in: &writes)
                 statistics.sentFrames &+= 1
-                statistics.sentBytes &+= UInt64(size)
-                return .over
+                statistics.sentBytes &+= UInt64(frame.byteCount)
+                return true
             } catch .interrupted {
                 continue
             } catch .again {
                 // The poller tells when there is room; this frame's tokens are paid twice then.
                 pairs[pair].waitsForRoom = true
-                return .waits
+                return false
             } catch {
                 // The interface is down, or does not like the frame. Networks lose frames.
                 statistics.refused &+= 1
-                return .over
+                return true
             }
         }
     }
 
     /// Gives a frame to the responder if that claims it.
     private mutating func offer(
-        _ packet: borrowing GuestSlices, _ size: Int, to responder: any NetResponder
+        _ frame: borrowing GuestSlices, to responder: any NetResponder
     ) -> Bool {
-        let count = packet.copyOut(
-            at: NetHeader.byteCount, count: min(size, Self.headLimit), into: &head, at: 0)
+        let size = frame.byteCount
+        let count = frame.copyOut(at: 0, count: min(size, Self.headLimit), into: &head, at: 0)
         guard responder.claims(head[..<count]) else { return false }
-        var frame = [UInt8](repeating: 0, count: size)
-        let got = packet.copyOut(at: NetHeader.byteCount, count: size, into: &frame, at: 0)
-        if got == size { responder.take(frame) }
+        var bytes = [UInt8](repeating: 0, count: size)
+        if frame.copyOut(at: 0, count: size, into: &bytes, at: 0) == size { responder.take(bytes) }
         return true
     }
 }
