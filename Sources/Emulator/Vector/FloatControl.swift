@@ -101,7 +101,9 @@ extension Processor {
             setLane(op.reg, 1, UInt32(truncatingIfNeeded: before.vector[0] >> 32))
         }
         if shape.contains(.toFlags) { setVector(op.reg, before.vector) }
-        if shape.contains(.canUnderflow) { raised |= flushTiny(op, shape, control) }
+        if shape.contains(.canUnderflow) {
+            raised |= flushTiny(op, shape, control, raised, before.vector, source)
+        }
         state.mxcsr = control | raised
         let unmasked = raised & ~(control >> 7) & Self.sticky
         guard unmasked != 0 else { return next }
@@ -122,15 +124,42 @@ extension Processor {
         var flags: Flags
     }
 
-    /// Denormal results: flushed if MXCSR says so and underflow is masked, signalled if it is not.
-    private func flushTiny(_ op: Op, _ shape: FloatShape, _ control: UInt32) -> UInt32 {
+    /// Tiny results: flushed if MXCSR says so and underflow is masked, signalled if it is not.
+    private func flushTiny(
+        _ op: Op, _ shape: FloatShape, _ control: UInt32, _ raised: UInt32, _ a: Vector, _ b: Vector
+    ) -> UInt32 {
         let result = vector(op.reg)
         let form = shape.ofResult
-        guard form.hasDenormal(result) else { return 0 }
-        if control & 0x800 == 0 { return 0x10 }
-        guard control & Self.flushToZero != 0 else { return 0 }
-        setVector(op.reg, form.flushed(result))
+        let hasDenormal = form.hasDenormal(result)
+        if control & 0x800 == 0 { return hasDenormal ? 0x10 : 0 }
+        guard control & Self.flushToZero != 0, hasDenormal || raised & 0x10 != 0 else { return 0 }
+        let ignores = control & Self.denormalsAreZero != 0
+        let first = ignores ? shape.flushed(a) : a
+        let second = ignores ? shape.flushed(b) : b
+        var flushed = form.flushed(result)
+        for lane in form.leastNormals(result) where underflows(op, shape, lane, first, second) {
+            flushed = form.cleared(flushed, lane)
+        }
+        setVector(op.reg, flushed)
         return 0x30
+    }
+
+    /// Whether lane `lane` of `op` on `a` and `b` is tiny, as the host finds when it is alone: a result
+    /// may be so before it is rounded, and the least normal number afterwards. Intel SDM 1, 4.9.1.5.
+    private func underflows(
+        _ op: Op, _ shape: FloatShape, _ lane: Int, _ a: Vector, _ b: Vector
+    ) -> Bool {
+        let source = vector(op.rm)
+        setVector(op.rm, shape.isolated(b, lane))
+        if shape.contains(.readsDestination), op.reg != op.rm {
+            setVector(op.reg, shape.isolated(a, lane))
+        }
+        clinux_clear_float_exceptions()
+        _ = op.handler(address, op.address)
+        let raised = UInt32(truncatingIfNeeded: clinux_float_exceptions())
+        clinux_clear_float_exceptions()
+        setVector(op.rm, source)
+        return raised & 0x10 != 0
     }
 }
 
@@ -239,14 +268,39 @@ struct FloatShape: OptionSet {
         return false
     }
 
+    /// The lanes that hold the least normal number.
+    func leastNormals(_ value: Vector) -> some Sequence<Int> {
+        (0..<lanes).lazy.filter { magnitude(value, $0) == leastNormal }
+    }
+
+    /// Lane `lane`, and 1.0 in all others.
+    func isolated(_ value: Vector, _ lane: Int) -> Vector {
+        if contains(.doubles) {
+            var result = Vector(repeating: 0x3ff0_0000_0000_0000)
+            result[lane] = value[lane]
+            return result
+        }
+        var words = Longs(repeating: 0x3f80_0000)
+        words[lane] = Vectors.cast(value, Longs.self)[lane]
+        return Vectors.cast(words)
+    }
+
+    /// A zero of its sign in lane `lane`.
+    func cleared(_ value: Vector, _ lane: Int) -> Vector {
+        if contains(.doubles) {
+            var result = value
+            result[lane] &= 0x8000_0000_0000_0000
+            return result
+        }
+        var words: Longs = Vectors.cast(value)
+        words[lane] &= 0x8000_0000
+        return Vectors.cast(words)
+    }
+
     /// Denormals replaced by zeros of their signs.
     func flushed(_ value: Vector) -> Vector {
-        var words: Longs = Vectors.cast(value)
         var result = value
-        for index in 0..<lanes where isDenormal(value, index) {
-            result[index & 1] &= 0x8000_0000_0000_0000
-            words[index] &= 0x8000_0000
-        }
-        return contains(.doubles) ? result : Vectors.cast(words)
+        for lane in 0..<lanes where isDenormal(value, lane) { result = cleared(result, lane) }
+        return result
     }
 }

@@ -231,7 +231,7 @@ final class Judge {
                 return "\(name) at \(String(place, radix: 16)) \(real), ours \(mine[place])"
             }
         }
-        return nil
+        return emulator.changedTable().map { "ours changed a table at \(String($0, radix: 16))" }
     }
 
     /// So that one difference does not make others.

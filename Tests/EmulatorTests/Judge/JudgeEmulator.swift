@@ -10,6 +10,7 @@ final class JudgeEmulator {
     private let machine: SoftVirtualMachine
     private let vcpu: SoftVCPU
     private let cpu: Processor
+    private var tables: [UInt64] = []
     /// Instructions after which a case is called endless.
     private static var patience: UInt64 { 20_000 }
     private static var trap: UInt64 { 0x100 }
@@ -122,6 +123,19 @@ final class JudgeEmulator {
     func read(_ address: UInt64, _ count: Int) -> [UInt8] {
         (try? memory.read(at: GuestAddress(address), count: count)) ?? []
     }
+
+    /// Where the page tables or the descriptors, which no program can reach, have changed since the
+    /// first call; the processor's marks are left out.
+    func changedTable() -> UInt64? {
+        let words = read(Self.tables.lowerBound, Self.tables.count).withUnsafeBytes {
+            unsafe $0.bindMemory(to: UInt64.self).map { $0 & ~0x60 }
+        }
+        if tables.isEmpty { tables = words }
+        return words.indices.first { words[$0] != tables[$0] }.map {
+            Self.tables.lowerBound + UInt64($0 * 8)
+        }
+    }
+    private static var tables: Range<UInt64> { 0x10_0000..<0x12_5000 }
 
     /// The page where code leaves by, with what the host has there.
     func setExit(_ bytes: [UInt8]) { write(bytes, at: Self.exitPage) }
