@@ -22,14 +22,10 @@ let hot: [SwiftSetting] =
 
 /// As ``hot`` for the shelves that every device stands on: all of theirs can be inlined elsewhere.
 /// `-cross-module-optimization` looks at what is public, and what is `package` stays a call, before
-/// which a value that cannot be copied is copied; this flag looks at all. Under `-enable-testing`
-/// the other does too, so without this one the programs are other code than what is tested.
+/// which a value that cannot be copied is copied, unless testing is enabled. So are the programs the
+/// same code as what is tested.
 let inlinable: [SwiftSetting] =
-    strict + [
-        .unsafeFlags(
-            ["-enable-cmo-everything", "-enforce-exclusivity=unchecked", "-num-threads", "2"],
-            .when(configuration: .release))
-    ]
+    hot + [.unsafeFlags(["-enable-testing"], .when(configuration: .release))]
 
 /// As ``hot`` for the module whose functions nobody else inlines: they stay its own, so that each
 /// handler is one function.

@@ -46,15 +46,26 @@ package final class PluggableMemory: @unchecked Sendable {
     /// maps block by block, before any device or vCPU runs.
     package var observer: (any PlugObserver)?
 
-    init(_ size: PluggableSize, host: UInt, offset: UInt64) throws(Errno) {
+    // In two steps: Swift 6.3.1's optimizer fails on an object that is given up half made.
+    convenience init(_ size: PluggableSize, host: UInt, offset: UInt64) throws(Errno) {
+        let count = Int(size.byteCount / size.blockSize)
+        let bits = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
+        let pins = try Mapping.anonymous(byteCount: count * 4)
+        self.init(size, host: host, offset: offset, bits: bits, pins: pins)
+    }
+
+    private init(
+        _ size: PluggableSize, host: UInt, offset: UInt64, bits: consuming Mapping,
+        pins: consuming Mapping
+    ) {
         region = GuestRegion(
             base: GuestAddress(Self.base), byteCount: size.byteCount,
             hostAddress: host + UInt(offset), fileOffset: Int64(offset))
         blockSize = size.blockSize
         blockShift = UInt64(size.blockSize.trailingZeroBitCount)
         blockCount = Int(size.byteCount / size.blockSize)
-        bits = try Mapping.anonymous(byteCount: (blockCount + 63) / 64 * 8)
-        pins = try Mapping.anonymous(byteCount: blockCount * 4)
+        self.bits = bits
+        self.pins = pins
     }
 
     /// The blocks of `count` bytes at `address`, if they all lie in the region.
