@@ -13,7 +13,7 @@ let common: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"]),
 ]
 let fast: [SwiftSetting] = common + [.unsafeFlags(["-cross-module-optimization"])]
-let inlinable: [SwiftSetting] = common + [.unsafeFlags(["-enable-cmo-everything"])]
+let inlinable: [SwiftSetting] = fast + [.unsafeFlags(["-enable-testing"])]
 
 func shelf(
     _ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = fast

@@ -266,7 +266,9 @@ final class Judge {
             emulator.write(memory.0, at: JudgedMemory.data)
             emulator.write(memory.1, at: JudgedMemory.code)
             // Astray or not, the engine must go on.
-            let isStuck = ours[index].vector == JudgedState.Ending.stuck
+            let isStuck =
+                ours[index].vector == JudgedState.Ending.stuck
+                || ours[index].vector == JudgedState.Ending.escaped
             let strays = { [self] in
                 emulator.strays(cases[index], before[index], ownCode(index))
             }

@@ -11,6 +11,7 @@ final class JudgeEmulator {
     private let vcpu: SoftVCPU
     private let cpu: Processor
     private var tables: [UInt64] = []
+    private var control: ControlState?
     /// Instructions after which a case is called endless.
     private static var patience: UInt64 { 20_000 }
     private static var trap: UInt64 { 0x100 }
@@ -161,8 +162,35 @@ final class JudgeEmulator {
         load(before)
         execute(judged)
         save(judged, &after)
+        checkControl(&after)
         if before.scrub != 0 {
             write([UInt8](repeating: 0, count: Int(before.scrubCount)), at: before.scrub)
+        }
+    }
+
+    /// What is not the program's: it must be as the judge made it, and is so again.
+    private func checkControl(_ after: inout JudgedState) {
+        let now = ControlState(cpu.state)
+        guard let control else {
+            control = now
+            return
+        }
+        guard now != control else { return }
+        after.vector = JudgedState.Ending.escaped
+        cpu.state.cr0 = control.cr0
+        cpu.state.cr3 = control.cr3
+        cpu.state.cr4 = control.cr4
+        cpu.state.msrs.efer = control.efer
+        cpu.flushTLB(global: true)
+    }
+
+    private struct ControlState: Equatable {
+        let cr0, cr3, cr4, efer: UInt64
+        init(_ state: borrowing ProcessorState) {
+            cr0 = state.cr0
+            cr3 = state.cr3
+            cr4 = state.cr4
+            efer = state.msrs.efer
         }
     }
 

@@ -31,6 +31,8 @@ struct JudgedState: BitwiseCopyable {
         static var systemCall: UInt32 { 0xfd }
         /// The emulator came round again and again and executed nothing.
         static var stuck: UInt32 { 0xfc }
+        /// The emulator's control state is not what the judge made it: no program can change that.
+        static var escaped: UInt32 { 0xfb }
     }
 
     var is32: Bool { mode != 0 }
