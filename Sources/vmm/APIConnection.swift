@@ -20,6 +20,8 @@ final class APIConnection: Sendable {
         /// Our half has ended.
         var isShut = false
         var dropped = 0
+        /// A request was answered or a part of a reply taken in this turn.
+        var hasMoved = false
         var watched = EventLoop.Events.readable
     }
 
@@ -35,14 +37,17 @@ final class APIConnection: Sendable {
         state = Mutex(State(parser: HTTPRequestParser(answerer.limits)))
     }
 
-    /// Reads, answers and writes as far as that need not wait. True: the connection is over.
-    func serve(_ events: EventLoop.Events) -> Bool {
+    /// Reads, answers and writes as far as that need not wait. Nil: the connection is over.
+    func serve(_ events: EventLoop.Events) -> ConnectionTimes.Standing? {
         state.withLock { state in
+            state.hasMoved = false
             var isOver = !send(&state)
             if !isOver, !events.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) {
                 isOver = !read(&state)
             }
-            return isOver || !watch(&state)
+            guard !isOver, watch(&state) else { return nil }
+            let isBusy = state.isEnding || state.parser.isMidway || !state.outgoing.isEmpty
+            return ConnectionTimes.Standing(isIdle: !isBusy, hasMoved: state.hasMoved)
         }
     }
 
@@ -83,6 +88,7 @@ final class APIConnection: Sendable {
                 switch event {
                 case .expectsContinue: state.outgoing += HTTPReply.goOn
                 case .request(let request):
+                    state.hasMoved = true
                     let reply = answerer.answer(request)
                     state.outgoing += answerer.bytes(
                         of: reply, keepsAlive: request.keepsAlive,
@@ -102,6 +108,7 @@ final class APIConnection: Sendable {
             do throws(Errno) {
                 let count = try UnixSocket.send(state.outgoing[...], to: socket.rawValue)
                 state.outgoing.removeFirst(count)
+                state.hasMoved = true
             } catch {
                 if error == .again { return true }
                 if error != .interrupted { return false }

@@ -9,13 +9,24 @@ final class APIServer: Sendable {
     static var connectionLimit: Int { 32 }
     /// How long nobody is accepted after the host had no descriptor left, in nanoseconds.
     private static var recovery: UInt64 { 100_000_000 }
+    /// How long a client may stop in the middle of a request or of a reply, in nanoseconds.
+    private static var patience: UInt64 { 10_000_000_000 }
+
+    private struct State {
+        var connections: [CInt: APIConnection] = [:]
+        var times = ConnectionTimes(patience: APIServer.patience)
+        /// When to accept again; `.max`: nothing is in the way.
+        var recovery = UInt64.max
+        /// When the timer goes off.
+        var alarm = UInt64.max
+    }
 
     private let path: String
     private let listener: FileDescriptor
     private let loop: EventLoop
     private let answerer: APIAnswerer
-    private let pause: Timer
-    private let connections = Mutex<[CInt: APIConnection]>([:])
+    private let timer: Timer
+    private let state = Mutex(State())
 
     /// Waits for clients at `path`, which must not exist.
     init(_ path: String, loop: EventLoop, answerer: APIAnswerer) throws(Errno) {
@@ -23,11 +34,8 @@ final class APIServer: Sendable {
         self.loop = loop
         self.answerer = answerer
         listener = try UnixSocket.listen(at: path)
-        pause = try Timer()
-        try loop.add(pause.descriptor.rawValue, .readable) { _ in
-            self.pause.drain()
-            try? self.watch()
-        }
+        timer = try Timer()
+        try loop.add(timer.descriptor.rawValue, .readable) { _ in self.takeAlarm() }
         try watch()
     }
 
@@ -45,7 +53,10 @@ final class APIServer: Sendable {
                 // Without descriptors the listener would stay ready for ever.
                 answerer.logger.logLimited(.error, "API server cannot accept: \(error)")
                 loop.remove(listener.rawValue)
-                pause.arm(at: Clock.monotonic &+ Self.recovery)
+                state.withLock { state in
+                    state.recovery = Clock.monotonic &+ Self.recovery
+                    setAlarm(&state)
+                }
                 return
             }
         }
@@ -53,32 +64,99 @@ final class APIServer: Sendable {
 
     private func admit(_ socket: consuming FileDescriptor) throws(Errno) {
         let raw = socket.rawValue
-        guard connections.withLock({ $0.count }) < Self.connectionLimit else {
+        if isFull { makeRoom() }
+        guard !isFull else {
             let reply = HTTPReply.fault(.unavailable, "Too many open connections.")
             _ = try? UnixSocket.send(answerer.bytes(of: reply, keepsAlive: false)[...], to: raw)
             return
         }
         let connection = APIConnection(socket, loop: loop, answerer: answerer)
-        connections.withLock { $0[raw] = connection }
+        state.withLock { state in
+            state.connections[raw] = connection
+            let fresh = ConnectionTimes.Standing(isIdle: true, hasMoved: true)
+            state.times.note(raw, fresh, at: Clock.monotonic)
+        }
         do throws(Errno) {
-            try loop.add(raw, .readable) { events in
-                if connection.serve(events) { self.forget(raw) }
-            }
+            try loop.add(raw, .readable) { events in self.serve(connection, at: raw, events) }
         } catch {
-            connections.withLock { $0[raw] = nil }
+            forget(raw)
             throw error
+        }
+    }
+
+    private func serve(_ connection: APIConnection, at raw: CInt, _ events: EventLoop.Events) {
+        guard let standing = connection.serve(events) else { return forget(raw) }
+        state.withLock { state in
+            state.times.note(raw, standing, at: Clock.monotonic)
+            if !standing.isIdle { setAlarm(&state) }
         }
     }
 
     private func forget(_ raw: CInt) {
         loop.remove(raw)
-        connections.withLock { $0[raw] = nil }
+        state.withLock { state in
+            state.connections[raw] = nil
+            state.times.remove(raw)
+        }
+    }
+
+    // MARK: Places
+
+    private var isFull: Bool {
+        state.withLock { $0.connections.count } >= Self.connectionLimit
+    }
+
+    /// Ends the connection that has been idle longest. What it has sent just now is answered first,
+    /// and then it is another's turn.
+    private func makeRoom() {
+        for _ in 0..<Self.connectionLimit {
+            guard let (raw, connection) = longestIdle else { return }
+            serve(connection, at: raw, .readable)
+            guard isFull else { return }
+            if longestIdle?.raw == raw { return forget(raw) }
+        }
+    }
+
+    private var longestIdle: (raw: CInt, connection: APIConnection)? {
+        state.withLock { state in
+            guard let raw = state.times.longestIdle, let connection = state.connections[raw]
+            else { return nil }
+            return (raw, connection)
+        }
+    }
+
+    // MARK: Deadlines
+
+    private func setAlarm(_ state: inout State) {
+        let next = min(state.recovery, state.times.deadline)
+        guard next < state.alarm else { return }
+        state.alarm = next
+        timer.arm(at: next)
+    }
+
+    /// Ends the connections that have got no further for too long, and accepts again if that waited.
+    private func takeAlarm() {
+        timer.drain()
+        let now = Clock.monotonic
+        let (overdue, accepts) = state.withLock { state in
+            state.alarm = .max
+            let accepts = state.recovery <= now
+            if accepts { state.recovery = .max }
+            return (state.times.overdue(at: now), accepts)
+        }
+        for raw in overdue {
+            answerer.logger.logLimited(
+                .warn, "API server ended a connection that stopped in the middle of a request.")
+            forget(raw)
+        }
+        if accepts { try? watch() }
+        state.withLock { setAlarm(&$0) }
     }
 
     /// Says what is still to be said, and takes the socket away.
     func close() {
         loop.remove(listener.rawValue)
         UnixSocket.remove(path)
-        for connection in connections.withLock({ Array($0.values) }) { connection.flush() }
+        for connection in state.withLock({ Array($0.connections.values) }) { connection.flush() }
     }
 }

@@ -262,6 +262,31 @@ import Virtio
         #expect(try guest.operations() == [.reset])
     }
 
+    @Test(arguments: ["", "CONNECT 5"])
+    func `A caller that does not say to which port loses its place`(_ words: String) throws {
+        let guest = try VsockGuest()
+        let (speaker, host) = try guest.accept(port: 6)
+        guest.driver.transport.withDevice { $0.greetingPatience = 0 }
+        let caller = VsockGuest.Peer(try UnixSocket.connect(to: guest.path))
+        caller.send(words)
+
+        var ended = false
+        let limit = Clock.monotonic + 2_000_000_000
+        while !ended, Clock.monotonic < limit {
+            guest.driver.settle()
+            ended = caller.bytes() == nil
+        }
+
+        #expect(ended)
+        #expect(guest.connectionCount == 1)
+        let abandoned = guest.driver.transport.withDevice { $0.statistics.abandoned }
+        #expect(abandoned == 0)
+        // The guest has never heard of it, and who did say so is still heard.
+        #expect(try guest.operations().isEmpty)
+        try guest.send(.data, host: host, guest: 6, [1])
+        #expect(speaker.bytes() == [1])
+    }
+
     @Test(arguments: [0, 1, 2, UInt32.max])
     func `A reserved address is refused`(_ cid: UInt32) {
         #expect(throws: VsockError.guestCID(cid)) {

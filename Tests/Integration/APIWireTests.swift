@@ -93,22 +93,53 @@ import Testing
         #expect(try client.isEnded())
     }
 
-    @Test func `More clients than there is room for are told so`() throws {
-        let monitor = try APIMonitor()
-        var clients: [APIClient] = []
-        for _ in 0..<32 {
+    /// As many clients as there is room for, each of which was answered.
+    private func fill(_ monitor: APIMonitor) throws -> [APIClient] {
+        try (0..<32).map { _ in
             let client = try monitor.client()
             #expect(try client.ask("GET", "/version").status == 200)
-            clients.append(client)
+            return client
         }
+    }
+
+    @Test func `More clients than there is room for are told so`() throws {
+        let monitor = try APIMonitor()
+        var clients = try fill(monitor)
+        for client in clients { try client.send("GET /version HTTP/1.1\r\n") }
         let more = try monitor.client()
         #expect(try more.reply().status == 503)
+        #expect(try more.isEnded())
         clients.removeLast(10)
         #expect(
             RunningProgram.wait(seconds: 30) {
                 (try? monitor.client().ask("GET", "/version").status) == 200
             })
+        try clients[0].send("\r\n")
+        #expect(try clients[0].reply().status == 200)
+    }
+
+    @Test func `A new client gets the place of the one that was idle longest`() throws {
+        let monitor = try APIMonitor()
+        let clients = try fill(monitor)
         #expect(try clients[0].ask("GET", "/version").status == 200)
+        // Neither is idle: one is in the middle, the other has just asked.
+        try clients[1].send("GET /version HTTP/1.1\r\n")
+        try clients[2].send("GET", "/version")
+        #expect(try monitor.client().ask("GET", "/version").status == 200)
+        #expect(try clients[3].isEnded())
+        try clients[1].send("\r\n")
+        for client in [clients[1], clients[2]] { #expect(try client.reply().status == 200) }
+        #expect(try clients[0].ask("GET", "/version").status == 200)
+    }
+
+    @Test(arguments: ["GET /version HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"])
+    func `A client that stops in the middle of a request loses its place`(_ half: String) throws {
+        let monitor = try APIMonitor()
+        let idle = try monitor.client()
+        let client = try monitor.client()
+        try client.send(half)
+        #expect(try client.isEnded())
+        #expect(try idle.ask("GET", "/version").status == 200)
     }
 
     @Test func `A client that reads nothing costs a bounded amount of memory`() throws {

@@ -61,6 +61,8 @@ extension Vsock {
                 let socket = try UnixSocket.accept(on: host.listener.rawValue)
                 let ports = VsockPorts(host: 0, guest: 0)
                 guard let connection = open(socket, ports: ports, phase: .greeting) else { return }
+                connection.deadline = Clock.monotonic &+ greetingPatience
+                setAlarm(connection.deadline)
                 greet(connection)
                 schedule(connection)
             } catch .interrupted {
@@ -213,7 +215,8 @@ extension Vsock {
         host.timer.arm(at: deadline)
     }
 
-    /// Ends the connections whose guest did not answer in time.
+    /// Ends the connections whose guest did not answer in time, and callers that never said to which
+    /// port, of whom the guest has not heard: they would fill the table.
     private mutating func endPatience() {
         let now = Clock.monotonic
         flags.alarm = .max
@@ -222,7 +225,7 @@ extension Vsock {
                 setAlarm(connection.deadline)
                 continue
             }
-            abandon(connection)
+            if connection.phase == .greeting { close(connection) } else { abandon(connection) }
         }
     }
 

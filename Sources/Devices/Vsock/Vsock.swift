@@ -31,6 +31,8 @@ package struct Vsock: ~Copyable, VirtioDevice {
     package static var pathLimit: Int { UnixSocket.pathLimit - 11 }
     /// How long the guest has to answer a request, and to end what the host has ended, in ns.
     static let patience: UInt64 = 2_000_000_000
+    /// How long a program of the host has to say to which port it calls, in ns.
+    var greetingPatience: UInt64 = 10_000_000_000
     /// Packets each way in one turn; then others of the event loop have theirs.
     static let turnLimit = 256
     /// Answers to packets without a connection that wait at most; then the guest's wait.
