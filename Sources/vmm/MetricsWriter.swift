@@ -62,7 +62,7 @@ final class MetricsWriter: Sendable {
     func flush() -> Errno? {
         guard let target = target.withLock({ $0 }) else { return nil }
         var failure: Errno?
-        _ = metrics.flush(
+        let next = metrics.flush(
             time: Clock.realtime / 1_000_000, id: target.config.emitsID ? id : nil,
             properties: target.config.properties
         ) { line in
@@ -70,7 +70,7 @@ final class MetricsWriter: Sendable {
             return failure == nil
         }
         if failure != nil { metrics.counter("logger", "missed_metrics_count")?.add() }
-        keepParting(for: target)
+        keep(next, for: target)
         return failure
     }
 
@@ -86,6 +86,10 @@ final class MetricsWriter: Sendable {
     private func keepParting(for target: Target) {
         let draft = metrics.draft(
             id: target.config.emitsID ? id : nil, properties: target.config.properties)
+        keep(draft, for: target)
+    }
+
+    private func keep(_ draft: MetricsDraft, for target: Target) {
         let line = PartingLine(draft.bytes, time: draft.time) { reason in
             draft.digit(reason.group, reason.name) ?? draft.bytes.count
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import Testing
 
 @testable import Control
@@ -7,11 +8,10 @@ import Testing
     /// The line that a flush writes, parsed.
     static func line(_ metrics: Metrics, id: String? = nil) throws -> JSON {
         var bytes: [UInt8] = []
-        let done = metrics.flush(time: 5, id: id, properties: nil) { line in
+        metrics.flush(time: 5, id: id, properties: nil) { line in
             bytes = line
             return true
         }
-        #expect(done)
         #expect(bytes.last == 0x0a)
         #expect(bytes.dropLast().allSatisfy { $0 != 0x0a })
         return try JSONParser.parse(bytes)
@@ -56,7 +56,7 @@ import Testing
         let metrics = Metrics()
         metrics.counter("vmm", "panic_count")?.store(1)
         metrics.counter("vsock", "conns_added")?.add(2)
-        #expect(!metrics.flush(time: 0, id: nil, properties: nil) { _ in false })
+        metrics.flush(time: 0, id: nil, properties: nil) { _ in false }
         #expect(try Self.line(metrics)["vsock"]?["conns_added"] == .integer(2))
         #expect(try Self.line(metrics)["vsock"]?["conns_added"] == .integer(0))
     }
@@ -93,6 +93,30 @@ import Testing
         #expect(draft.digit("signals", "sigusr1") == nil)
         // It is told by the next line that is written.
         #expect(try Self.line(metrics)["vsock"]?["conns_added"] == .integer(2))
+    }
+
+    /// Every number of every group, so that none is taken for another.
+    @Test(arguments: [0, 5, 1_700_000_000_000] as [UInt64])
+    func `The draft after a line is what would be written next`(_ time: UInt64) throws {
+        let metrics = Metrics()
+        metrics.addDevice("block_vsock", like: MetricsSchema.block)
+        metrics.groups.withLock { groups in
+            for (index, counter) in groups.flatMap(\.entries).flatMap(\.counters).enumerated() {
+                counter.store(UInt64(index * 37 + 1))
+            }
+        }
+        let properties = [JSON.Member("api_server", .string("\"api_server\":{"))]
+        for isWritten in [false, true] {
+            let draft = metrics.flush(time: time, id: "vsock", properties: properties) { _ in
+                isWritten
+            }
+            let anew = metrics.draft(id: "vsock", properties: properties)
+            #expect(try JSONParser.parse(draft.bytes) == JSONParser.parse(anew.bytes))
+            #expect(draft.time == anew.time)
+            let digits = draft.bytes[draft.time..<draft.time + 13]
+            #expect(String(decoding: digits, as: UTF8.self) == "1000000000000")
+        }
+        #expect(try Self.line(metrics)["vsock"]?["conns_added"] == .integer(0))
     }
 
     @Test func `Every counter of an operation is in the schema`() {

@@ -141,9 +141,11 @@ package final class Metrics: Sendable {
     ///   - time: Milliseconds since 1970.
     ///   - id: The machine's name, if it is to be there.
     ///   - write: Puts the line away; false if it is lost, and then its counts come again.
+    /// - Returns: The line that comes next, as a draft.
+    @discardableResult
     package func flush(
         time: UInt64, id: String?, properties: [JSON.Member]?, write: ([UInt8]) -> Bool
-    ) -> Bool {
+    ) -> MetricsDraft {
         withGroups { groups in
             var members: [(String, JSON?)] = [
                 ("utc_timestamp_ms", .integer(time)), ("id", id.map(JSON.string)),
@@ -159,13 +161,14 @@ package final class Metrics: Sendable {
                     ))
                 readings.append(reading)
             }
-            guard write(JSON.object(members).bytes + [0x0a]) else { return false }
+            let line = JSON.object(members).bytes + [0x0a]
+            guard write(line) else { return MetricsDraft(line) }
             for (index, reading) in readings.enumerated() {
                 for (entry, values) in reading.enumerated() {
                     groups[index].entries[entry].flushed = values
                 }
             }
-            return true
+            return MetricsDraft(after: line, of: groups)
         }
     }
 }

@@ -9,11 +9,46 @@ package struct MetricsDraft: Sendable {
     package let time: Int
 
     /// Milliseconds of as many digits as there will be until 2286.
-    fileprivate static var someTime: UInt64 { 1_000_000_000_000 }
+    private static var someTime: [UInt8] { Array("1000000000000".utf8) }
 
-    fileprivate init(_ bytes: [UInt8]) {
-        self.bytes = bytes
+    /// `line` again, which is lost.
+    init(_ line: [UInt8]) {
+        var bytes = line
         time = Self.end(of: "{\"utc_timestamp_ms\":", in: bytes[...]) ?? 0
+        bytes.replaceSubrange(Self.digits(in: bytes, at: time), with: Self.someTime)
+        self.bytes = bytes
+    }
+
+    /// The line after `line`, which is written: what is counted from line to line is 0.
+    ///
+    /// To write it anew would cost as much as the line did.
+    init(after line: [UInt8], of groups: [Metrics.Group]) {
+        let draft = MetricsDraft(line)
+        time = draft.time
+        var bytes = draft.bytes
+        if let first = groups.first {
+            var place = Self.lastEnd(of: "\"\(first.name)\":{", in: bytes)
+            for entry in groups.lazy.flatMap(\.entries) {
+                guard let start = place else { break }
+                place = Self.end(of: "\"\(entry.name)\":", in: bytes[start...])
+                if case .latency = entry.kind, let inside = place {
+                    place = Self.end(of: "\"sum_us\":", in: bytes[inside...])
+                }
+                if entry.kind != .gauge, let place { Self.clear(&bytes, at: place) }
+            }
+        }
+        self.bytes = bytes
+    }
+
+    private static func digits(in bytes: [UInt8], at place: Int) -> Range<Int> {
+        let end = bytes[place...].firstIndex { !(0x30...0x39).contains($0) }
+        return place..<(end ?? bytes.count)
+    }
+
+    /// Sets a number to 0 and keeps its length: a space is allowed behind a number.
+    private static func clear(_ bytes: inout [UInt8], at place: Int) {
+        for index in digits(in: bytes, at: place) { bytes[index] = UInt8(ascii: " ") }
+        bytes[place] = UInt8(ascii: "0")
     }
 
     /// Where the digit of a number is that is still 0; nil: there is none.
@@ -53,12 +88,7 @@ package struct MetricsDraft: Sendable {
 extension Metrics {
     /// What ``flush(time:id:properties:write:)`` would write, as a draft.
     package func draft(id: String?, properties: [JSON.Member]?) -> MetricsDraft {
-        var bytes: [UInt8] = []
         // As nothing is written, nothing counts as told.
-        _ = flush(time: MetricsDraft.someTime, id: id, properties: properties) { line in
-            bytes = line
-            return false
-        }
-        return MetricsDraft(bytes)
+        flush(time: 0, id: id, properties: properties) { _ in false }
     }
 }
