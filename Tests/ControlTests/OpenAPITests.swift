@@ -186,6 +186,30 @@ import Testing
         }
     }
 
+    /// What `body` is read as.
+    static func value(_ operation: APIOperation, _ body: JSON) throws -> AnyHashable {
+        func read(_ type: (some APIObject).Type) throws(JSONError) -> AnyHashable {
+            AnyHashable(try type.init(json: body))
+        }
+        let type = try #require(operation.body)
+        return try read(type)
+    }
+
+    @Test func `A member that is left out is what the document says`() throws {
+        var count = 0
+        for operation in Self.bodies {
+            let body = try Self.example(operation)
+            for property in Self.members(Self.body(operation)?["properties"]) {
+                guard let preset = property.value["default"] else { continue }
+                let without = try Self.value(operation, Self.replacing(body, property.name, nil))
+                let with = try Self.value(operation, Self.replacing(body, property.name, preset))
+                #expect(with == without, "\(operation) \(property.name)")
+                count += 1
+            }
+        }
+        #expect(count > 20)
+    }
+
     @Test(arguments: bodies)
     func `A member of another type, out of bounds, or unknown is refused`(
         _ operation: APIOperation
