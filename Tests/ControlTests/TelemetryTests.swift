@@ -100,7 +100,7 @@ import Testing
     func `The draft after a line is what would be written next`(_ time: UInt64) throws {
         let metrics = Metrics()
         metrics.addDevice("block_vsock", like: MetricsSchema.block)
-        metrics.groups.withLock { groups in
+        metrics.withGroups { groups in
             for (index, counter) in groups.flatMap(\.entries).flatMap(\.counters).enumerated() {
                 counter.store(UInt64(index * 37 + 1))
             }

@@ -128,7 +128,7 @@ final class JudgeEmulator {
     /// Where the page tables or the descriptors, which no program can reach, have changed since the
     /// first call; the processor's marks are left out.
     func changedTable() -> UInt64? {
-        let words = read(Self.tables.lowerBound, Self.tables.count).withUnsafeBytes {
+        let words = unsafe read(Self.tables.lowerBound, Self.tables.count).withUnsafeBytes {
             unsafe $0.bindMemory(to: UInt64.self).map { $0 & ~0x60 }
         }
         if tables.isEmpty { tables = words }
@@ -211,6 +211,8 @@ final class JudgeEmulator {
         cpu.state.segments[4].base = before.fsBase
         cpu.state.segments[5].base = before.gsBase
         cpu.state.segments[1] = before.is32 ? Self.code32 : Self.code64
+        // A stray SYSCALL has reached the kernel's.
+        cpu.state.privilege = 3
         cpu.reloadSegments()
         for number in 0..<16 { cpu.setVector(UInt8(number), before.vector(number)) }
         cpu.state.mxcsr = before.mxcsr
