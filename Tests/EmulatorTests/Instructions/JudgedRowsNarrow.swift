@@ -12,7 +12,7 @@ extension JudgedRow {
             state.poke = JudgedMemory.data + 0x1000
             let wide: (UInt64, UInt64) = (0x4100_0000_0c3f, 0x5555)
             let narrow: (UInt64, UInt64) = (0x5555_4100_0c3f, 0)
-            (state.poked[0], state.poked[1]) = count == 24 ? narrow : wide
+            (state.poked[0], state.poked[1]) = count == 25 ? narrow : wide
             for index in 0..<8 {
                 let exponent = 0x3f00 + UInt16(index)
                 state.setStack(index, significand: 1 << 63, signAndExponent: exponent)
@@ -127,7 +127,7 @@ extension JudgedRow {
         ) { $0.vector == 13 && $0.errorCode == 0 },
         JudgedRow(
             name: "FRSTOR keeps what it had read before a part that wraps",
-            code: [0x66, 0x65, 0xdd, 0x20], prepare: wrap(at: 24)
+            code: [0x66, 0x65, 0xdd, 0x20], prepare: wrap(at: 25)
         ) {
             $0.vector == 13 && $0.statusWord == 0x4100 && $0.controlWord == 0x37f
                 && $0.stack(0).signAndExponent == 0 && $0.stack(1).signAndExponent == 0x3f01

@@ -10,7 +10,7 @@ final class JudgeEmulator {
     private let machine: SoftVirtualMachine
     private let vcpu: SoftVCPU
     private let cpu: Processor
-    private var tables: [UInt64] = []
+    private var tables: [[UInt8]] = []
     private var control: ControlState?
     /// Instructions after which a case is called endless.
     private static var patience: UInt64 { 20_000 }
@@ -46,6 +46,9 @@ final class JudgeEmulator {
         state.system.gdt = DescriptorTable(base: Self.descriptors, limit: 0x37)
         try vcpu.restore(state)
         cpu.state.xcr0 = 3
+        for page in stride(from: Self.tables.lowerBound, to: Self.tables.upperBound, by: 4096) {
+            tables.append(read(page, 4096))
+        }
     }
 
     private static var flat: Segment {
@@ -125,16 +128,20 @@ final class JudgeEmulator {
         (try? memory.read(at: GuestAddress(address), count: count)) ?? []
     }
 
-    /// Where the page tables or the descriptors, which no program can reach, have changed since the
-    /// first call; the processor's marks are left out.
+    /// Where the page tables or the descriptors, which no program can reach, have changed since they
+    /// were made; the processor's marks are left out. By the page, so that no large room is asked
+    /// for: the judge may no longer ask the kernel.
     func changedTable() -> UInt64? {
-        let words = unsafe read(Self.tables.lowerBound, Self.tables.count).withUnsafeBytes {
-            unsafe $0.bindMemory(to: UInt64.self).map { $0 & ~0x60 }
+        for (number, page) in tables.enumerated() {
+            let start = Self.tables.lowerBound + UInt64(number) << 12
+            let now = read(start, 4096)
+            guard now != page else { continue }
+            for index in page.indices {
+                let marks: UInt8 = index & 7 == 0 ? 0x60 : 0
+                if (now[index] ^ page[index]) & ~marks != 0 { return start + UInt64(index) }
+            }
         }
-        if tables.isEmpty { tables = words }
-        return words.indices.first { words[$0] != tables[$0] }.map {
-            Self.tables.lowerBound + UInt64($0 * 8)
-        }
+        return nil
     }
     private static var tables: Range<UInt64> { 0x10_0000..<0x12_5000 }
 
