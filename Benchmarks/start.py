@@ -44,16 +44,16 @@ def timed(config, engine):
     with os.fdopen(reader) as file:
         report = json.loads(file.read())
     os.waitpid(pid, 0)
-    return (report["boot_timer_ns"] - start) / 1e6
+    return (report["boot_timer_ns"] - start) / 1e6, report["boot_timer_cpu_ns"] / 1e6
 
 
 def processor_time(pid):
     files = glob.glob(f"/proc/{pid}/task/*/schedstat")
-    return sum(int(open(file).read().split()[0]) for file in files) / 1e6
+    return sum(int(open(file).read().split()[0]) for file in files)
 
 
 def asleep(config, engine):
-    """CPU time when all threads sleep, then private and resident KiB."""
+    """Private and resident KiB when all threads sleep."""
     pid, reader, _ = spawn(config, engine)
     try:
         before, now = -1, 0
@@ -69,7 +69,7 @@ def asleep(config, engine):
                 private += int(line.split()[1])
             elif not is_ram and line.startswith("Rss:"):
                 resident += int(line.split()[1])
-        return now, private, resident
+        return private, resident
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
@@ -84,17 +84,22 @@ def quantile(values, part):
 os.sync()
 ends, sleeps = kernel("ends", ENDS), kernel("sleeps", SLEEPS)
 wall = {engine: [] for engine in engines}
+used = {engine: [] for engine in engines}
 cost = {engine: [] for engine in engines}
 for run in range(runs):
     for engine in engines:
-        wall[engine].append(timed(ends, engine))
+        times = timed(ends, engine)
+        wall[engine].append(times[0])
+        used[engine].append(times[1])
         if run < max(runs // 10, 3):
             cost[engine].append(asleep(sleeps, engine))
 print(f"load {os.getloadavg()[0]:.1f}; {runs} starts each; milliseconds, KiB")
-print(f"{'engine':8} {'wall p50':>9} {'min':>7} {'p90':>7} {'CPU':>7} {'private':>8} {'RSS':>7}")
+print(
+    f"{'engine':8} {'wall p50':>9} {'min':>7} {'p90':>7} {'CPU p50':>8} {'min':>7} {'private':>8}"
+    f" {'RSS':>7}")
 for engine in engines:
-    times, costs = wall[engine], cost[engine]
-    middle = [quantile([c[i] for c in costs], 0.5) for i in range(3)]
+    times, spent, costs = wall[engine], used[engine], cost[engine]
+    private, resident = [quantile([c[i] for c in costs], 0.5) for i in range(2)]
     print(
         f"{engine:8} {quantile(times, 0.5):9.2f} {min(times):7.2f} {quantile(times, 0.9):7.2f}"
-        f" {middle[0]:7.2f} {middle[1]:8} {middle[2]:7}")
+        f" {quantile(spent, 0.5):8.2f} {min(spent):7.2f} {private:8} {resident:7}")

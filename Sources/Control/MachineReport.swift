@@ -32,6 +32,8 @@ package struct MachineReport: Hashable, Sendable {
     package var userEntryInstructions: UInt64?
     /// When the guest's first program wrote to the boot timer.
     package var bootTimer: UInt64?
+    /// Processor time of the monitor since it was made, to that moment, in nanoseconds.
+    package var bootTimerProcessorTime: UInt64?
     /// Guest instructions from kernel entry to the boot timer.
     package var bootTimerInstructions: UInt64?
     package var instructions: UInt64?
@@ -52,8 +54,8 @@ package struct MachineReport: Hashable, Sendable {
             [
                 "end", "value", "message", "vm_created_ns", "first_instruction_ns",
                 "user_entry_ns", "user_entry_instructions", "boot_timer_ns",
-                "boot_timer_instructions", "instructions", "exits", "engine", "completed",
-                "seclusion",
+                "boot_timer_cpu_ns", "boot_timer_instructions", "instructions", "exits", "engine",
+                "completed", "seclusion",
             ])
         end = try fields.require("end")
         value = try fields.optional("value")
@@ -65,6 +67,7 @@ package struct MachineReport: Hashable, Sendable {
         userEntry = try fields.optional("user_entry_ns")
         userEntryInstructions = try fields.optional("user_entry_instructions")
         bootTimer = try fields.optional("boot_timer_ns")
+        bootTimerProcessorTime = try fields.optional("boot_timer_cpu_ns")
         bootTimerInstructions = try fields.optional("boot_timer_instructions")
         instructions = try fields.optional("instructions")
         exits = try fields.optional("exits")
@@ -89,6 +92,7 @@ package struct MachineReport: Hashable, Sendable {
             ("user_entry_ns", userEntry.map { .integer($0) }),
             ("user_entry_instructions", userEntryInstructions.map { .integer($0) }),
             ("boot_timer_ns", bootTimer.map { .integer($0) }),
+            ("boot_timer_cpu_ns", bootTimerProcessorTime.map { .integer($0) }),
             ("boot_timer_instructions", bootTimerInstructions.map { .integer($0) }),
             ("instructions", instructions.map { .integer($0) }),
             ("exits", exits.map { .integer($0) }),

@@ -13,6 +13,8 @@ final class Board: Sendable {
     /// When and after how many instructions the guest said that it had come up.
     struct BootMark: Sendable {
         let time: UInt64
+        /// What the process had used of the host's processors, in nanoseconds.
+        let processorTime: UInt64
         let instructions: UInt64?
     }
 
@@ -72,7 +74,10 @@ final class Board: Sendable {
             let counts = machine.vcpus.compactMap(\.retiredInstructions)
             let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
             mark.value.withLock { value in
-                if value == nil { value = BootMark(time: time, instructions: retired) }
+                if value == nil {
+                    value = BootMark(
+                        time: time, processorTime: Clock.processCPU, instructions: retired)
+                }
             }
         }
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)

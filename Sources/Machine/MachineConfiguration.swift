@@ -121,6 +121,9 @@ package struct MachineTimeline: Hashable, Sendable {
     package var userEntryInstructions: UInt64?
     /// When the guest wrote to the boot timer.
     package var bootTimer: UInt64?
+    /// Processor time of the process, all its threads since it was made, to that moment; what its
+    /// threads did beside the guest since its first instruction is left out in part.
+    package var bootTimerProcessorTime: UInt64?
     /// Instructions retired from kernel entry to that moment.
     package var bootTimerInstructions: UInt64?
     /// Instructions retired so far by all processors, if the engine counts them.

@@ -54,6 +54,7 @@ final class ReportWriter: Sendable {
         report.userEntry = timeline.userEntry
         report.userEntryInstructions = timeline.userEntryInstructions
         report.bootTimer = timeline.bootTimer
+        report.bootTimerProcessorTime = timeline.bootTimerProcessorTime
         report.bootTimerInstructions = timeline.bootTimerInstructions
         report.instructions = timeline.instructions
         report.exits = timeline.exits

@@ -214,6 +214,7 @@ import Testing
         report.value = 42
         report.message = "said"
         report.created = 1
+        report.bootTimerProcessorTime = 3
         report.instructions = .max
         #expect(try MachineReport(report.json.bytes) == report)
     }

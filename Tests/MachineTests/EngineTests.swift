@@ -2,6 +2,7 @@
 import Foundation
 import Hypervisor
 import KVM
+import Linux
 import Machine
 import Testing
 
@@ -48,6 +49,9 @@ import Testing
         #expect(machine.engine.reason?.contains(path) == true)
         #expect(machine.run() == .debugExit(0x7b))
         #expect(machine.timeline.bootTimer != nil)
+        // What the process uses later does not count.
+        let used = try #require(machine.timeline.bootTimerProcessorTime)
+        #expect(used > 0 && used < Clock.processCPU)
         #expect(machine.timeline.instructions != nil)
     }
 
@@ -108,6 +112,9 @@ import Testing
         #expect(machine.run() == .debugExit(0x7b))
         #expect(machine.engine.kind == KVMHost.detect(memo: nil).kind)
         #expect(machine.timeline.bootTimer != nil)
+        // What the process uses later does not count.
+        let used = try #require(machine.timeline.bootTimerProcessorTime)
+        #expect(used > 0 && used < Clock.processCPU)
         // The kernel does not count a guest's instructions.
         #expect(machine.timeline.instructions == nil)
     }
