@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Swift's runtime is to find here instead of its own.
+#define _GNU_SOURCE // memfd_create, pipe2
+#include "clinux_process.h"
 
 /// The runtime looks for its backtracer beside the program as each program starts, and without /proc,
 /// as in a jail, it cannot and aborts. A static program of ours has none.
@@ -11,9 +13,29 @@ const char *swift_copyAuxiliaryExecutablePath(const char *name) {
     return 0;
 }
 
-void _swift_stdlib_overrideUnsafeArgvArgc(char **words, int count);
+/// The runtime reads a program's arguments from its stack, whose place it asks /proc for: it finds none
+/// without /proc, as in a jail, and with it each start pays for the list of its mappings. Programs
+/// that have the runtime as a shared library keep the runtime's own, as above.
+__attribute__((visibility("hidden"))) char **_swift_stdlib_getUnsafeArgvArgc(int *count);
+__attribute__((visibility("hidden"))) void _swift_stdlib_overrideUnsafeArgvArgc(
+    char **words, int count);
 
-/// The runtime reads a program's arguments from /proc, and finds none without it.
-__attribute__((constructor)) static void tell_arguments(int count, char **words) {
+static char **arguments;
+static int argument_count;
+
+char **_swift_stdlib_getUnsafeArgvArgc(int *count) {
+    *count = argument_count;
+    return arguments;
+}
+
+void _swift_stdlib_overrideUnsafeArgvArgc(char **words, int count) {
+    arguments = words;
+    argument_count = count;
+}
+
+/// Before constructors that might ask.
+__attribute__((constructor(101))) static void keep_arguments(int count, char **words) {
     _swift_stdlib_overrideUnsafeArgvArgc(words, count);
 }
+
+char *const *clinux_arguments(void) { return arguments; }

@@ -28,12 +28,20 @@ package enum CurrentProcess {
     }
 
     /// The whole environment, `NAME=value` each.
-    package static var environment: [String] {
+    package static var environment: [String] { unsafe strings(clinux_environment()) }
+
+    /// The program's name and its arguments. `CommandLine` searches the program for conformances to
+    /// make this list.
+    package static var arguments: [String] { unsafe strings(clinux_arguments()) }
+
+    /// A list of C strings that ends with a null, and that nobody changes in this program.
+    private static func strings(
+        _ list: UnsafePointer<UnsafeMutablePointer<CChar>?>?
+    ) -> [String] {
         var all: [String] = []
-        // SAFETY: a list of C strings that ends with a null; nobody changes it in this program.
-        guard var next = unsafe clinux_environment() else { return [] }
-        while let variable = unsafe next.pointee {
-            unsafe all.append(String(cString: variable))
+        guard var next = unsafe list else { return [] }
+        while let text = unsafe next.pointee {
+            unsafe all.append(String(cString: text))
             unsafe next += 1
         }
         return all

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 
-CurrentProcess.exit(Monitor.run(CommandLine.arguments))
+CurrentProcess.exit(Monitor.run(CurrentProcess.arguments))

@@ -173,6 +173,8 @@ __attribute__((noinline, unused)) static pid_t clinux_terminal_guard(int termina
 extern char **environ;
 /// `NAME=value` each, and a null behind the last.
 static inline char *const *clinux_environment(void) { return environ; }
+/// The program's name and its arguments, and a null behind the last.
+char *const *clinux_arguments(void);
 
 /// The target of a symbolic link, without a zero at its end; its length.
 static inline long clinux_readlink(const char *path, char *buffer, size_t size) {
