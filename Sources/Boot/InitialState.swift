@@ -62,17 +62,15 @@ enum InitialState {
     private static func pageTables() -> [UInt8] {
         // Present, writable; and page size in the directories.
         let flags: UInt64 = 0x3
-        let page: UInt64 = 4096
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(6 * 4096)
-        bytes.append(little: (BootLayout.pageTables + page) | flags)
-        bytes.append(contentsOf: repeatElement(0, count: 4096 - 8))
+        let page = 4096
+        var bytes = [UInt8](repeating: 0, count: 6 * page)
+        bytes.set((BootLayout.pageTables + UInt64(page)) | flags, at: 0)
         for index in 0..<4 {
-            bytes.append(little: (BootLayout.pageTables + UInt64(2 + index) * page) | flags)
+            let directory = BootLayout.pageTables + UInt64((2 + index) * page)
+            bytes.set(directory | flags, at: page + index * 8)
         }
-        bytes.append(contentsOf: repeatElement(0, count: 4096 - 32))
         for index in 0..<2048 {
-            bytes.append(little: UInt64(index) << 21 | 0x80 | flags)
+            bytes.set(UInt64(index) << 21 | 0x80 | flags, at: 2 * page + index * 8)
         }
         return bytes
     }
