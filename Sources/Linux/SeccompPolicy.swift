@@ -66,11 +66,12 @@ package struct SeccompPolicy: Hashable, Sendable {
     package func compiled() throws(SeccompPolicyError) -> SeccompFilter {
         var program = SeccompProgram()
         program.checkArchitecture()
-        for name in calls {
-            let alternatives = rules.filter { $0.name == name }
-            program.append(call: alternatives[0].number, alternatives: alternatives.map(\.checks))
-        }
-        program.trap()
+        program.append(
+            calls.map { name in
+                let alternatives = rules.filter { $0.name == name }
+                return SeccompProgram.Call(
+                    number: alternatives[0].number, alternatives: alternatives.map(\.checks))
+            })
         guard program.instructions.count <= 4096 else {
             throw .tooLong(program.instructions.count)
         }

@@ -3,9 +3,21 @@ import CLinux
 
 /// Instructions of a filter, as they are written. seccomp(2); classic BPF.
 ///
-/// For each call there is one block, which the calls that do not concern it jump over. Within it each
-/// alternative either allows the call or falls to the next one; behind the last stands a trap.
+/// The kernel runs a new filter for each call there is, to find those that it allows always, and then
+/// translates it: each thread of a start pays for both. So calls are looked for in a tree, and those
+/// without checks share their answer.
+///
+/// A call with checks has a block, which others jump over. Within it each alternative either allows
+/// the call or falls to the next one; behind the last stands a trap.
 struct SeccompProgram {
+    /// One call, which is allowed if all checks of one of its alternatives hold.
+    struct Call {
+        let number: Int
+        let alternatives: [[SeccompRule.Check]]
+        /// It is allowed whatever its arguments.
+        var isFree: Bool { alternatives.contains(where: \.isEmpty) }
+    }
+
     /// Each a `struct sock_filter`: code, distances if true and if false, operand.
     private(set) var instructions: [UInt64] = []
 
@@ -49,25 +61,65 @@ struct SeccompProgram {
         ]
     }
 
-    mutating func trap() { instructions.append(Self.instruction(Code.answer, Answer.trap)) }
+    /// Answers these calls, and traps all others: it is the end of the program.
+    ///
+    /// The first, if it has checks, is looked for first: the kernel asks each time it is made.
+    mutating func append(_ calls: [Call]) {
+        var rest = calls[...]
+        if let first = calls.first, !first.isFree {
+            instructions += Self.block(first)
+            rest = calls.dropFirst()
+        }
+        instructions += Self.tree(rest.sorted { $0.number < $1.number }[...])
+    }
 
-    /// The block of one call.
-    mutating func append(call number: Int, alternatives: [[SeccompRule.Check]]) {
-        var block: [UInt64] = []
-        if alternatives.contains(where: \.isEmpty) {
-            block = [Self.instruction(Code.answer, Answer.allow)]
-        } else {
-            for checks in alternatives { block += Self.alternative(checks) }
-            block.append(Self.instruction(Code.answer, Answer.trap))
+    /// Most calls that are looked for one after the other.
+    private static var groupSize: Int { 5 }
+
+    /// Finds a call among those in the order of their numbers.
+    private static func tree(_ calls: ArraySlice<Call>) -> [UInt64] {
+        guard calls.count > groupSize else { return group(calls) }
+        let middle = calls.startIndex + calls.count / 2
+        let number = UInt32(calls[middle].number)
+        let low = tree(calls[..<middle])
+        let branch =
+            low.count < 256
+            ? [instruction(Code.jumpIfAtLeast, number, ifTrue: low.count)]
+            : [
+                instruction(Code.jumpIfAtLeast, number, ifFalse: 1),
+                instruction(Code.jump, UInt32(low.count)),
+            ]
+        return branch + low + tree(calls[middle...])
+    }
+
+    /// Those without checks, which jump to one answer, then the blocks of the others, then a trap.
+    private static func group(_ calls: ArraySlice<Call>) -> [UInt64] {
+        let free = calls.filter(\.isFree)
+        var group: [UInt64] = []
+        for (index, call) in free.enumerated() {
+            let left = free.count - 1 - index
+            group.append(
+                instruction(
+                    Code.jumpIfEqual, UInt32(call.number), ifTrue: left,
+                    ifFalse: left == 0 ? 1 : 0))
         }
-        if block.count < 256 {
-            instructions.append(
-                Self.instruction(Code.jumpIfEqual, UInt32(number), ifFalse: block.count))
-        } else {
-            instructions.append(Self.instruction(Code.jumpIfEqual, UInt32(number), ifTrue: 1))
-            instructions.append(Self.instruction(Code.jump, UInt32(block.count)))
+        if !free.isEmpty { group.append(instruction(Code.answer, Answer.allow)) }
+        for call in calls where !call.isFree { group += block(call) }
+        return group + [instruction(Code.answer, Answer.trap)]
+    }
+
+    /// The block of one call, and the jump over it.
+    private static func block(_ call: Call) -> [UInt64] {
+        let number = UInt32(call.number)
+        var block = call.alternatives.flatMap(alternative)
+        block.append(instruction(Code.answer, Answer.trap))
+        guard block.count < 256 else {
+            return [
+                instruction(Code.jumpIfEqual, number, ifTrue: 1),
+                instruction(Code.jump, UInt32(block.count)),
+            ] + block
         }
-        instructions += block
+        return [instruction(Code.jumpIfEqual, number, ifFalse: block.count)] + block
     }
 
     /// Allows the call if all checks hold, else goes on behind.

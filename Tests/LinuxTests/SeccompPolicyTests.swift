@@ -105,6 +105,33 @@ import Testing
         #expect(throws: error) { _ = try SeccompPolicy.sections(text) }
     }
 
+    /// Calls are looked for in a tree: each must be found there, and what lies between them must not.
+    @Test(arguments: [1, 2, 5, 6, 11, 12, 40])
+    func `Of any number of calls each is found, and no other`(_ count: Int) throws {
+        let all = """
+            read open stat poll mmap brk ioctl writev pipe dup nanosleep getpid socket accept sendto \
+            recvmsg bind clone execve wait4 uname shmdt fcntl fsync getdents chdir mkdir link readlink \
+            chown umask getuid ptrace setuid getppid setsid statfs prctl mount gettid
+            """.split(separator: " ").map(String.init)
+        // Not in the order of their numbers, every third with a check.
+        let names = all.prefix(count).reversed()
+        let lines = names.enumerated().map { index, name in
+            name + (index % 3 == 1 ? " int0 == 7 ; x" : " ; x")
+        }
+        let policy = try SeccompPolicy(lines.joined(separator: "\n"))
+        let filter = try policy.compiled()
+        let free = Set(policy.rules.filter(\.checks.isEmpty).map(\.number))
+        let checked = Set(policy.rules.map(\.number)).subtracting(free)
+        #expect(free.count + checked.count == count)
+        for number in 0..<500 {
+            var call = FilterMachine(number: UInt32(number))
+            #expect(call.run(filter) == (free.contains(number) ? .allowed : .trapped))
+            call.arguments[0] = 7
+            let isAllowed = free.contains(number) || checked.contains(number)
+            #expect(call.run(filter) == (isAllowed ? .allowed : .trapped))
+        }
+    }
+
     @Test func `A very long policy still compiles, and one that is longer is refused`() throws {
         let line = "ioctl int1 in " + (1...40).map(String.init).joined(separator: " ") + " ; x\n"
         let filter = try SeccompPolicy(String(repeating: line, count: 90)).compiled()
