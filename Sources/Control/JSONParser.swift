@@ -191,6 +191,13 @@ extension JSONParser {
 // MARK: - Strings
 
 extension JSONParser {
+    /// Nil: it is no UTF-8. Most text is ASCII, and to have that validated the runtime looks up what
+    /// the encoding conforms to, which a start would pay for.
+    private static func string(_ bytes: [UInt8]) -> String? {
+        bytes.allSatisfy { $0 < 0x80 }
+            ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
+    }
+
     private mutating func string() throws(JSONError) -> String {
         index += 1
         var text: [UInt8] = []
@@ -198,7 +205,7 @@ extension JSONParser {
             guard let byte = peek else { throw syntax("EOF while parsing a string") }
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else {
+                guard let string = Self.string(text) else {
                     throw syntax("invalid unicode code point")
                 }
                 index += 1
