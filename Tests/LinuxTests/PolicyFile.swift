@@ -107,6 +107,25 @@ enum PolicyFile {
         #expect(FilterMachine(number: 228, arguments: [1, 0, 0, 0, 0, 0]).run(filter) == .allowed)
     }
 
+    /// With an API its thread is the loop's, and devices ask of it the same.
+    @Test func `The API's thread may do all that the loop's may`() throws {
+        func rules(_ role: ThreadRole) throws -> Set<String> {
+            Set(try PolicyFile.policy(role).rules.map { "\($0.name) \($0.checks)" })
+        }
+        let missing = try rules(.loop).subtracting(rules(.api))
+        #expect(missing.isEmpty)
+    }
+
+    /// A turn may not be enough for a device that a processor's thread serves: the loop does the rest.
+    @Test(arguments: [ThreadRole.vcpu, .loop, .api])
+    func `Whoever serves the memory device plugs and gives back`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
+        let plug = FilterMachine(number: 16, arguments: [5, 0x4020_ae46, 0, 0, 0, 0])
+        #expect(plug.run(filter) == .allowed)
+        let giveBack = FilterMachine(number: 285, arguments: [5, 3, 0, 4096, 0, 0])
+        #expect(giveBack.run(filter) == .allowed)
+    }
+
     /// `PATCH /drives` opens another one, or looks again how large a block device is.
     @Test func `The API's thread finds out how large a disk is`() throws {
         let filter = try PolicyFile.policy(.api).compiled()
