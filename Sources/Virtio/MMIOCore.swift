@@ -28,8 +28,8 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
     mutating func serve(queues mask: UInt32, host: Bool) -> UInt32 {
         guard !isPaused else { return 0 }
         guard registers.status.isLive else {
-            // All queues are idle, which break no ring. The host side must run all the same: a descriptor that
-            // stays readable would keep the event loop busy.
+            // All queues are idle, which break no ring. The host side must run all the same: a
+            // descriptor that stays readable would keep the event loop busy.
             if host { try? device.serveHost(&queues) }
             return 0
         }

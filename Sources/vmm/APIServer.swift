@@ -144,13 +144,19 @@ final class APIServer: Sendable {
             if accepts { state.recovery = .max }
             return (state.times.overdue(at: now), accepts)
         }
-        for raw in overdue {
-            answerer.logger.logLimited(
-                .warn, "API server ended a connection that stopped in the middle of a request.")
-            forget(raw)
-        }
+        for raw in overdue { end(raw, overdueAt: now) }
         if accepts { try? watch() }
         state.withLock { setAlarm(&$0) }
+    }
+
+    /// Ends a connection unless it gets further now: what came while this thread was busy counts.
+    private func end(_ raw: CInt, overdueAt now: UInt64) {
+        guard let connection = state.withLock({ $0.connections[raw] }) else { return }
+        serve(connection, at: raw, .readable)
+        guard state.withLock({ $0.times.overdue(at: now).contains(raw) }) else { return }
+        answerer.logger.logLimited(
+            .warn, "API server ended a connection that stopped in the middle of a request.")
+        forget(raw)
     }
 
     /// Says what is still to be said, and takes the socket away.

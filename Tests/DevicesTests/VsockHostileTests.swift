@@ -287,6 +287,24 @@ import Virtio
         #expect(speaker.bytes() == [1])
     }
 
+    @Test func `A caller that spoke while nobody looked keeps its place`() throws {
+        let guest = try VsockGuest()
+        let caller = VsockGuest.Peer(try UnixSocket.connect(to: guest.path))
+        // It is accepted, and then its socket has news no more.
+        guest.driver.transport.serveHost()
+        guest.driver.transport.serveHost()
+        guest.driver.transport.withDevice { device in
+            for connection in device.table.all { connection.deadline = 0 }
+            device.host.timer.arm(at: 1)
+        }
+        for _ in 0..<1_000_000 where guest.driver.isQuiet { Thread.yield() }
+        caller.send("CONNECT 5\n")
+
+        #expect(try guest.operations() == [.request])
+        #expect(guest.connectionCount == 1)
+        #expect(caller.bytes() == [])
+    }
+
     @Test(arguments: [0, 1, 2, UInt32.max])
     func `A reserved address is refused`(_ cid: UInt32) {
         #expect(throws: VsockError.guestCID(cid)) {

@@ -225,7 +225,13 @@ extension Vsock {
                 setAlarm(connection.deadline)
                 continue
             }
-            if connection.phase == .greeting { close(connection) } else { abandon(connection) }
+            guard connection.phase == .greeting else {
+                abandon(connection)
+                continue
+            }
+            // What it has said while nobody looked, as in a pause, counts.
+            greet(connection)
+            if connection.phase == .greeting { close(connection) } else { schedule(connection) }
         }
     }
 
