@@ -25,6 +25,12 @@ final class CommandStreams {
         self.deadline = deadline
         hasTerminal = options.terminal
         let typed = Terminal.isTerminal(Input.descriptor)
+        // To whom it makes no difference gives -t alone, as to ssh.
+        guard typed || !(options.interactive && options.terminal) else {
+            throw ClientError(
+                .badConfiguration,
+                "the input device is not a TTY: give -i without -t, or -t without -i")
+        }
         usesRawTerminal = hasTerminal && typed
         let forwards = !typed || options.interactive || hasTerminal
         input = Input(isOpen: forwards, isRaw: usesRawTerminal)

@@ -36,6 +36,8 @@ final class Command {
     /// Bytes the command has taken and the host has not been told of.
     var consumed = 0
     var inputEnds = false
+    /// A terminal's input has ended.
+    var terminalEnd: TerminalEnd?
 
     init(processID: Int32, files: consuming CommandFiles, token: UInt64) {
         self.processID = processID
@@ -60,6 +62,7 @@ final class Command {
     /// Notes how the process ended, and how much of its output is still in its pipes.
     func processEnded(_ end: CommandEnd) {
         self.end = end
+        terminalEnd = nil
         output?.limitToBacklog(hasTerminal)
         errorOutput?.limitToBacklog(hasTerminal)
     }

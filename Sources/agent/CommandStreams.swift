@@ -2,9 +2,33 @@
 import Agent
 import CGuest
 
+/// The end of a terminal's input, which a pipe would say for ever and Ctrl-D says to one read.
+///
+/// It may say so to none: a line that has begun is read in its place, and a shell that makes its
+/// terminal raw after it has come finds a zero byte. So it is said again for as long as the command
+/// lives, and each time later, as a command may read for ever and not mind.
+struct TerminalEnd {
+    /// Milliseconds.
+    private static var shortestPause: UInt64 { 20 }
+    private static var longestPause: UInt64 { 1000 }
+
+    /// When it is to be said again, as ``guest_now()`` counts.
+    private(set) var due: UInt64
+    private var pause = shortestPause
+
+    init(now: UInt64) { due = now + pause }
+
+    mutating func postpone(now: UInt64) {
+        pause = min(pause * 2, Self.longestPause)
+        due = now + pause
+    }
+}
+
 extension Command {
     /// What ends a terminal's input: Ctrl-D.
     private static var endOfTransmission: UInt8 { 4 }
+    /// What takes a line back: Ctrl-U.
+    private static var kill: UInt8 { 21 }
 
     func take(_ data: [UInt8]) {
         if waitingInput == 0 {
@@ -46,13 +70,28 @@ extension Command {
         inputStart = 0
     }
 
-    /// A pipe is closed; a terminal reads Ctrl-D once and stays.
+    /// A pipe is closed; a terminal stays, and reads Ctrl-D.
     private func finishInput() {
         inputEnds = false
         if hasTerminal {
             _ = input?.descriptor.write([Self.endOfTransmission], 0..<1)
+            terminalEnd = TerminalEnd(now: guest_now())
         } else {
             input = nil
+        }
+    }
+
+    /// Says the end of a terminal's input again, if it is time and the last one has been read. A
+    /// shell's own editor takes Ctrl-D for the end on an empty line only.
+    func repeatEnd() {
+        guard let due = terminalEnd?.due, due <= guest_now() else { return }
+        terminalEnd?.postpone(now: guest_now())
+        guard let number = input?.descriptor.number else { return }
+        switch guest_reader(number) {
+        case GUEST_READS_LINES: _ = input?.descriptor.write([Self.endOfTransmission], 0..<1)
+        case GUEST_READS_KEYS:
+            _ = input?.descriptor.write([Self.kill, Self.endOfTransmission], 0..<2)
+        default: break
         }
     }
 }

@@ -75,6 +75,7 @@ final class EventLoop {
             setup.advance()
         }
         endAbandoned()
+        for channel in channels { channel?.command?.repeatEnd() }
     }
 
     private func handle(_ event: guest_event) {
@@ -147,10 +148,16 @@ final class EventLoop {
         abandoned.removeAll { $0.deadline <= now }
     }
 
+    /// Milliseconds until something is due; -1: nothing is.
     private func timeout() -> Int32 {
-        guard let first = abandoned.first else { return -1 }
+        var next = abandoned.first?.deadline
+        for channel in channels {
+            guard let due = channel?.command?.terminalEnd?.due else { continue }
+            next = min(next ?? due, due)
+        }
+        guard let next else { return -1 }
         let now = guest_now()
-        return first.deadline > now ? Int32(clamping: first.deadline - now) : 0
+        return next > now ? Int32(clamping: next - now) : 0
     }
 
     /// Both ends of a machine are a restart: the monitor ends on the reset that it brings, whether

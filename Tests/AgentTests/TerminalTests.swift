@@ -45,6 +45,49 @@ import Testing
         #expect(outcome.text == "line\r\nbye\r\n")
     }
 
+    @Test func `The end of input is for each that reads, as that of a pipe`() throws {
+        let channel = try AgentProcess().channel()
+        try channel.send(.execute(request("cat; echo one; cat; echo two")), .endOfInput)
+        #expect(try channel.outcome().text == "one\r\ntwo\r\n")
+    }
+
+    @Test func `A line without its end is read, and then the end`() throws {
+        let channel = try AgentProcess().channel()
+        try channel.send(
+            .execute(request("stty -echo; echo go; cat; echo .")), .input(Array("word".utf8)),
+            .endOfInput)
+        #expect(try channel.outcome().text.hasSuffix("word.\r\n"))
+    }
+
+    /// A Ctrl-D that waits while the mode changes is read as zero.
+    @Test func `Who makes the terminal raw after the end of input has come hears of it, too`()
+        throws
+    {
+        let channel = try AgentProcess().channel()
+        let script = "sleep 0.2; stty -icanon -echo; dd bs=1 count=3 2>/dev/null | od -An -tx1"
+        try channel.send(.execute(request(script)), .endOfInput)
+        #expect(try channel.outcome().text.hasSuffix(" 15 04\r\n"))
+    }
+
+    /// Its line begins with what has become of the first Ctrl-D, on which a further one ends nothing.
+    @Test func `A shell with an editor of its own ends at the end of input`() throws {
+        let channel = try AgentProcess().channel()
+        var shell = ExecRequest(["busybox", "sh"])
+        shell.terminal = .init(rows: 24, columns: 80)
+        shell.wantsInput = true
+        try channel.send(.execute(shell), .endOfInput)
+        #expect(try channel.outcome().end == .exited(0))
+        try channel.send(
+            .execute(shell), .input(Array("true\nhalf a l".utf8)), .endOfInput)
+        #expect(try channel.outcome().end == .exited(0))
+    }
+
+    @Test func `Who reads nothing is left alone after the end of input`() throws {
+        let channel = try AgentProcess().channel()
+        try channel.send(.execute(request("sleep 0.5; exit 5")), .endOfInput)
+        #expect(try channel.outcome().end == .exited(5))
+    }
+
     @Test func `The last output before the end is never lost`() throws {
         let channel = try AgentProcess().channel()
         for _ in 0..<100 {

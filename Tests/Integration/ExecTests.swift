@@ -78,6 +78,26 @@ import Testing
         #expect(terminal.end() == 0)
     }
 
+    @Test func `A terminal in the guest without one here is for those who ask for no keys`()
+        throws
+    {
+        let machine = try GuestMachine()
+        let host = machine.host
+        let refused = try host.swiftlet("exec", "-it", "web", "sh")
+        #expect(refused.status == 125)
+        #expect(
+            refused.errorText == "swiftlet: the input device is not a TTY: "
+                + "give -i without -t, or -t without -i\n")
+        // Its input ends before the shell has made its terminal raw, and after.
+        #expect(try host.swiftlet("exec", "-t", "web", "sh").status == 0)
+        let typed = try host.swiftlet(
+            "exec", "-t", "web", "sh", input: "test -t 0 && echo ter''minal\n(exit 4)\n")
+        #expect(typed.status == 4)
+        #expect(typed.outputText.contains("terminal\r\n"), "\(typed.outputText)")
+        let later = try host.swiftlet("exec", "-t", "web", "sh", "-c", "cat; sleep 1; cat; sh")
+        #expect(later.status == 0)
+    }
+
     @Test func `Ctrl-C goes to the command, and a second one leaves it`() throws {
         let machine = try GuestMachine()
         let polite = try machine.host.start([

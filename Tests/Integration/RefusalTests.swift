@@ -54,6 +54,7 @@ import Testing
         BadOptions("--initrd", "/nonexistent", "--", "true"),
         BadOptions("--append", String(repeating: "x", count: 5000), "--", "true"),
         BadOptions("--timeout", "soon", "--", "true"),
+        BadOptions("-it", "--", "true"),
         BadOptions("--no-such-option", "--", "true"),
         BadOptions(),
     ])

@@ -3,7 +3,9 @@
 #include "request.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 
 /// linux/tty.h: the peer of a pseudo-terminal, without a path.
 #define GUEST_TIOCGPTPEER 0x5441
@@ -55,6 +57,18 @@ struct guest_pair guest_terminal(uint16_t rows, uint16_t columns) {
     }
     if (pair.result < 0) close(pair.first);
     return pair;
+}
+
+int32_t guest_reader(int32_t fd) {
+    struct termios mode;
+    if (tcgetattr(fd, &mode) < 0) return -errno;
+    int peer = ioctl(fd, GUEST_TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (peer < 0) return -errno;
+    struct pollfd input = {.fd = peer, .events = POLLIN};
+    int unread = poll(&input, 1, 0);
+    close(peer);
+    if (unread != 0) return 0;
+    return mode.c_lflag & ICANON ? GUEST_READS_LINES : GUEST_READS_KEYS;
 }
 
 int32_t guest_resize(int32_t fd, uint16_t rows, uint16_t columns) {

@@ -45,6 +45,13 @@ struct guest_pair guest_terminal(uint16_t rows, uint16_t columns);
 
 int32_t guest_resize(int32_t fd, uint16_t rows, uint16_t columns);
 
+static const int32_t GUEST_READS_LINES = 1;
+static const int32_t GUEST_READS_KEYS = 2;
+
+/// How the command at a terminal reads once it has taken all that was typed; 0: it has not. `fd` is
+/// the controlling end, which knows the mode; only the other one knows what is unread.
+int32_t guest_reader(int32_t fd);
+
 // Sockets; all non-blocking and closed on exec
 
 int32_t guest_listen(uint32_t port);
