@@ -46,7 +46,7 @@ package enum Fuzzer {
     /// The memory of a guest that is there for all inputs.
     package static func memory(pluggable: PluggableSize? = nil) -> GuestMemory {
         do throws(MemoryError) {
-            return try GuestMemory(byteCount: GuestMemory.minimum, pluggable: pluggable)
+            return try GuestMemory(byteCount: 32 << 20, pluggable: pluggable)
         } catch {
             fatalError("\(error)")
         }

@@ -98,11 +98,11 @@ extension MicroVM.Configuration {
                 .badConfiguration,
                 "a machine has from 1 to \(MachineConfig.vcpuLimit) processors, not \(cpus)")
         }
-        guard MachineConfig.memoryRange.contains(memory) else {
+        guard MachineConfig.linuxMemoryRange.contains(memory) else {
             throw ClientError(
                 .badConfiguration,
-                "a machine has from \(MachineConfig.memoryRange.lowerBound) to"
-                    + " \(MachineConfig.memoryRange.upperBound) MiB of memory, not \(memory)")
+                "a machine has from \(MachineConfig.linuxMemoryRange.lowerBound) to"
+                    + " \(MachineConfig.linuxMemoryRange.upperBound) MiB of memory, not \(memory)")
         }
         if let balloon, UInt64(balloon.amount) > memory {
             throw ClientError(

@@ -18,8 +18,10 @@ package struct MachineConfig: APIObject {
 
     /// Most virtual processors.
     package static var vcpuLimit: UInt8 { 32 }
-    /// Least and most guest memory, in MiB.
-    package static var memoryRange: ClosedRange<UInt64> { 32...65536 }
+    /// Least and most guest memory, in MiB. Kernels that are a single program take little.
+    package static var memoryRange: ClosedRange<UInt64> { 2...65536 }
+    /// As ``memoryRange`` for a guest that starts our own programs.
+    package static var linuxMemoryRange: ClosedRange<UInt64> { 32...memoryRange.upperBound }
 
     package var vcpuCount: UInt8
     /// In MiB.

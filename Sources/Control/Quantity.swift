@@ -16,7 +16,7 @@ package struct MemorySize: Hashable, Sendable {
     ///   - owner: Who has so much, for the error's text.
     ///   - noun: Of what.
     package init(
-        _ text: String, in range: ClosedRange<UInt64> = MachineConfig.memoryRange,
+        _ text: String, in range: ClosedRange<UInt64> = MachineConfig.linuxMemoryRange,
         of owner: String = "a machine", noun: String = "memory"
     ) throws(QuantityError) {
         let digits = text.utf8.prefix { (0x30...0x39).contains($0) }

@@ -41,7 +41,8 @@ package final class GuestMemory: @unchecked Sendable {
     package static let lowLimit: UInt64 = 3 << 30
     /// Where RAM goes on above the hole.
     package static let highBase: UInt64 = 4 << 30
-    package static let minimum: UInt64 = 32 << 20
+    /// A kernel begins at 1 MiB.
+    package static let minimum: UInt64 = 2 << 20
     package static let maximum: UInt64 = 64 << 30
 
     /// Ascending, all RAM: ``bootRegions``, then the one for hot-plugged memory.
@@ -69,7 +70,7 @@ package final class GuestMemory: @unchecked Sendable {
     package var writeObserver: (any GuestWriteObserver)?
 
     /// - Parameters:
-    ///   - byteCount: Whole MiB, from 32 MiB to 64 GiB.
+    ///   - byteCount: Whole MiB, from 2 MiB to 64 GiB.
     ///   - pluggable: Blocks for hot-plugged memory, all unplugged.
     ///   - persistent: Files to lie beside RAM.
     ///   - hugePages: Back it with 2 MiB pages of hugetlbfs; the host must have reserved them.

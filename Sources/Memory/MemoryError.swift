@@ -3,7 +3,7 @@ import Linux
 
 /// Why guest memory could not be made or reached.
 package enum MemoryError: Error, Hashable {
-    /// Not a multiple of 1 MiB between 32 MiB and 64 GiB.
+    /// Not a multiple of 1 MiB between 2 MiB and 64 GiB.
     case size(UInt64)
     /// Blocks for hot-plugged memory that cannot be.
     case pluggable(PluggableSize)
@@ -23,7 +23,7 @@ extension MemoryError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .size(let bytes):
-            "guest memory of \(bytes) bytes: it must be whole MiB, at least 32 MiB and at most 64 GiB"
+            "guest memory of \(bytes) bytes: it must be whole MiB, at least 2 MiB and at most 64 GiB"
         case .pluggable(let size):
             "\(size.byteCount) bytes for hot-plugged memory in blocks of \(size.blockSize): blocks have a"
                 + " power of two from 2 MiB on, and up to 64 GiB in whole blocks can be there"

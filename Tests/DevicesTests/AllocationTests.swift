@@ -23,7 +23,7 @@ import Virtio
     func `A frame costs no allocation, whichever way it goes`(_ size: Int) throws {
         let link = try NetGuest.Link()
         var device = try link.device()
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var receive = DriverRing(memory: memory, size: 256, base: 0x1_0000)
         var transmit = DriverRing(memory: memory, size: 256, base: 0x2_0000)
         var queues = Virtqueues { _ in Virtqueue(idleIn: memory) }
@@ -58,7 +58,7 @@ import Virtio
 
     @Test func `A packet to or from a socket costs no allocation`() throws {
         let path = VsockGuest.freshPath()
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var device = try Vsock(guestCID: 3, path: path)
         let listener = try UnixSocket.listen(at: "\(path)_1")
         defer { UnixSocket.remove("\(path)_1") }

@@ -22,7 +22,7 @@ import Virtio
         struct Missing: Error {}
 
         init() throws {
-            let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+            let memory = try GuestMemory(byteCount: 32 << 20)
             let driver = DriverRing(memory: memory, size: 4, base: 0x1_0000)
             self.driver = driver
             file = try ScratchFile(byteCount: 4096)

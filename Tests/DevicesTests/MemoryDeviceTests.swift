@@ -23,7 +23,7 @@ import Virtio
 
     static func memory(blocks: UInt64 = 70) throws -> GuestMemory {
         try GuestMemory(
-            byteCount: GuestMemory.minimum, pluggable: PluggableSize(byteCount: blocks * block))
+            byteCount: 32 << 20, pluggable: PluggableSize(byteCount: blocks * block))
     }
 
     static func device(_ memory: GuestMemory, requested: UInt64 = 0) throws -> MemoryDevice {

@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever guest and host do, the device starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         for round in 0..<200 {
             let bytes = dice.bytes(Int.random(in: 0..<1500, using: &dice))
             let wrong = try NetScript.run(bytes, memory: memory)

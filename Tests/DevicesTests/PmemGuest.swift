@@ -22,7 +22,7 @@ final class PmemGuest {
     ) throws {
         file = try ScratchFile(byteCount: byteCount)
         memory = try GuestMemory(
-            byteCount: GuestMemory.minimum,
+            byteCount: 32 << 20,
             persistent: [try PersistentFile(file.path, isReadOnly: isReadOnly)])
         driver = try TestDriver(Pmem(memory.persistent[0], limits: limits), memory: memory)
         driver.start()

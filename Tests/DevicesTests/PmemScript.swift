@@ -17,7 +17,7 @@ enum PmemScript {
         let files = [try ScratchFile(byteCount: 2 << 20), try ScratchFile(byteCount: 3 << 20)]
         try files[1].write(mark)
         let memory = try GuestMemory(
-            byteCount: GuestMemory.minimum,
+            byteCount: 32 << 20,
             persistent: [
                 try PersistentFile(files[0].path, isReadOnly: false),
                 try PersistentFile(files[1].path, isReadOnly: true),

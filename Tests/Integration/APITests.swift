@@ -79,6 +79,7 @@ import Testing
             ("DELETE", "/network-interfaces/n", nil, 400, before),
             ("PUT", "/logger", "{\"log_path\":\"\(monitor.path("log"))\"}", 204, ""),
             ("PUT", "/machine-config", #"{"vcpu_count":32,"mem_size_mib":65536}"#, 204, ""),
+            ("PUT", "/machine-config", #"{"vcpu_count":1,"mem_size_mib":8}"#, 204, ""),
             ("PATCH", "/machine-config", #"{"vcpu_count":33}"#, 400, "from 1 to 32"),
             ("PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 204, ""),
             (

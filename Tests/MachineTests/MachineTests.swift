@@ -45,6 +45,14 @@ import Testing
         #expect(machine.run() == ending.end)
     }
 
+    /// Kernels that are a single program are given so little.
+    @Test func `A machine has no more memory than its guest needs`() throws {
+        let kernel = try TinyKernel(TinyKernel.exiting(with: 7))
+        var small = configuration(kernel.path)
+        small.memoryBytes = 2 << 20
+        #expect(try Machine(small).run() == .debugExit(7))
+    }
+
     @Test func `The timeline counts each instruction and exit of the guest`() throws {
         let kernel = try TinyKernel(TinyKernel.exiting(with: 1))
         let machine = try Machine(configuration(kernel.path))
@@ -121,8 +129,8 @@ import Testing
             rule: "too many processors", change: { $0.cpuCount = 33 },
             message: "33 processors: it must be 1 to 32"),
         Refusal(
-            rule: "too little memory", change: { $0.memoryBytes = 16 << 20 },
-            message: "guest memory of 16777216 bytes: it must be whole MiB, at least 32 MiB and"
+            rule: "too little memory", change: { $0.memoryBytes = 1 << 20 },
+            message: "guest memory of 1048576 bytes: it must be whole MiB, at least 2 MiB and"
                 + " at most 64 GiB"),
         Refusal(
             rule: "no kernel", change: { $0.kernelPath = "/no/such/kernel" },

@@ -8,7 +8,7 @@ import Testing
 
     /// Memory with sixteen pages of ones from ``base`` on.
     private func memory() throws -> GuestMemory {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         try memory.write(
             [UInt8](repeating: 1, count: 16 * 4096), at: GuestAddress(Self.base))
         return memory
@@ -37,7 +37,7 @@ import Testing
 
     @Test(
         arguments: [
-            (GuestMemory.minimum, 4096), (GuestMemory.minimum - 4096, 8192), (0xd000_0000, 4096),
+            (UInt64(32 << 20), 4096), (UInt64(32 << 20) - 4096, 8192), (0xd000_0000, 4096),
             (.max - 4095, 4096), (0, .max), (4096, .max - 4095), (PluggableMemory.base, 4096),
         ] as [(UInt64, UInt64)])
     func `What is not all RAM is refused, and nothing goes`(

@@ -33,7 +33,7 @@ import Testing
     func `Bytes go in and come out across slices, as many as both sides have`(
         _ copy: Copy
     ) throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         let slices = try slices(memory)
         let bytes = (0..<copy.count).map { UInt8($0 + 1) }
         let went = unsafe slices.copyIn(bytes.span.bytes, at: copy.offset)
@@ -54,10 +54,10 @@ import Testing
     }
 
     @Test func `A slice that is not all RAM is refused, and the others stay`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var slices = try slices(memory)
         for (address, count) in [
-            (GuestMemory.minimum - 1, UInt32(2)), (GuestMemory.minimum, 1), (.max, .max),
+            (UInt64(32 << 20) - 1, UInt32(2)), (UInt64(32 << 20), 1), (.max, .max),
         ] {
             var refusal: MemoryError?
             do throws(MemoryError) {
@@ -76,7 +76,7 @@ import Testing
     func `A message has the host's part in front, or behind, and the slices stay`(
         _ capacity: Int
     ) throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var slices = GuestSlices(memory, capacity: capacity)
         for index in 0..<3 as Range<UInt64> {
             try slices.append(GuestAddress(0x1000 * (index + 1)), count: 4)
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test func `A message of more slices than the kernel takes is refused`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var slices = GuestSlices(memory)
         let pair = try UnixSocket.Pair(keepsMessages: true)
         let part = HostBytes(count: 1)
@@ -142,7 +142,7 @@ import Testing
     }
 
     @Test func `A header is copied out of one slice or several`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         try memory.write([1, 2, 3, 4], at: GuestAddress(0x1000))
         try memory.write([5, 6, 7, 8, 9, 10], at: GuestAddress(0x2000))
         var slices = try slices(memory)
@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test func `A pipe fills and drains slices without a copy of ours`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         let slices = try slices(memory)
         try memory.write([1, 2, 3, 4], at: GuestAddress(0x1000))
         try memory.write([5, 6, 7, 8, 9, 10], at: GuestAddress(0x2000))

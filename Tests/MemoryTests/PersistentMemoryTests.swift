@@ -116,7 +116,7 @@ import Testing
         #expect(throws: PersistentFileError.self) { try open("/no/such/file") }
         #expect(throws: MemoryError.persistent) {
             try GuestMemory(
-                byteCount: GuestMemory.minimum, persistent: [open(half.path), open(half.path)])
+                byteCount: 32 << 20, persistent: [open(half.path), open(half.path)])
         }
     }
 

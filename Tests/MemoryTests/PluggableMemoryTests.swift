@@ -136,7 +136,7 @@ import Testing
     func `Sizes that cannot be are refused`(byteCount: UInt64, blockSize: UInt64) {
         let size = PluggableSize(byteCount: byteCount, blockSize: blockSize)
         #expect(throws: MemoryError.pluggable(size)) {
-            try GuestMemory(byteCount: GuestMemory.minimum, pluggable: size)
+            try GuestMemory(byteCount: 32 << 20, pluggable: size)
         }
     }
 }

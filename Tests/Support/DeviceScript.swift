@@ -39,8 +39,8 @@ package struct DeviceScript {
         case 1: return ring + offset
         case 2: return ring + 0x8000
         case 3: return ring + 0xc000
-        case 4: return GuestMemory.minimum - 8
-        case 5: return GuestMemory.minimum
+        case 4: return UInt64(32 << 20) - 8
+        case 5: return UInt64(32 << 20)
         case 6: return 0xd000_0000
         case 7: return .max - offset
         case 8: return UInt64(word()) << 32 | UInt64(word())

@@ -33,7 +33,7 @@ package struct GuardedMemory: ~Copyable {
         var wasted: [Waste] = []
         for attempt in 0..<64 {
             let above = try Mapping.anonymous(byteCount: guardSize)
-            let memory = try GuestMemory(byteCount: GuestMemory.minimum, pluggable: pluggable)
+            let memory = try GuestMemory(byteCount: 32 << 20, pluggable: pluggable)
             let below = try Mapping.anonymous(byteCount: guardSize)
             let start = memory.regions[0].hostAddress
             let isBetween =

@@ -54,7 +54,7 @@ package struct RingViolation: Sendable, CustomStringConvertible {
     /// Where buffers and indirect tables lie.
     package static let buffer: UInt64 = 0x20_0000
     static let tableBase: UInt64 = 0x30_0000
-    static let end = GuestMemory.minimum
+    static let end = UInt64(32 << 20)
 
     static func entry(
         _ address: UInt64 = buffer, _ length: UInt32 = 16, flags: UInt16 = 0,

@@ -31,7 +31,7 @@ package final class TestDriver<Device: VirtioDevice & ~Copyable> {
     package static var bufferBase: UInt64 { 0x20_0000 }
 
     package init(_ device: consuming sending Device, memory: GuestMemory? = nil) throws {
-        let memory = try memory ?? GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try memory ?? GuestMemory(byteCount: 32 << 20)
         self.memory = memory
         transport = try MMIOTransport(device, memory: memory, interrupt: interrupts.wire)
     }

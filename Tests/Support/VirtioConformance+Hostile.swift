@@ -206,7 +206,7 @@ private final class RingChanger {
                 let base = 0x1_0000 + queue * DriverRing.stride
                 let address: UInt64 =
                     switch Int.random(in: 0..<4, using: &dice) {
-                    case 0: GuestMemory.minimum - 8
+                    case 0: UInt64(32 << 20) - 8
                     case 1: .max - 64
                     case 2: 0xd000_0000
                     default: 0x20_0000

@@ -30,7 +30,7 @@ extension VirtioConformance where Device: ~Copyable {
             ("descriptors misaligned", { $0.descriptors = $0.descriptors &+ 8 }),
             ("available ring misaligned", { $0.available = $0.available &+ 1 }),
             ("used ring misaligned", { $0.used = $0.used &+ 2 }),
-            ("descriptors outside RAM", { $0.descriptors = GuestAddress(GuestMemory.minimum) }),
+            ("descriptors outside RAM", { $0.descriptors = GuestAddress(32 << 20) }),
             ("available ring in the hole", { $0.available = GuestAddress(0xd000_0000) }),
             ("used ring at the end of space", { $0.used = GuestAddress(.max - 3) }),
         ]

@@ -71,7 +71,7 @@ struct ReferenceQueue {
 
     private func isRAM(_ address: UInt64, _ count: UInt64) -> Bool {
         let (end, wraps) = address.addingReportingOverflow(count)
-        return !wraps && end <= GuestMemory.minimum
+        return !wraps && end <= UInt64(32 << 20)
     }
 
     /// Follows the links; false if they lead astray.

@@ -43,7 +43,7 @@ import Testing
         private(set) var wasBroken = false
 
         init(_ dice: Dice, _ features: FeatureSet) throws {
-            let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+            let memory = try GuestMemory(byteCount: 32 << 20)
             self.memory = memory
             self.dice = dice
             self.features = features
@@ -111,7 +111,7 @@ import Testing
                 address: buffer, length: UInt32.random(in: 0...512, using: &dice))
             let oddity = Int.random(in: 0..<24, using: &dice)
             switch oddity {
-            case 0: descriptor.address = GuestMemory.minimum - 8
+            case 0: descriptor.address = UInt64(32 << 20) - 8
             case 1: descriptor.address = .max - 7
             case 2: descriptor.length = .max
             case 3...7:

@@ -11,7 +11,7 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever a driver does, the device starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         for round in 0..<300 {
             let driver = try TestDriver(EchoDevice(), memory: memory)
             var script = DeviceScript(dice.bytes(Int.random(in: 0..<600, using: &dice)))

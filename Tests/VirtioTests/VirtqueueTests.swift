@@ -15,7 +15,7 @@ final class QueueBench {
     var queue: Virtqueue
 
     init(size: UInt16 = 4, features: FeatureSet = .queue) throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         self.memory = memory
         let driver = DriverRing(memory: memory, size: size, base: Self.ring)
         self.driver = driver
@@ -324,7 +324,7 @@ final class QueueBench {
         }
     }
 
-    static let end = GuestMemory.minimum
+    static let end = UInt64(32 << 20)
     static let setUps = [
         SetUp("size 0", .size(0)) { $0.size = 0 },
         SetUp("size 3", .size(3)) { $0.size = 3 },
@@ -358,7 +358,7 @@ final class QueueBench {
 
     @Test(arguments: setUps)
     func `A ring set up wrongly is refused`(_ setUp: SetUp) throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var state = DriverRing(memory: memory, size: 8, base: QueueBench.ring).state
 
         setUp.change(&state)
@@ -369,7 +369,7 @@ final class QueueBench {
     }
 
     @Test func `Rings that end with RAM are accepted`() throws {
-        let memory = try GuestMemory(byteCount: GuestMemory.minimum)
+        let memory = try GuestMemory(byteCount: 32 << 20)
         var state = QueueState(size: 8)
         state.descriptors = GuestAddress(Self.end - 128)
         state.available = GuestAddress(Self.end - 22)
