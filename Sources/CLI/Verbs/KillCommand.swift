@@ -20,6 +20,7 @@ struct KillCommand: Verb {
 
     @Option(
         name: .shortAndLong, help: "Name or number of a signal.",
+        completion: .list(SignalName.names),
         transform: { try SignalName($0) })
     var signal = SignalName(.kill)
 
@@ -56,7 +57,7 @@ struct SignalName: Hashable {
     }
 
     /// Of Linux on x86-64, in order.
-    private static var names: [String] {
+    static var names: [String] {
         [
             "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV",
             "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN",

@@ -64,14 +64,15 @@ struct RunCommand: Verb {
         transform: { try HotplugOption($0) })
     var hotplug: HotplugOption?
 
-    @Option(help: "Kernel to boot, in place of Swiftlet's own.")
+    @Option(help: "Kernel to boot, in place of Swiftlet's own.", completion: .file())
     var kernel: String?
 
-    @Option(help: "Initramfs, in place of Swiftlet's own.")
+    @Option(help: "Initramfs, in place of Swiftlet's own.", completion: .file())
     var initrd: String?
 
     @Option(
         help: "Image with the root file system, ext4 or erofs: PATH[:ro].",
+        completion: .file(),
         transform: { try DiskArgument($0) })
     var rootfs: DiskArgument?
 
@@ -79,12 +80,14 @@ struct RunCommand: Verb {
         name: .customLong("disk"),
         help:
             "File or block device as a disk: PATH[:ro][:id=NAME][:engine=async]. Repeat for more.",
+        completion: .file(),
         transform: { try DiskArgument($0) })
     var disks: [DiskArgument] = []
 
     @Option(
         name: .customLong("pmem"),
         help: "File as persistent memory, /dev/pmem0: PATH[:ro][:id=NAME]. Repeat for more.",
+        completion: .file(),
         transform: { try PmemArgument($0) })
     var pmems: [PmemArgument] = []
 
