@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Swift's runtime is to find here instead of its own.
+// What Swift's runtime and the C library are to find here instead of their own.
 #define _GNU_SOURCE // memfd_create, pipe2
 #include "clinux_process.h"
 
@@ -39,3 +39,8 @@ __attribute__((constructor(101))) static void keep_arguments(int count, char **w
 }
 
 char *const *clinux_arguments(void) { return arguments; }
+
+/// A static program asks /proc at its start where it lies, for libraries that it might load later:
+/// ours load none. As the C library answers where there is no /proc.
+__attribute__((visibility("hidden"))) const char *_dl_get_origin(void);
+const char *_dl_get_origin(void) { return (const char *)-1; }
