@@ -244,12 +244,15 @@ import Testing
     @Test func `Every verb has examples, and every shell a completion`() throws {
         let host = try DetachedHost()
         let help = try host.done("--help")
+        let page = try String(
+            contentsOf: Checkout.root.appending(path: "docs/cli.md"), encoding: .utf8)
         for line in help.split(separator: "\n").drop(while: { !$0.hasPrefix("SUBCOMMANDS") }) {
             guard let verb = line.wholeMatch(of: #/ {2}([a-z-]+) .*/#)?.1, verb != "help" else {
                 continue
             }
             let text = try host.done(String(verb), "--help")
             #expect(text.contains("Examples:\n"), "\(verb)")
+            #expect(page.contains("\n## `\(verb)`\n"), "docs/cli.md has no \(verb)")
         }
         #expect(!help.contains("supervise"))
         for (shell, mark) in [
