@@ -244,8 +244,7 @@ import Testing
     @Test func `Every verb has examples, and every shell a completion`() throws {
         let host = try DetachedHost()
         let help = try host.done("--help")
-        let page = try String(
-            contentsOf: Checkout.root.appending(path: "docs/cli.md"), encoding: .utf8)
+        let page = try Checkout.text(of: "docs/cli.md")
         for line in help.split(separator: "\n").drop(while: { !$0.hasPrefix("SUBCOMMANDS") }) {
             guard let verb = line.wholeMatch(of: #/ {2}([a-z-]+) .*/#)?.1, verb != "help" else {
                 continue
