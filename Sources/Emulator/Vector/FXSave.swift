@@ -33,7 +33,8 @@ extension Vectors {
             op.extra & 2 != 0
                 || cpu.mayAccess(Int(op.extra >> 2), at: address, byteCount: 4, write: true),
             cpu.canWrite(address, byteCount: legacyBytes),
-            storeX87(cpu, op, address), storeControl(cpu, address), storeSSE(cpu, op, address)
+            storeX87(cpu, op, address), storeControl(cpu, op, address),
+            storeX87Registers(cpu, op, address), storeSSE(cpu, op, address)
         else { return cpu.fault(op) }
         return op.next
     }
@@ -43,10 +44,26 @@ extension Vectors {
         let address = cpu.effectiveAddress(op)
         guard isAligned(cpu, address) else { return cpu.fault(op) }
         guard let image = LegacyImage(cpu, address) else { return cpu.fault(op) }
+        for offset in stride(from: UInt64(0), to: 28, by: 4) {
+            guard mayAccess(cpu, op, address &+ offset, 4, write: false) else {
+                return cpu.fault(op)
+            }
+        }
         guard image.control & ~mxcsrMask == 0 else { return cpu.raise(op, .generalProtection) }
         image.restoreX87(cpu, wide: op.extra & 1 != 0)
         cpu.setControlStatus(image.control)
-        image.restoreSSE(cpu, count: vectorCount(op))
+        for index in 0..<8 {
+            let place = address &+ 32 &+ UInt64(index) &* 16
+            guard mayAccess(cpu, op, place, 8, write: false),
+                mayAccess(cpu, op, place &+ 8, 8, write: false)
+            else { return cpu.fault(op) }
+            image.restoreX87Register(cpu, index)
+        }
+        for number in (0..<vectorCount(op)).reversed() {
+            let place = address &+ 160 &+ UInt64(number) &* 16
+            guard mayAccess(cpu, op, place, 16, write: false) else { return cpu.fault(op) }
+            image.restoreVector(cpu, number)
+        }
         return op.next
     }
 
@@ -66,9 +83,13 @@ extension Vectors {
         let requested = cpu.state.xcr0 & componentMask(cpu)
         guard cpu.canWrite(address, byteCount: standardBytes) else { return cpu.fault(op) }
         guard let present: UInt64 = cpu.load(address &+ 512) else { return cpu.fault(op) }
-        if requested & x87Component != 0, !storeX87(cpu, op, address) { return cpu.fault(op) }
+        if requested & x87Component != 0 {
+            guard storeX87(cpu, op, address), storeX87Registers(cpu, op, address) else {
+                return cpu.fault(op)
+            }
+        }
         if requested & sseComponent != 0 {
-            guard storeControl(cpu, address), storeSSE(cpu, op, address) else {
+            guard storeControl(cpu, op, address), storeSSE(cpu, op, address) else {
                 return cpu.fault(op)
             }
         }
@@ -96,6 +117,7 @@ extension Vectors {
         if requested & x87Component != 0 {
             if present & x87Component != 0 {
                 image.restoreX87(cpu, wide: op.extra & 1 != 0)
+                for index in 0..<8 { image.restoreX87Register(cpu, index) }
             } else {
                 cpu.state.x87 = X87State()
             }
@@ -103,7 +125,7 @@ extension Vectors {
         if takesControl {
             cpu.setControlStatus(image.control)
             if present & sseComponent != 0 {
-                image.restoreSSE(cpu, count: vectorCount(op))
+                for number in 0..<vectorCount(op) { image.restoreVector(cpu, number) }
             } else {
                 for number in 0..<vectorCount(op) { cpu.setVector(UInt8(number), .zero) }
             }
@@ -135,35 +157,54 @@ extension Vectors {
     }
     private static func vectorCount(_ op: Op) -> Int { op.extra & 2 != 0 ? 16 : 8 }
 
-    // MARK: Parts of the legacy area
+    // MARK: Parts of the legacy area, in the order of AMD's processors, which keep those before one
+    // that the segment refuses
+
+    /// Whether a part lies in the segment as a whole; in 64-bit code there is none to ask.
+    private static func mayAccess(
+        _ cpu: Processor, _ op: Op, _ address: UInt64, _ byteCount: UInt64, write: Bool
+    ) -> Bool {
+        if op.extra & 2 != 0 { return true }
+        return cpu.mayAccess(
+            Int(op.extra >> 2), at: address, byteCount: byteCount, write: write)
+    }
+
+    private static func store<T: Word>(
+        _ cpu: Processor, _ op: Op, _ address: UInt64, _ value: T
+    ) -> Bool {
+        mayAccess(cpu, op, address, UInt64(T.byteCount), write: true) && cpu.store(address, value)
+    }
 
     private static func storeX87(_ cpu: Processor, _ op: Op, _ address: UInt64) -> Bool {
         let unit = cpu.state.x87
         let status = unit.status & ~0x3800 | UInt16(unit.top & 7) << 11
-        let first =
-            UInt64(unit.control) | UInt64(status) << 16 | UInt64(~unit.empty) << 32
-            | UInt64(unit.lastOpcode & 0x7ff) << 48
-        let wide = op.extra & 1 != 0
-        guard cpu.store(address, first),
-            cpu.store(
-                address &+ 8, wide ? unit.lastInstruction : unit.lastInstruction & 0xffff_ffff),
-            cpu.store(address &+ 16, wide ? unit.lastData : unit.lastData & 0xffff_ffff)
-        else { return false }
+        let mask: UInt64 = op.extra & 1 != 0 ? .max : 0xffff_ffff
+        return store(cpu, op, address, UInt32(unit.control) | UInt32(status) << 16)
+            && store(cpu, op, address &+ 4, UInt16(~unit.empty))
+            && store(cpu, op, address &+ 6, unit.lastOpcode & 0x7ff)
+            && store(cpu, op, address &+ 8, unit.lastInstruction & mask)
+            && store(cpu, op, address &+ 16, unit.lastData & mask)
+    }
+    private static func storeX87Registers(_ cpu: Processor, _ op: Op, _ address: UInt64) -> Bool {
         for index in 0..<8 {
-            let image = cpu.x87Image(Int(unit.top) &+ index)
-            let value = Vector(image.significand, UInt64(image.signAndExponent))
-            guard cpu.storeVector(address &+ 32 &+ UInt64(index) &* 16, value) else { return false }
+            let image = cpu.x87Image(Int(cpu.state.x87.top) &+ index)
+            let place = address &+ 32 &+ UInt64(index) &* 16
+            guard store(cpu, op, place, image.significand),
+                store(cpu, op, place &+ 8, UInt64(image.signAndExponent))
+            else { return false }
         }
         return true
     }
-    private static func storeControl(_ cpu: Processor, _ address: UInt64) -> Bool {
-        let value = UInt64(cpu.controlStatus) | UInt64(mxcsrMask) << 32
-        return cpu.store(address &+ 24, value)
+    private static func storeControl(_ cpu: Processor, _ op: Op, _ address: UInt64) -> Bool {
+        store(cpu, op, address &+ 24, cpu.controlStatus)
+            && store(cpu, op, address &+ 28, mxcsrMask)
     }
     private static func storeSSE(_ cpu: Processor, _ op: Op, _ address: UInt64) -> Bool {
-        for number in 0..<vectorCount(op) {
+        for number in (0..<vectorCount(op)).reversed() {
             let place = address &+ 160 &+ UInt64(number) &* 16
-            guard cpu.storeVector(place, cpu.vector(UInt8(number))) else { return false }
+            guard mayAccess(cpu, op, place, 16, write: true),
+                cpu.storeVector(place, cpu.vector(UInt8(number)))
+            else { return false }
         }
         return true
     }
@@ -185,6 +226,7 @@ private struct LegacyImage {
     /// MXCSR.
     var control: UInt32 { UInt32(truncatingIfNeeded: words[1][1]) }
 
+    /// The x87 unit but its registers.
     func restoreX87(_ cpu: Processor, wide: Bool) {
         let first = words[0][0]
         var unit = X87State()
@@ -200,18 +242,20 @@ private struct LegacyImage {
         // ES and B tell whether an unmasked exception waits.
         let waits = unit.status & ~unit.control & 0x3f != 0
         unit.status = unit.status & ~0x8080 | (waits ? 0x8080 : 0)
+        unit.registers = cpu.state.x87.registers
         cpu.state.x87 = unit
-        for index in 0..<8 {
-            let value = words[2 + index]
-            cpu.setX87Image(
-                Int(unit.top) &+ index,
-                X87Image(
-                    significand: value[0], signAndExponent: UInt16(truncatingIfNeeded: value[1])))
-        }
     }
 
-    func restoreSSE(_ cpu: Processor, count: Int) {
-        for number in 0..<count { cpu.setVector(UInt8(number), words[10 + number]) }
+    /// ST(`index`), once the rest of the unit has been restored.
+    func restoreX87Register(_ cpu: Processor, _ index: Int) {
+        let value = words[2 + index]
+        let image = X87Image(
+            significand: value[0], signAndExponent: UInt16(truncatingIfNeeded: value[1]))
+        cpu.setX87Image(Int(cpu.state.x87.top) &+ index, image)
+    }
+
+    func restoreVector(_ cpu: Processor, _ number: Int) {
+        cpu.setVector(UInt8(number), words[10 + number])
     }
 }
 

@@ -144,6 +144,24 @@ extension JudgedRow {
             prepare: wrap(at: 29)
         ) { $0.vector == 13 && $0.controlWord == 0x37f },
         JudgedRow(
+            name: "FXSAVE of which a register wraps", code: [0x65, 0x0f, 0xae, 0x00],
+            prepare: wrap(at: 133)
+        ) { $0.vector == 13 },
+        JudgedRow(
+            name: "FXSAVE of which no part wraps", code: [0x65, 0x0f, 0xae, 0x00],
+            prepare: wrap(at: 136)
+        ) { $0.vector == JudgedState.Ending.none },
+        JudgedRow(
+            name: "FXRSTOR takes vectors from the last on", code: [0x65, 0x0f, 0xae, 0x08],
+            prepare: { state in
+                wrap(at: 177)(&state)
+                for number in 0..<8 { state.setVector(number, SIMD2(5, 5)) }
+            }
+        ) {
+            $0.vector == 13 && $0.vector(1) == SIMD2(5, 5) && $0.vector(2) == .zero
+                && $0.controlWord == 0xc7f
+        },
+        JudgedRow(
             name: "MASKMOVDQU of which the upper half wraps", code: [0x66, 0x65, 0x0f, 0xf7, 0xca],
             prepare: { state in
                 wrap(at: 15)(&state)

@@ -91,7 +91,9 @@ extension JudgeGenerator {
             let other = random.below(prefixes.count)
             prefixes.swapAt(one, other)
         }
-        // Processors find out the length of what they refuse; the decoder refuses at once.
+        // Processors find out the length of what they refuse, and tell if it is beyond 15 bytes; the
+        // decoder refuses at once.
+        if isRefused { prefixes.removeLast(max(prefixes.count - 2, 0)) }
         if !inBlock && !isRefused && random.below(60) == 0 {
             // Up to the limit of 15 bytes and beyond.
             for _ in 0..<random.below(15) { prefixes.insert(form.is32 ? 0x3e : 0x2e, at: 0) }
