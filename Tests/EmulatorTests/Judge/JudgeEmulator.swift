@@ -46,9 +46,6 @@ final class JudgeEmulator {
         state.system.gdt = DescriptorTable(base: Self.descriptors, limit: 0x37)
         try vcpu.restore(state)
         cpu.state.xcr0 = 3
-        for page in stride(from: Self.tables.lowerBound, to: Self.tables.upperBound, by: 4096) {
-            tables.append(read(page, 4096))
-        }
     }
 
     private static var flat: Segment {
@@ -146,7 +143,12 @@ final class JudgeEmulator {
     private static var tables: Range<UInt64> { 0x10_0000..<0x12_5000 }
 
     /// The page where code leaves by, with what the host has there.
-    func setExit(_ bytes: [UInt8]) { write(bytes, at: Self.exitPage) }
+    func setExit(_ bytes: [UInt8]) {
+        write(bytes, at: Self.exitPage)
+        tables = stride(from: Self.tables.lowerBound, to: Self.tables.upperBound, by: 4096).map {
+            read($0, 4096)
+        }
+    }
 
     // MARK: Running
 
