@@ -176,7 +176,7 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
     ]
 
     /// Nothing is mapped from here on.
-    private static var endOfData: UInt64 {
+    static var endOfData: UInt64 {
         JudgedMemory.data + UInt64(JudgedMemory.dataCount + JudgedMemory.readOnlyCount)
     }
 
