@@ -7,14 +7,14 @@ import Synchronization
 /// The driver changes the rings at any time: each index and descriptor is read once, and the value
 /// that was read is what is validated and used. After an error the queue is of no more use.
 package struct Virtqueue: ~Copyable {
-    private let memory: GuestMemory
-    private var state: QueueState
+    let memory: GuestMemory
+    var state: QueueState
     private let allowsIndirect: Bool
     private let usesEventIndex: Bool
     /// The available index as last read.
     private var seenAvailable: UInt16
     /// Chains taken and not yet given back.
-    package private(set) var inFlight = 0
+    package internal(set) var inFlight = 0
     /// The room of chains that were given back, to be used again.
     private var spare: ChainPool
     /// The rings are memory as long as the queue is there.
@@ -141,7 +141,7 @@ package struct Virtqueue: ~Copyable {
 
     /// What the next entry of the available ring says.
     @inline(__always)
-    private func nextHead() throws(VirtqueueError) -> UInt16 {
+    func nextHead() throws(VirtqueueError) -> UInt16 {
         let slot = state.nextAvailable & (state.size &- 1)
         let address = state.available &+ (4 &+ UInt64(slot) &* 2)
         guard let head = memory.load16(at: address) else { throw .ring(address) }
@@ -150,7 +150,7 @@ package struct Virtqueue: ~Copyable {
     }
 
     @inline(__always)
-    private func loadDescriptor(
+    func loadDescriptor(
         _ index: UInt16, in table: GuestAddress
     ) throws(VirtqueueError) -> Descriptor {
         let address = table &+ UInt64(index) &* 16
@@ -247,84 +247,9 @@ package struct Virtqueue: ~Copyable {
         recycle(chain)
     }
 
-    private mutating func recycle(_ chain: consuming DescriptorChain) {
+    mutating func recycle(_ chain: consuming DescriptorChain) {
         inFlight -= 1
         spare.put(chain)
-    }
-
-    // MARK: Runs
-
-    /// An empty run for chains of this queue.
-    package func makeRun() -> WritableRun { WritableRun(memory) }
-
-    /// Takes the next chain's writable part into `run`, behind what is there; false if there is
-    /// none. Chains with less than `minimum` bytes to write are of no use: each is given back at
-    /// once, or with the chains before it.
-    package mutating func take(
-        into run: inout WritableRun, minimum: Int
-    ) throws(VirtqueueError) -> Bool {
-        for _ in 0..<state.size {
-            if try takeSingle(into: &run, minimum: minimum) { return true }
-            guard let chain = try next() else { return false }
-            let isUseful = chain.writable.byteCount >= minimum
-            if !isUseful, run.count == 0 {
-                complete(chain, written: 0)
-                continue
-            }
-            // Given back out of turn it would come again in place of those that are put back.
-            if isUseful { run.append(chain) } else { run.append(uselessHead: chain.head) }
-            inFlight += 1
-            recycle(chain)
-            if isUseful { return true }
-        }
-        return false
-    }
-
-    /// As ``take(into:minimum:)``, for a chain of one buffer that is large enough, which almost all
-    /// are; false for any other, and nothing is done.
-    @inline(__always)
-    private mutating func takeSingle(
-        into run: inout WritableRun, minimum: Int
-    ) throws(VirtqueueError) -> Bool {
-        guard try hasNext() else { return false }
-        let head = try nextHead()
-        let descriptor = try loadDescriptor(head, in: state.descriptors)
-        guard descriptor.flags == Descriptor.isWritable, descriptor.length >= UInt32(minimum),
-            descriptor.length > 0
-        else { return false }
-        let address = GuestAddress(descriptor.address)
-        do throws(MemoryError) {
-            try run.append(head: head, address, count: descriptor.length)
-        } catch {
-            throw .buffer(address, count: descriptor.length)
-        }
-        state.nextAvailable &+= 1
-        inFlight += 1
-        return true
-    }
-
-    /// Gives the first chains of `run` back, as many as `written` bytes fill and at least one, and
-    /// the useless ones behind them. The driver sees all of them at once.
-    package mutating func complete(_ run: inout WritableRun, written: Int) {
-        var left = written
-        var index = state.nextUsed
-        repeat {
-            guard let element = run.takeFirst(written: left) else { break }
-            let slot = index & (state.size &- 1)
-            memory.store64(element.word, at: state.used &+ (4 &+ UInt64(slot) &* 8))
-            left -= Int(element.length)
-            index &+= 1
-            inFlight -= 1
-        } while left > 0 || run.beginsUseless
-        state.nextUsed = index
-        try? memory.storeRelease(index, at: state.used &+ 2)
-    }
-
-    /// Undoes the takes that are left in `run`: these chains come again.
-    package mutating func putBack(_ run: inout WritableRun) {
-        state.nextAvailable &-= UInt16(truncatingIfNeeded: run.count)
-        inFlight -= run.count
-        run.removeAll()
     }
 
     /// True if the driver wants to hear of what was completed since this was last asked.
@@ -342,5 +267,99 @@ package struct Virtqueue: ~Copyable {
         let address = state.available &+ (4 &+ UInt64(state.size) &* 2)
         let event = memory.load16(at: address) ?? 0
         return new &- event &- 1 < new &- old
+    }
+}
+
+/// Chains that are not in use, with the room they have grown: none is made twice.
+@safe private struct ChainPool: ~Copyable {
+    private let storage: UnsafeMutablePointer<DescriptorChain>?
+    private let capacity: Int
+    private var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe storage = capacity > 0 ? .allocate(capacity: capacity) : nil
+    }
+
+    deinit {
+        guard let storage = unsafe storage else { return }
+        unsafe storage.deinitialize(count: count)
+        unsafe storage.deallocate()
+    }
+
+    /// An empty chain, a used one if there is one.
+    mutating func take(in memory: GuestMemory) -> DescriptorChain {
+        guard count > 0, let storage = unsafe storage else { return DescriptorChain(memory) }
+        count -= 1
+        return unsafe (storage + count).move()
+    }
+
+    /// The chain that ``take(in:)`` would answer, empty, where it lies; nil if there is no room for
+    /// one. It is valid until the next call.
+    mutating func top(in memory: GuestMemory) -> UnsafeMutablePointer<DescriptorChain>? {
+        guard let storage = unsafe storage else { return nil }
+        if count == 0 {
+            unsafe storage.initialize(to: DescriptorChain(memory))
+            count = 1
+        }
+        return unsafe storage + (count - 1)
+    }
+
+    mutating func put(_ chain: consuming DescriptorChain) {
+        guard count < capacity, let storage = unsafe storage else { return }
+        chain.clear()
+        unsafe (storage + count).initialize(to: chain)
+        count += 1
+    }
+}
+
+extension GuestSlices {
+    /// Copies a value out from `offset` on, or nil if the slices end before it does.
+    package func load<Value: BitwiseCopyable>(_ type: Value.Type, at offset: Int = 0) -> Value? {
+        let size = MemoryLayout<Value>.size
+        guard byteCount >= size, offset <= byteCount - size else { return nil }
+        return unsafe withUnsafeTemporaryAllocation(
+            byteCount: size, alignment: MemoryLayout<Value>.alignment
+        ) { buffer in
+            var bytes = unsafe MutableRawSpan(_unsafeBytes: buffer)
+            _ = copyOut(at: offset, into: &bytes)
+            return unsafe buffer.loadUnaligned(as: type)
+        }
+    }
+
+    /// Copies a value in from `offset` on; false, and nothing done, if the slices end before.
+    @discardableResult
+    package func store<Value: BitwiseCopyable>(_ value: Value, at offset: Int = 0) -> Bool {
+        let size = MemoryLayout<Value>.size
+        guard byteCount >= size, offset <= byteCount - size else { return false }
+        unsafe withUnsafeBytes(of: value) { buffer in
+            let bytes = unsafe RawSpan(
+                _unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+            copyIn(bytes, at: offset)
+        }
+        return true
+    }
+
+    /// Copies at most `count` bytes out from `offset` on into `bytes` from `position` on; answers
+    /// how many, no more than either side has.
+    package func copyOut(
+        at offset: Int, count: Int, into bytes: inout [UInt8], at position: Int
+    ) -> Int {
+        guard position >= 0, count > 0, position <= bytes.count - count else { return 0 }
+        return unsafe bytes.withUnsafeMutableBytes { buffer in
+            let part = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[position..<position + count])
+            var span = unsafe MutableRawSpan(_unsafeBytes: part)
+            return copyOut(at: offset, into: &span)
+        }
+    }
+
+    /// Copies bytes in from `offset` on, as many as there is room for; answers how many.
+    @discardableResult
+    package func copyIn(_ bytes: ArraySlice<UInt8>, at offset: Int = 0) -> Int {
+        unsafe bytes.withUnsafeBytes { buffer in
+            let span = unsafe RawSpan(_unsafeBytes: buffer)
+            return copyIn(span, at: offset)
+        }
     }
 }
