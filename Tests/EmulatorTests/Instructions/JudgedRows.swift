@@ -119,6 +119,17 @@ struct JudgedRow: CustomTestStringConvertible, Sendable {
 
     private static let others = [
         JudgedRow(
+            name: "MULPS flushes what was tiny before it was rounded", code: [0x0f, 0x59, 0xc1],
+            prepare: {
+                $0.mxcsr = 0x9f80
+                $0.setVector(0, SIMD2(0x3f80_0000_3f7f_ffff, 0x3f80_0000_3f80_0000))
+                $0.setVector(1, SIMD2(0x0080_0000_0080_0000, 0x3f80_0000_3f80_0000))
+            }
+        ) {
+            $0.vector(0) == SIMD2(0x0080_0000_0000_0000, 0x3f80_0000_3f80_0000)
+                && $0.mxcsr == 0x9fb0
+        },
+        JudgedRow(
             name: "F2XM1 of 1 is inexact, and raises that", code: [0xd9, 0xf0],
             prepare: {
                 fillStack(&$0)

@@ -265,14 +265,14 @@ final class Judge {
             if phrases.isEmpty && !noResult { continue }
             emulator.write(memory.0, at: JudgedMemory.data)
             emulator.write(memory.1, at: JudgedMemory.code)
-            // Astray or not, the engine must go on.
-            let isStuck =
+            // Astray or not, the engine must go on, and keep what is not the program's.
+            let isBroken =
                 ours[index].vector == JudgedState.Ending.stuck
                 || ours[index].vector == JudgedState.Ending.escaped
             let strays = { [self] in
                 emulator.strays(cases[index], before[index], ownCode(index))
             }
-            if !isStuck && (noResult || strays()) {
+            if !isBroken && (noResult || strays()) {
                 discarded += 1
             } else {
                 found.append(difference(index, phrases))
