@@ -22,7 +22,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -61,15 +60,8 @@ static void confine(uint64_t *filter, size_t count) {
 }
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static int signals, vcpu;
+static int vcpu;
 static uint8_t *ram;
-
-static void *wait_for_signals(void *none) {
-    CONFINE(worker_filter);
-    struct signalfd_siginfo signal;
-    while (read(signals, &signal, sizeof signal) != 0);
-    return none;
-}
 
 static void *run(void *none) {
     CONFINE(vcpu_filter);
@@ -93,15 +85,19 @@ static void *run(void *none) {
     return none;
 }
 
+static sigset_t requests;
+static void end(int signal) { _exit(signal); }
+
 static void make_loop(int loop) {
     struct epoll_event input = {.events = EPOLLIN};
     MUST(epoll_ctl(loop, EPOLL_CTL_ADD, (int)MUST(eventfd(0, EFD_NONBLOCK)), &input));
     MUST(epoll_ctl(loop, EPOLL_CTL_ADD, (int)MUST(timerfd_create(CLOCK_MONOTONIC, 0)), &input));
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, 0);
-    signals = (int)MUST(signalfd(-1, &set, SFD_CLOEXEC));
+    const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGALRM};
+    sigemptyset(&requests);
+    for (int index = 0; index < 4; index++) sigaddset(&requests, signals[index]);
+    sigprocmask(SIG_BLOCK, &requests, 0);
+    struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+    for (int index = 0; index < 4; index++) MUST(sigaction(signals[index], &action, 0));
 }
 
 static void make_memory(void) {
@@ -210,14 +206,13 @@ int main(void) {
     pthread_attr_init(&attributes);
     pthread_t thread;
     pthread_mutex_lock(&gate);
-    pthread_attr_setstacksize(&attributes, 256 << 10);
-    if (pthread_create(&thread, &attributes, wait_for_signals, 0) != 0) return 1;
     pthread_attr_setstacksize(&attributes, 4 << 20);
     if (pthread_create(&thread, &attributes, run, 0) != 0) return 1;
-    step("two threads");
+    step("a thread");
     CONFINE(loop_filter);
     step("filter of the loop");
     pthread_mutex_unlock(&gate);
+    sigprocmask(SIG_UNBLOCK, &requests, 0);
     struct epoll_event event;
     while (epoll_wait(loop, &event, 1, -1) >= 0);
     return 1;

@@ -5,6 +5,7 @@
 #include "clinux_gnu.h"
 #include "clinux_parting.h"
 #include "clinux_process.h"
+#include "clinux_socket.h"
 #include "clinux_system.h"
 
 #include <linux/audit.h>
@@ -13,7 +14,9 @@
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/time.h>
 
 #if defined(__x86_64__)
 const uint32_t clinux_audit_arch = AUDIT_ARCH_X86_64;
@@ -101,6 +104,70 @@ int clinux_watch_ends(void) {
         if (sigaction(ends[index].signal, &action, 0) < 0) return -errno;
     }
     return 0;
+}
+
+/// The signal that has asked for the end; 0: none has.
+static _Atomic int request;
+static struct { int wake, seconds, hung_up; } answer;
+
+/// Makes only calls that the policies of all who admit requests allow, takes no lock and no memory: it
+/// may interrupt whoever holds them.
+static void note_request(int signal) {
+    int none = 0, failure = errno;
+    if (atomic_compare_exchange_strong(&request, &none, signal)) {
+        struct itimerval patience = {.it_value.tv_sec = answer.seconds};
+        setitimer(ITIMER_REAL, &patience, 0);
+        uint64_t one = 1;
+        ssize_t written = write(answer.wake, &one, sizeof one);
+        (void)written;
+    }
+    errno = failure;
+}
+
+/// The time that a request leaves is over.
+static void give_up(int signal) {
+    (void)signal;
+    // A timer of whoever executed this program, or a stranger's signal.
+    if (!request) return;
+    static const char message[] = "swiftlet-vmm: the monitor was told to end and has not in time\n";
+    ssize_t written = 0;
+    // What holds up the monitor may be a reader of these.
+    if (clinux_is_writable(2) == 1) written = write(2, message, sizeof message - 1);
+    if (violation_log >= 0 && clinux_is_writable(violation_log) == 1)
+        written = write(violation_log, message, sizeof message - 1);
+    (void)written;
+    _exit(request == SIGHUP ? answer.hung_up : 0);
+}
+
+static const int requests[] = {SIGTERM, SIGINT, SIGHUP, SIGALRM};
+
+static int mask_requests(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t index = 0; index < sizeof requests / sizeof *requests; index++)
+        sigaddset(&set, requests[index]);
+    return -pthread_sigmask(how, &set, 0);
+}
+
+int clinux_hold_requests(int wake, int seconds, int hung_up) {
+    answer.wake = wake, answer.seconds = seconds, answer.hung_up = hung_up;
+    int failure = mask_requests(SIG_BLOCK);
+    if (failure) return failure;
+    for (size_t index = 0; index < sizeof requests / sizeof *requests; index++) {
+        struct sigaction action = {
+            .sa_handler = requests[index] == SIGALRM ? give_up : note_request,
+            .sa_flags = SA_RESTART};
+        sigfillset(&action.sa_mask);
+        if (sigaction(requests[index], &action, 0) < 0) return -errno;
+    }
+    return 0;
+}
+
+void clinux_admit_requests(void) { mask_requests(SIG_UNBLOCK); }
+int clinux_request(void) { return request; }
+
+void clinux_await_requests(void) {
+    while (1) poll(0, 0, -1);
 }
 
 void clinux_divide_code(void) {

@@ -68,7 +68,8 @@ package final class EventLoop: Sendable {
     }
 
     private let epoll: FileDescriptor
-    private let wake: EventFD
+    /// What ``EndRequest`` writes to.
+    let wake: EventFD
     private let state = Mutex(State())
 
     package init() throws(Errno) {

@@ -9,7 +9,7 @@ package enum ThreadRole: String, CaseIterable, Hashable, Sendable {
     case loop
     /// Serves one drive or network interface.
     case device
-    /// Anything else: waits for signals.
+    /// Waits for signals, where the loop has a thread of its own for the API.
     case worker
     /// Serves the devices and the API, once the guest runs.
     case api

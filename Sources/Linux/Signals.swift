@@ -32,27 +32,9 @@ package struct SignalReader: ~Copyable, Sendable {
         descriptor = FileDescriptor(adopting: try Errno.check(raw))
     }
 
-    /// Takes over what ``release()`` gave.
-    package init(adopting descriptor: CInt) {
-        self.descriptor = FileDescriptor(adopting: descriptor)
-    }
-
-    /// Gives the descriptor to the caller, so that another thread may take it.
-    package consuming func release() -> CInt { descriptor.release() }
-
     /// The signal that has waited longest, if one waits.
     package func next() -> Signal? {
         let number = clinux_signal_next(descriptor.rawValue)
         return number > 0 ? Signal(rawValue: number) : nil
-    }
-
-    /// Sleeps until one comes.
-    package func waitForNext() -> Signal {
-        while true {
-            if let signal = next() { return signal }
-            var set = PollSet()
-            set.add(descriptor.rawValue, .readable)
-            set.wait()
-        }
     }
 }

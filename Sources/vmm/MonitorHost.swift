@@ -15,7 +15,6 @@ final class MonitorHost: MachineHost {
     /// Nil: nobody can ask.
     private let memory: MemoryMeter?
     private let state = Mutex(State())
-    private let sealed = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
 
     private struct State {
         var machine: Machine?
@@ -52,11 +51,6 @@ final class MonitorHost: MachineHost {
     func removeSocket() {
         let path = state.withLock { $0.socket.take() }
         if let path { UnixSocket.remove(path) }
-    }
-
-    /// What is to be done once all files of the machine are open and the process is shut in.
-    func onSealed(_ body: @escaping @Sendable () throws(Errno) -> Void) {
-        sealed.withLock { $0 = body }
     }
 
     // MARK: Files
@@ -169,7 +163,6 @@ final class MonitorHost: MachineHost {
             $0 = State(
                 machine: machine, console: console, report: report, socket: config.vsock?.path)
         }
-        try answerSignals()
         machine.start()
         if metrics.hasTarget {
             // From now on the line has groups for each device.
@@ -188,15 +181,6 @@ final class MonitorHost: MachineHost {
             try walls.seal(config)
         } catch {
             throw APIFault(error.message)
-        }
-    }
-
-    private func answerSignals() throws(APIFault) {
-        let body = sealed.withLock { $0 }
-        do throws(Errno) {
-            try body?()
-        } catch {
-            throw APIFault("no thread for signals: \(error)")
         }
     }
 

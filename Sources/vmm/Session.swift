@@ -18,8 +18,6 @@ final class Session: Sendable {
     private let host: MonitorHost
     private let answerer: APIAnswerer
     private let server = Mutex<APIServer?>(nil)
-    /// The signal that asked for the end.
-    private let signal = Mutex<Signal?>(nil)
 
     /// Reads what the arguments name; nothing has been started after this.
     init(
@@ -140,53 +138,32 @@ final class Session: Sendable {
 
     // MARK: Running
 
-    /// Runs the event loop and waits for signals. Never returns once the loop runs: the process
-    /// ends with the machine.
+    /// How long the loop may take to end after a signal, in seconds.
+    private static var patience: CInt { 3 }
+
+    /// Runs the event loop and heeds signals. Never returns once the loop runs: the process ends with
+    /// the machine.
+    ///
+    /// Without an API this thread, which makes all the others, serves the loop and is the one that
+    /// signals interrupt. With an API that is another thread's, whose stack and walls are its own, so
+    /// this one is there to take them.
     func run() throws(Monitor.Refusal) {
         Signal.pipe.ignore()
         do throws(Errno) {
-            // Threads inherit what is blocked, so signals come before any other thread.
-            let signals = try SignalReader([.terminate, .interrupt, .hangUp])
+            // Before any other thread.
+            try EndRequest.hold(
+                waking: loop, seconds: Self.patience, hungUp: Monitor.ExitStatus.hungUp)
             try prepare()
-            guard arguments.socketPath != nil else {
-                host.onSealed(answer(signals))
-                serve()
-            }
+            guard arguments.socketPath != nil else { serve() }
             try Thread(name: "fc_api", stackSize: 4 << 20) {
                 self.walls.enter(.setup)
                 self.serve()
             }.detach()
-            walls.enterAlone()
-            stop(signals.waitForNext())
         } catch {
             throw Monitor.Refusal("cannot start: \(error)", Monitor.ExitStatus.failure)
         }
-    }
-
-    /// What makes a thread for the signals. Threads have the walls of the one that makes them, so
-    /// without an API the first thread makes all the others, and only once it is sealed.
-    private func answer(
-        _ signals: consuming SignalReader
-    ) -> @Sendable () throws(Errno) -> Void {
-        let descriptor = signals.release()
-        return { () throws(Errno) in
-            try Thread(name: "signals", stackSize: 256 << 10) {
-                self.walls.enter(.worker)
-                self.stop(SignalReader(adopting: descriptor).waitForNext())
-            }.detach()
-        }
-    }
-
-    /// How long the loop may take to end, in milliseconds.
-    private static var patience: CInt { 3000 }
-
-    /// Lets the loop end the process, or does it if the loop is stuck.
-    private func stop(_ signal: Signal) -> Never {
-        self.signal.withLock { $0 = signal }
-        loop.stop()
-        var nothing = PollSet()
-        nothing.wait(milliseconds: Self.patience)
-        CurrentProcess.exit(Self.status(of: signal))
+        walls.enterAlone()
+        EndRequest.serve()
     }
 
     private static func status(of signal: Signal) -> CInt {
@@ -207,8 +184,10 @@ final class Session: Sendable {
             Monitor.complain(error.message)
             end(error.status)
         }
-        loop.run()
-        if let signal = signal.withLock({ $0 }) { end(halt(signal)) }
+        // All other threads are made, and hold back what this one takes now.
+        if arguments.socketPath == nil { EndRequest.admit() }
+        while loop.serveOnce(), EndRequest.signal == nil {}
+        if let signal = EndRequest.signal { end(halt(signal)) }
         end(finish())
     }
 

@@ -49,7 +49,7 @@ import Testing
 
     @Test func `Each thread is bound, without capabilities and without the right to more`() throws {
         let threads = try RunningMachine().threads()
-        #expect(Set(threads.keys) == ["swiftlet-vmm", "signals", "fc_vcpu 0", "fc_vcpu 1"])
+        #expect(Set(threads.keys) == ["swiftlet-vmm", "fc_vcpu 0", "fc_vcpu 1"])
         for (name, status) in threads {
             let lines = Set(status.split(separator: "\n"))
             for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {

@@ -24,6 +24,18 @@ void clinux_report_violations(int log);
 int clinux_seccomp_watch(void);
 /// From now on a signal that ends the process does so with a status of its own, after one sentence.
 int clinux_watch_ends(void);
+
+/// Holds SIGTERM, SIGINT and SIGHUP back from this thread and those that it makes, until one of them
+/// admits them. The first is noted then and wakes the eventfd `wake`; `seconds` later the process ends
+/// with status 0, or `hung_up` after SIGHUP.
+int clinux_hold_requests(int wake, int seconds, int hung_up);
+/// Lets this thread take what has been held back.
+void clinux_admit_requests(void);
+/// Which signal was noted, or 0.
+int clinux_request(void);
+/// Sleeps for ever.
+_Noreturn void clinux_await_requests(void);
+
 /// Lets faults of the program's code map 16 KiB at a time.
 void clinux_divide_code(void);
 /// Adds a filter to this thread. Each instruction is a struct sock_filter in 8 bytes; `role` names the
