@@ -12,9 +12,6 @@ final class Outcome: Sendable {
     }
 
     private let state = Mutex(State())
-    private let processorGone: EventFD?
-
-    init() { processorGone = try? EventFD() }
 
     var result: MachineEnd? { state.withLock { $0.end } }
 
