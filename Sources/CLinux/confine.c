@@ -94,13 +94,12 @@ static void report_end(int signal, siginfo_t *info, void *context) {
 
 int clinux_watch_ends(void) {
     for (size_t index = 0; index < sizeof ends / sizeof *ends; index++) {
-        struct sigaction present, action = {
+        struct sigaction action = {
             .sa_sigaction = report_end, .sa_flags = SA_SIGINFO | SA_RESETHAND};
         // Nothing comes between the sentence and the end.
         sigfillset(&action.sa_mask);
-        if (sigaction(ends[index].signal, 0, &present) < 0) return -errno;
-        // Who asks where a fault was knows more about it.
-        if (present.sa_flags & SA_SIGINFO) continue;
+        // Who knows where a file was mapped has more to say about it.
+        if (ends[index].signal == SIGBUS && clinux_watches_loss) continue;
         if (sigaction(ends[index].signal, &action, 0) < 0) return -errno;
     }
     return 0;

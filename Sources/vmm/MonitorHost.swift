@@ -154,6 +154,7 @@ final class MonitorHost: MachineHost {
         try seal(config)
         do throws(Errno) {
             try console.makeRaw()
+            try walls.watch()
         } catch {
             throw APIFault("cannot take the console: \(error)")
         }

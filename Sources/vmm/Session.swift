@@ -155,6 +155,7 @@ final class Session: Sendable {
                 waking: loop, seconds: Self.patience, hungUp: Monitor.ExitStatus.hungUp)
             try prepare()
             guard arguments.socketPath != nil else { serve() }
+            try walls.watch()
             try Thread(name: "fc_api", stackSize: 4 << 20) {
                 self.walls.enter(.setup)
                 self.serve()

@@ -138,17 +138,23 @@ struct Walls: Sendable {
 
     // MARK: Threads
 
-    /// Binds this thread to its role. A thread that cannot be bound ends the process.
+    /// Lets signals that end the process, and calls that a filter forbids, say so. All threads share
+    /// this, so it comes once before the first of them is bound, and again after a terminal was made
+    /// raw, which has put handlers of its own in place.
+    func watch() throws(Errno) {
+        try SeccompFilter.watchEnds()
+        if case .none = filters { return }
+        try SeccompFilter.watchViolations()
+    }
+
+    /// Binds this thread to its role, after ``watch()``. A thread that cannot be bound ends the
+    /// process.
     func enter(_ role: ThreadRole) {
         do throws(Errno) {
             let role = role == .loop && socketPath != nil ? .api : role
             // Without an API they are gone. To open the machine's files may need them.
             if socketPath != nil, role != .setup { try Confinement.dropCapabilities() }
-            // A terminal that was made raw meanwhile has put handlers of its own in place.
-            try SeccompFilter.watchEnds()
-            guard let filter = filters[role] else { return }
-            try SeccompFilter.watchViolations()
-            try filter.install(role)
+            try filters[role]?.install(role)
         } catch {
             CurrentProcess.complain(
                 "swiftlet-vmm: cannot confine a \(role.rawValue) thread: \(error)\n")
