@@ -23,7 +23,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,7 +90,6 @@ static void end(int signal) { _exit(signal); }
 static void make_loop(int loop) {
     struct epoll_event input = {.events = EPOLLIN};
     MUST(epoll_ctl(loop, EPOLL_CTL_ADD, (int)MUST(eventfd(0, EFD_NONBLOCK)), &input));
-    MUST(epoll_ctl(loop, EPOLL_CTL_ADD, (int)MUST(timerfd_create(CLOCK_MONOTONIC, 0)), &input));
     const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGALRM};
     sigemptyset(&requests);
     for (int index = 0; index < 4; index++) sigaddset(&requests, signals[index]);

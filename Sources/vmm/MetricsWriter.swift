@@ -8,50 +8,48 @@ final class MetricsWriter: Sendable {
     /// Nanoseconds between two lines.
     private static var period: UInt64 { 60_000_000_000 }
 
-    private struct Target {
+    private final class Target: Sendable {
         let config: MetricsConfig
-        let file: FileHolder
-    }
-
-    private final class FileHolder: Sendable {
         let file: FileDescriptor
-        init(_ file: consuming FileDescriptor) { self.file = file }
+        let timer: Timer
+
+        init(_ config: MetricsConfig) throws(Errno) {
+            self.config = config
+            file = try FileSystem.openLog(config.path)
+            timer = try Timer()
+        }
     }
 
     let metrics: Metrics
     private let id: String
     private let target = Mutex<Target?>(nil)
-    private let timer: Timer
 
-    init(id: String, _ metrics: Metrics) throws(Errno) {
+    init(id: String, _ metrics: Metrics) {
         self.metrics = metrics
         self.id = id
-        timer = try Timer()
     }
 
-    /// Lets `loop` write a line a minute; `refresh` brings the numbers up to date before each.
-    func attach(to loop: EventLoop, refresh: @escaping @Sendable () -> Void) throws(Errno) {
-        try loop.add(timer.descriptor.rawValue, .readable) { _ in
-            self.timer.drain()
-            refresh()
-            _ = self.flush()
-        }
-    }
-
-    /// Opens the file; once only.
-    func configure(_ config: MetricsConfig) throws(APIFault) {
+    /// Opens the file, and lets `loop` write a line a minute to it; once only. `refresh` brings the
+    /// numbers up to date before each.
+    func configure(
+        _ config: MetricsConfig, on loop: EventLoop, refresh: @escaping @Sendable () -> Void
+    ) throws(APIFault) {
         guard target.withLock({ $0 == nil }) else {
             throw APIFault(Self.failure + "Reinitialization of metrics not allowed.")
         }
         do throws(Errno) {
-            let file = FileHolder(try FileSystem.openLog(config.path))
-            let new = Target(config: config, file: file)
+            let new = try Target(config)
+            try loop.add(new.timer.descriptor.rawValue, .readable) { _ in
+                new.timer.drain()
+                refresh()
+                _ = self.flush()
+            }
             target.withLock { $0 = new }
             keepParting(for: new)
+            new.timer.arm(at: Clock.monotonic &+ Self.period, period: Self.period)
         } catch {
             throw APIFault(Self.failure + error.withNumber)
         }
-        timer.arm(at: Clock.monotonic &+ Self.period, period: Self.period)
     }
 
     private static var failure: String {
@@ -66,7 +64,7 @@ final class MetricsWriter: Sendable {
             time: Clock.realtime / 1_000_000, id: target.config.emitsID ? id : nil,
             properties: target.config.properties
         ) { line in
-            failure = Self.write(line, to: target.file.file)
+            failure = Self.write(line, to: target.file)
             return failure == nil
         }
         if failure != nil { metrics.counter("logger", "missed_metrics_count")?.add() }
@@ -94,7 +92,7 @@ final class MetricsWriter: Sendable {
             draft.digit(reason.group, reason.name) ?? draft.bytes.count
         }
         // Without room there is none, and the process ends all the same.
-        try? line.keep(for: target.file.file.rawValue)
+        try? line.keep(for: target.file.rawValue)
     }
 
     /// Writes all of `line` without waiting; a reader that is too slow costs the rest of it.

@@ -85,7 +85,9 @@ final class MonitorHost: MachineHost {
 
     // MARK: Metrics
 
-    func configure(_ config: MetricsConfig) throws(APIFault) { try metrics.configure(config) }
+    func configure(_ config: MetricsConfig) throws(APIFault) {
+        try metrics.configure(config, on: loop) { self.refreshMetrics() }
+    }
 
     func flushMetrics() throws(APIFault) {
         refreshMetrics()

@@ -41,13 +41,12 @@ final class Session: Sendable {
                 Monitor.ExitStatus.failure)
         }
         logger.log(.info, Self.greeting(product))
-        let writer: MetricsWriter
         do throws(Errno) {
             loop = try EventLoop()
-            writer = try MetricsWriter(id: arguments.identifier, metrics)
         } catch {
             throw Monitor.Refusal("cannot make an event loop: \(error)", Monitor.ExitStatus.failure)
         }
+        let writer = MetricsWriter(id: arguments.identifier, metrics)
         let metadata = Metadata(limit: arguments.metadataLimit)
         host = MonitorHost(arguments, loop, logger, writer, metadata, walls)
         try Self.fill(metadata, arguments.metadataPath)
@@ -153,7 +152,6 @@ final class Session: Sendable {
             // Before any other thread.
             try EndRequest.hold(
                 waking: loop, seconds: Self.patience, hungUp: Monitor.ExitStatus.hungUp)
-            try prepare()
             guard arguments.socketPath != nil else { serve() }
             try walls.watch()
             try Thread(name: "fc_api", stackSize: 4 << 20) {
@@ -169,11 +167,6 @@ final class Session: Sendable {
 
     private static func status(of signal: Signal) -> CInt {
         signal == .hangUp ? Monitor.ExitStatus.hungUp : Monitor.ExitStatus.success
-    }
-
-    private func prepare() throws(Errno) {
-        let host = host
-        try host.metrics.attach(to: loop) { host.refreshMetrics() }
     }
 
     /// The thread of the event loop.
