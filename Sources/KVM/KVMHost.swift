@@ -42,7 +42,18 @@ package struct KVMHost: Hashable, Sendable {
         let start = Clock.monotonic
         do throws(KVMError) {
             // First of all: a remembered answer is of no use to who may not open the device.
-            let device = try KVMDevice(path: path)
+            return detect(on: try KVMDevice(path: path), path: path, memo: memo)
+        } catch {
+            return KVMHost(error: error, since: start)
+        }
+    }
+
+    /// As ``detect(path:memo:)``, of a device that is open already.
+    package static func detect(
+        on device: borrowing KVMDevice, path: String, memo: HostMemo? = .usual
+    ) -> KVMHost {
+        let start = Clock.monotonic
+        do throws(KVMError) {
             if let kind = memo?.recall(device: path) {
                 return KVMHost(kind: kind, evidence: .memory, since: start)
             }

@@ -41,9 +41,10 @@ struct EngineMaker {
         case .soft: return Engine(machine: try soft(), reason: nil)
         case .kvm:
             // Now, and not when somebody asks: by then the process may be confined.
-            let host = KVMHost.detect(path: configuration.kvmPath)
+            let device = try openKVM()
+            let host = KVMHost.detect(on: device, path: configuration.kvmPath)
             if let error = host.error { throw .kvm(error) }
-            return Engine(machine: try kvm(kind: host.kind ?? .hardware), reason: nil)
+            return Engine(machine: try kvm(device, host.kind ?? .hardware), reason: nil)
         case .auto: return try automatic()
         }
     }
@@ -53,12 +54,13 @@ struct EngineMaker {
         if configuration.deterministic {
             return Engine(machine: try soft(), reason: "only it runs the same way twice")
         }
-        let host = KVMHost.detect(path: configuration.kvmPath)
-        guard host.runsKernelsNatively, let kind = host.kind else {
-            return Engine(machine: try soft(), reason: "\(host)")
-        }
         do throws(MachineError) {
-            return Engine(machine: try kvm(kind: kind), reason: nil)
+            let device = try openKVM()
+            let host = KVMHost.detect(on: device, path: configuration.kvmPath)
+            guard host.runsKernelsNatively, let kind = host.kind else {
+                return Engine(machine: try soft(), reason: "\(host)")
+            }
+            return Engine(machine: try kvm(device, kind), reason: nil)
         } catch {
             guard case .kvm(let reason) = error else { throw error }
             return Engine(machine: try soft(), reason: "\(reason)")
@@ -73,10 +75,20 @@ struct EngineMaker {
         return request
     }
 
-    private func kvm(kind: EngineKind) throws(MachineError) -> any VirtualMachine {
+    private func openKVM() throws(MachineError) -> KVMDevice {
+        do throws(KVMError) {
+            return try KVMDevice(path: configuration.kvmPath)
+        } catch {
+            throw .kvm(error)
+        }
+    }
+
+    private func kvm(
+        _ device: consuming KVMDevice, _ kind: EngineKind
+    ) throws(MachineError) -> any VirtualMachine {
         do throws(KVMError) {
             return try KVMVirtualMachine(
-                device: try KVMDevice(path: configuration.kvmPath), memory: memory, bus: bus,
+                device: device, memory: memory, bus: bus,
                 configuration: request, kind: kind,
                 fallback: InstructionCompletion(
                     memory: memory, bus: bus, cpuCount: configuration.cpuCount))
