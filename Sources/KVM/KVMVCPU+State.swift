@@ -54,6 +54,10 @@ extension KVMVCPU {
         static var elsewhere: Set<UInt32> {
             [timeStamp, 0x1b, 0xc000_0080, 0xc000_0100, 0xc000_0101]
         }
+        /// The MTRRs, which kernels keep and do not all list. Intel SDM 3, 12.11.2.
+        static var memoryTypes: [UInt32] {
+            Array(0x200...0x20f) + [0x250, 0x258, 0x259] + Array(0x268...0x26f) + [0x2ff]
+        }
         /// Of one request, as the kernel limits it.
         static var batch: Int { 256 }
     }
@@ -132,10 +136,12 @@ extension KVMVCPU {
 
     // MARK: Model-specific registers
 
-    /// The values of those that the kernel lists and then gives.
+    /// The values of those that the kernel lists and then gives, and of the MTRRs.
     private func savedModelSpecific() throws(KVMError) -> [UInt32: UInt64] {
         let elsewhere = MSR.elsewhere
-        let numbers = facts.stateRegisters.filter { !elsewhere.contains($0) }
+        let listed = facts.stateRegisters
+        let all = listed + MSR.memoryTypes.filter { !listed.contains($0) }
+        let numbers = all.filter { !elsewhere.contains($0) }
         var values: [UInt32: UInt64] = [:]
         var place = 0
         while place < numbers.count {

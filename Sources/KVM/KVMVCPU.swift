@@ -14,7 +14,7 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         /// 0 if the kernel does not say.
         let tscKilohertz: UInt32
         let scalesTSC: Bool
-        /// Model-specific registers that make up its state.
+        /// Model-specific registers that make up its state, as the kernel lists them.
         let stateRegisters: [UInt32]
         /// Bytes of the kernel's floating-point image.
         let floatingPointBytes: Int

@@ -21,8 +21,7 @@ struct ProcessorMaker {
         _ configuration: VirtualMachineConfiguration, persistent: [PersistentMemory]
     ) throws(KVMError) {
         mapSize = try device.vcpuMapSize()
-        let listed = try device.stateRegisters()
-        stateRegisters = listed + Self.memoryTypeRegisters.filter { !listed.contains($0) }
+        stateRegisters = try device.stateRegisters()
         supported = try device.supportedCPUID()
         floatingPointBytes = max(vm.check(.largeXSAVE), 4096)
         scalesTSC = vm.check(.tscControl) != 0
@@ -30,11 +29,6 @@ struct ProcessorMaker {
         hasTSCDeadline = vm.check(.tscDeadline) != 0
         self.configuration = configuration
         self.persistent = persistent
-    }
-
-    /// The MTRRs, which kernels keep and do not all list. Intel SDM 3, 12.11.2.
-    private static var memoryTypeRegisters: [UInt32] {
-        Array(0x200...0x20f) + [0x250, 0x258, 0x259] + Array(0x268...0x26f) + [0x2ff]
     }
 
     /// Processor `index`: the first as firmware leaves it, the others waiting to be started.
