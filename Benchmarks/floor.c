@@ -184,7 +184,6 @@ static void shut_in(void) {
     uint64_t rights[3] = {(1 << 13) - 1};
     int rules = (int)MUST(syscall(SYS_landlock_create_ruleset, rights, 8, 0));
     MUST(syscall(SYS_landlock_restrict_self, rules, 0));
-    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;) capability++;
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0};
     MUST(syscall(SYS_capset, &head, none));

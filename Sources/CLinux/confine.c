@@ -222,11 +222,8 @@ int clinux_no_new_privileges(void) {
 }
 
 int clinux_drop_capabilities(void) {
-    // Without CAP_SETPCAP the bounding set stays; no_new_privs makes it useless anyway.
-    for (int capability = 0; capability < 64; capability++)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
-    // Kernels without ambient capabilities have none to clear.
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    // The ambient ones go with these. The bounding set stays: whoever may get no new privileges gets none
+    // by what it executes, and to empty the set is a call for each, of every thread.
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2];
     memset(none, 0, sizeof none);

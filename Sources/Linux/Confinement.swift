@@ -13,7 +13,7 @@ package enum Confinement {
     /// pages. Before the first thread. mallopt(3), `M_ARENA_MAX`.
     package static func useOneHeap() throws(Errno) { try Errno.check(clinux_one_heap()) }
 
-    /// All capabilities of this thread. capabilities(7).
+    /// All capabilities of this thread, for ever after ``renouncePrivileges()``. capabilities(7).
     package static func dropCapabilities() throws(Errno) {
         try Errno.check(clinux_drop_capabilities())
     }

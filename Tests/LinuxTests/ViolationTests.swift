@@ -151,6 +151,19 @@ import Testing
             _exit(5)
         }
     }
+
+    /// Root's programs have all of them otherwise, whatever has executed them.
+    @Test func `A program that a confined process executes has no capability either`() async {
+        await #expect(processExitsWith: .exitCode(5)) {
+            try Confinement.renouncePrivileges()
+            try Confinement.dropCapabilities()
+            let count = "grep -c '^Cap[IPEA].*[[:space:]]0*$' /proc/self/status"
+            let child = try ChildProcess(
+                path: "/bin/sh", arguments: ["-c", "[ $(\(count)) = 4 ]"],
+                environment: ["PATH=/usr/bin:/bin"], descriptors: [0, 1, 2])
+            _exit(child.reap() == .exited(0) ? 5 : 6)
+        }
+    }
 }
 
 /// The line that is kept for the case that a signal ends the process.

@@ -51,7 +51,7 @@ int clinux_landlock_restrict(int ruleset);
 /// All threads share one heap. One of its own looks into /proc as it shrinks.
 int clinux_one_heap(void);
 int clinux_no_new_privileges(void);
-/// All capabilities of this thread, and the right to ever have any.
+/// All capabilities of this thread, for ever after ``clinux_no_new_privileges``.
 int clinux_drop_capabilities(void);
 /// No core file, and nobody but root may look into the process.
 int clinux_hide_process(void);
