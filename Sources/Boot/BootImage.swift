@@ -58,8 +58,12 @@ package enum BootImage {
         for piece in handover.pieces(plan.entryProtocol) {
             try memory.put(piece.bytes, at: piece.address)
         }
-        for piece in InitialState.pieces(plan.entryProtocol) {
-            try memory.put(piece.bytes, at: piece.address)
+        let descriptors = InitialState.descriptors(plan.entryProtocol)
+        try memory.put(descriptors.bytes, at: descriptors.address)
+        if plan.entryProtocol == .linux64 {
+            try InitialState.eachPageTable { address, entries throws(BootError) in
+                try memory.put(words: entries, at: address)
+            }
         }
         return BootResult(
             entryProtocol: plan.entryProtocol, entry: plan.entry,
@@ -200,6 +204,19 @@ extension GuestMemory {
         try put(0..<bytes.count, of: ByteArray(bytes), .kernel, at: address)
     }
 
+    /// Writes words to where they were placed, which is RAM in any machine.
+    fileprivate func put(words: [UInt64], at address: UInt64) throws(BootError) {
+        do throws(MemoryError) {
+            try write(words: words, at: GuestAddress(address))
+        } catch {
+            throw outside(end: address &+ UInt64(words.count * 8))
+        }
+    }
+
+    private func outside(end: UInt64) -> BootError {
+        .kernelOutsideMemory(end: end, limit: regions[0].byteCount)
+    }
+
     /// Copies a part of a file to where it was placed.
     fileprivate func put(
         _ range: Range<Int>, of source: some ByteSource, _ file: BootError.File,
@@ -209,8 +226,7 @@ extension GuestMemory {
         do throws(MemoryError) {
             isThere = try source.copy(range, to: self, at: GuestAddress(address))
         } catch {
-            throw .kernelOutsideMemory(
-                end: address &+ UInt64(range.count), limit: regions[0].byteCount)
+            throw outside(end: address &+ UInt64(range.count))
         }
         guard isThere else { throw .unreadable(file) }
     }

@@ -46,33 +46,39 @@ enum InitialState {
         return state
     }
 
-    /// The GDT, and for Linux the page tables.
-    static func pieces(_ entryProtocol: BootProtocol) -> [BootPiece] {
+    /// The GDT.
+    static func descriptors(_ entryProtocol: BootProtocol) -> BootPiece {
         var gdt: [UInt8] = []
         let code = entryProtocol == .linux64 ? wideCode : narrowCode
         for value in [0, 0, descriptor(code), descriptor(data), descriptor(task), 0] {
             gdt.append(little: value)
         }
-        let table = BootPiece(address: BootLayout.gdt, bytes: gdt)
-        guard entryProtocol == .linux64 else { return [table] }
-        return [table, BootPiece(address: BootLayout.pageTables, bytes: pageTables())]
+        return BootPiece(address: BootLayout.gdt, bytes: gdt)
     }
 
-    /// The first 4 GiB at their own addresses, in 2 MiB pages: all that a loader may use.
-    private static func pageTables() -> [UInt8] {
+    /// Hands over the page tables that Linux begins with, one after the other: the first 4 GiB at their
+    /// own addresses, in 2 MiB pages, which is all that a loader may use. What is missing behind the
+    /// entries of a table is zero.
+    ///
+    /// One at a time, as all of them at once would be six fresh pages of this process, too.
+    static func eachPageTable(
+        _ body: (_ address: UInt64, _ entries: [UInt64]) throws(BootError) -> Void
+    ) throws(BootError) {
         // Present, writable; and page size in the directories.
         let flags: UInt64 = 0x3
-        let page = 4096
-        var bytes = [UInt8](repeating: 0, count: 6 * page)
-        bytes.set((BootLayout.pageTables + UInt64(page)) | flags, at: 0)
-        for index in 0..<4 {
-            let directory = BootLayout.pageTables + UInt64((2 + index) * page)
-            bytes.set(directory | flags, at: page + index * 8)
+        let page: UInt64 = 4096
+        let first = BootLayout.pageTables
+        var directories: [UInt64] = []
+        for index in 2..<6 as Range<UInt64> { directories.append(first + index * page | flags) }
+        try body(first, [first + page | flags])
+        try body(first + page, directories)
+        var entries = [UInt64](repeating: 0, count: 512)
+        for index in 2..<6 as Range<UInt64> {
+            for entry in 0..<512 as Range<UInt64> {
+                entries[Int(entry)] = ((index - 2) << 9 | entry) << 21 | 0x80 | flags
+            }
+            try body(first + index * page, entries)
         }
-        for index in 0..<2048 {
-            bytes.set(UInt64(index) << 21 | 0x80 | flags, at: 2 * page + index * 8)
-        }
-        return bytes
     }
 
     /// A segment as the GDT has it. Intel SDM 3, 3.4.5.

@@ -256,6 +256,11 @@ package final class GuestMemory: @unchecked Sendable {
         try unsafe write(bytes.span.bytes, at: address)
     }
 
+    /// Copies words in, each with its lowest byte first.
+    package func write(words: [UInt64], at address: GuestAddress) throws(MemoryError) {
+        try unsafe write(words.span.bytes, at: address)
+    }
+
     /// Sets `count` bytes to zero.
     package func zero(at address: GuestAddress, count: Int) throws(MemoryError) {
         let target = unsafe try pointer(address, count)

@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func `tables do not meet each other`() {
+    @Test func `tables do not meet each other`() throws {
         let configuration = (0..<18).map {
             MMIODevice(base: 0xc000_0000 + UInt64($0) * 4096, gsi: 5 + UInt32($0))
         }
@@ -83,13 +83,16 @@ import Testing
         ranges.append(BootLayout.acpi..<(BootLayout.acpi + UInt64(acpi.count)))
         #expect(ranges[2].upperBound <= BootLayout.mpTableEnd)
         #expect(ranges[3].upperBound <= BootLayout.highMemory)
+        try InitialState.eachPageTable { address, entries throws(BootError) in
+            ranges.append(address..<(address + UInt64(entries.count * 8)))
+        }
         for entryProtocol in BootProtocol.allCases {
             let handover = Handover(
                 map: MemoryMap(regions: Self.regions(64 << 30)), initrd: 0x100_0000..<0x200_0000,
                 commandLineCount: 2048, setupHeader: [],
                 randomSeed: [UInt8](repeating: 1, count: BootConfiguration.randomSeedLimit))
             let pieces =
-                handover.pieces(entryProtocol) + InitialState.pieces(entryProtocol)
+                handover.pieces(entryProtocol) + [InitialState.descriptors(entryProtocol)]
             let all =
                 ranges + pieces.map { $0.address..<($0.address + UInt64($0.bytes.count)) }
             for (index, one) in all.enumerated() {
