@@ -133,6 +133,10 @@ int clinux_copy(int from, int to, int64_t count) {
 int clinux_unshare(int flags) { return (int)clinux_result(unshare(flags)); }
 int clinux_join(int fd, int kind) { return (int)clinux_result(setns(fd, kind)); }
 
+int clinux_bind(const char *source, const char *target) {
+    return (int)clinux_result(mount(source, target, 0, MS_BIND, 0));
+}
+
 int clinux_detach_mounts(int receives) {
     unsigned long kind = receives ? MS_SLAVE : MS_PRIVATE;
     return (int)clinux_result(mount(0, "/", 0, kind | MS_REC, 0));

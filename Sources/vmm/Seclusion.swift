@@ -8,18 +8,19 @@ import Linux
 /// for a monitor that opens nothing more, and before Landlock, which lets nobody mount. A host that
 /// forbids it costs these walls and no others.
 enum Seclusion: Sendable {
-    /// The process has these of its own.
-    case entered(Namespaces)
+    /// The process has these of its own, and with `sharing` an empty network, in which others of ours
+    /// may be.
+    case entered(Namespaces, sharing: Bool)
     /// It stays in the host's.
     case refused(Errno)
 
     /// What it came to, for a person.
     var description: String {
         switch self {
-        case .entered(let own):
+        case .entered(let own, let sharing):
             "own namespaces: "
                 + (Self.names(own) + (Self.hasOwnProcesses ? ["process"] : []))
-                .joined(separator: ", ")
+                .joined(separator: ", ") + (sharing ? "; an empty network, shared" : "")
         case .refused(let error):
             "warning: the monitor has no namespaces of its own: \(error); see 'swiftlet doctor'"
         }
@@ -34,25 +35,29 @@ enum Seclusion: Sendable {
         let hasRoot = folder != "/" && folder?.split(separator: "/").contains("..") != true
         if hasRoot { wanted.insert(.mount) }
         do throws(Errno) {
-            let own = try leave(wanted)
+            let (own, sharing) = try leave(wanted)
             if hasRoot {
                 try RootDirectory.detachMounts(receiving: false)
                 try RootDirectory.becomeEmpty(keeping: folder)
             }
-            return .entered(own)
+            return .entered(own, sharing: sharing)
         } catch {
             return .refused(error)
         }
     }
 
     /// Whoever may not leave the host's namespaces may do so from a user namespace.
-    private static func leave(_ wanted: Namespaces) throws(Errno) -> Namespaces {
+    private static func leave(
+        _ wanted: Namespaces
+    ) throws(Errno) -> (own: Namespaces, sharing: Bool) {
         do throws(Errno) {
-            try wanted.unshare()
-            return wanted
+            let sharing = wanted.contains(.network) ? try EmptyNetwork.enter() : false
+            let own = wanted.subtracting(sharing ? .network : [])
+            try own.subtracting(.network).unshare()
+            return (own, sharing)
         } catch .notPermitted {
             try wanted.union(.user).unshare()
-            return wanted.union(.user)
+            return (wanted.union(.user), false)
         }
     }
 

@@ -57,12 +57,30 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "needs root, to look into the monitor"))
-    func `As root the monitor has all namespaces but the user's, and an empty root`() throws {
+    func `As root the monitor shares but the host's user namespace, and has an empty root`() throws
+    {
         let monitor = try Monitor(
             try RunningProgram(
                 try Built.file("bin/swiftlet"), ["run", "--", "sh", "-c", Self.script]))
         #expect(try monitor.own() == ["mnt", "net", "pid", "ipc", "uts"])
         try monitor.expectEmptyWorld()
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root, to look into the monitors"))
+    func `Two monitors of root share an empty network, and nothing else`() throws {
+        let monitors = try (0..<2).map { _ in
+            try Monitor(
+                try RunningProgram(
+                    try Built.file("bin/swiftlet"), ["run", "--", "sh", "-c", Self.script]))
+        }
+        for name in ["mnt", "net", "pid", "ipc", "uts"] {
+            let links = try monitors.map {
+                try FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/\($0.identifier)/ns/\(name)")
+            }
+            #expect((links[0] == links[1]) == (name == "net"), "\(name): \(links)")
+        }
+        for monitor in monitors { try monitor.expectEmptyWorld() }
     }
 
     /// The programs where an ordinary user can read them.

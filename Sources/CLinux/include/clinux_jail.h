@@ -56,6 +56,8 @@ int clinux_copy(int from, int to, int64_t count);
 /// unshare(2), setns(2).
 int clinux_unshare(int flags);
 int clinux_join(int fd, int kind);
+/// Shows the file `source` at `target` too, which is a file as well.
+int clinux_bind(const char *source, const char *target);
 /// Mounts and unmounts of this namespace stay in it; those of the host still come in if `receives`.
 int clinux_detach_mounts(int receives);
 /// Makes the working directory, with what is mounted below it, the root. In a mount namespace of
