@@ -8,8 +8,9 @@ extension MachineConfiguration {
         let end = endOfKernelWords(line)
         let kernel = line[..<end]
         var result = kernel.utf8.allSatisfy { $0 == blank } ? "" : String(kernel)
-        // The blank before the arguments of init comes back with them.
-        if end < line.endIndex, !result.isEmpty { result.removeLast() }
+        // The blank before the arguments of init comes back with them. A character may be more than
+        // that blank: some scalars, such as U+0600, take what follows them in.
+        if end < line.endIndex, !result.isEmpty { result.unicodeScalars.removeLast() }
         for word in words {
             if !result.isEmpty { result += " " }
             result += word

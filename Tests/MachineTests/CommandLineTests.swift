@@ -10,6 +10,7 @@ import Testing
             ("-- x  y", "a b -- x  y"), ("quiet x--y", "quiet x--y a b"),
             ("  ", "a b"), ("  -- x", "a b -- x"), ("--", "a b --"), ("q  ", "q   a b"),
             ("q --x --", "q --x a b --"), ("ä -- é", "ä a b -- é"),
+            ("x=\u{600} -- y", "x=\u{600} a b -- y"), ("\u{600} --", "\u{600} a b --"),
         ])
     func `Words for the kernel stand before the arguments of init`(line: String, whole: String) {
         #expect(MachineConfiguration.commandLine(line, adding: ["a", "b"]) == whole)
