@@ -269,19 +269,6 @@ final class CodeCache {
         }
     }
 
-    /// Blocks that can be found at most in one chain, valid or not; for tests.
-    var longestChain: Int {
-        (0..<Self.hashCount).map { index in
-            var count = 0
-            var address = unsafe slot(chains.address, index).pointee
-            while address != 0 {
-                count += 1
-                address = Block(address).header.nextInChain
-            }
-            return count
-        }.max() ?? 0
-    }
-
     // MARK: Forgetting
 
     /// Invalidates the blocks that touch `pieces` of a page.
