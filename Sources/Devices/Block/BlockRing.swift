@@ -30,12 +30,14 @@ final class BlockRing {
     /// stay taken, and every other request fails.
     private(set) var isLost = false
 
-    /// Nanoseconds for which the kernel may refuse to be waited for. It does so without memory, which
-    /// passes.
-    private static var patience: UInt64 { 1_000_000_000 }
+    /// Nanoseconds for which the kernel may refuse to be waited for.
+    private let patience: UInt64
 
-    init(_ tally: BlockTally) throws(Errno) {
+    /// - Parameter patience: Nanoseconds for which the kernel may refuse to be waited for. It does so
+    ///   without memory, which passes.
+    init(_ tally: BlockTally, patience: UInt64 = 1_000_000_000) throws(Errno) {
         self.tally = tally
+        self.patience = patience
         // Room for all slots, for the timer, and to spare.
         ring = try IOUring(capacity: 512)
         slots = InlineArray { _ in nil }
@@ -139,7 +141,7 @@ final class BlockRing {
 
     /// Waits until nothing is under way.
     func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
-        var deadline = Clock.monotonic &+ Self.patience
+        var deadline = Clock.monotonic &+ patience
         while count > 0, !isLost {
             let isAnswered = submit(waitingFor: 1, &queues)
             reap(disk, &queues)
@@ -151,7 +153,7 @@ final class BlockRing {
     /// asked for. On the thread of a vCPU, which may not submit.
     func abandon(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         takeBack(&queues)
-        var deadline = Clock.monotonic &+ Self.patience
+        var deadline = Clock.monotonic &+ patience
         while count > 0, !isLost {
             let isAnswered = (try? ring.wait(for: 1)) != nil
             reap(disk, &queues, isOver: true)
@@ -166,7 +168,7 @@ final class BlockRing {
     ) {
         let now = Clock.monotonic
         if isAnswered {
-            deadline = now &+ Self.patience
+            deadline = now &+ patience
         } else if now >= deadline, count > 0 {
             isLost = true
             CurrentProcess.complain(
