@@ -17,6 +17,8 @@ package struct MonitorArguments: Hashable, Sendable {
     package static var payloadLimit: Int { 51_200 }
     /// Highest limit that may be given, in bytes.
     private static var highestLimit: UInt64 { 1 << 30 }
+    /// Longest ``clientPatience`` that may be given: an hour.
+    private static var longestPatience: UInt64 { 3_600_000 }
 
     package var request = Request.run
     package var configPath: String?
@@ -30,6 +32,9 @@ package struct MonitorArguments: Hashable, Sendable {
     package var socketPath: String? = "/run/firecracker.socket"
     /// Most bytes of a request's body.
     package var payloadLimit = Self.payloadLimit
+    /// How long a client of the API may get no further in the middle of a request or of an answer, in
+    /// milliseconds; at least 1.
+    package var clientPatience: UInt64 = 10_000
     /// Most bytes of the metadata.
     package var metadataLimit = Self.payloadLimit
     package var logger = LoggerConfig()
@@ -96,6 +101,9 @@ package struct MonitorArguments: Hashable, Sendable {
         case "--engine": engine = try Self.engine(try words.value(of: argument))
         case "--http-api-max-payload-size":
             payloadLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
+        case "--http-api-timeout":
+            clientPatience = try words.number(
+                of: argument, atLeast: 1, atMost: Self.longestPatience)
         case "--mmds-size-limit":
             metadataLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
         case "--start-time-us": startTime = try words.number(of: argument)
@@ -206,12 +214,13 @@ extension MonitorArguments {
         }
 
         mutating func number(
-            of name: String, atMost limit: UInt64 = .max
+            of name: String, atLeast least: UInt64 = 0, atMost limit: UInt64 = .max
         ) throws(Failure) -> UInt64 {
             let text = try value(of: name)
-            guard let number = UInt64(text), number <= limit else {
+            guard let number = UInt64(text), number >= least, number <= limit else {
+                let range = least > 0 ? "from \(least) to \(limit)" : "of at most \(limit)"
                 throw Failure(
-                    description: "The argument '\(name)' is a whole number of at most \(limit), not"
+                    description: "The argument '\(name)' is a whole number \(range), not"
                         + " '\(JSONError.printable(text))'.")
             }
             return number
@@ -245,6 +254,7 @@ extension MonitorArguments {
           --metrics-path <path>  file or named pipe for metrics, a line of JSON a minute
           --http-api-max-payload-size <bytes>  of a request's body [default: 51200]
           --mmds-size-limit <bytes>            of the metadata [default: as of a body]
+          --http-api-timeout <ms>              of a client that stops in the middle [default: 10000]
           --start-time-us <n>, --start-time-cpu-us <n>, --parent-cpu-time-us <n>
                                  what the jailer says of this process's start
           --version, -V          print the version and exit

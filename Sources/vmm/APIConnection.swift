@@ -51,6 +51,20 @@ final class APIConnection: Sendable {
         }
     }
 
+    /// What a client leaves half done.
+    enum Unfinished {
+        case request, answer
+    }
+
+    /// What is half done. Nil: nothing, though the client may still be there after it was told that
+    /// the connection is over.
+    var unfinished: Unfinished? {
+        state.withLock { state in
+            guard state.outgoing.isEmpty else { return .answer }
+            return state.parser.isMidway && !state.isEnding ? .request : nil
+        }
+    }
+
     /// Writes what waits, as far as it is taken.
     func flush() { state.withLock { state in _ = send(&state) } }
 

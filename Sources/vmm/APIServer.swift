@@ -9,12 +9,10 @@ final class APIServer: Sendable {
     static var connectionLimit: Int { 32 }
     /// How long nobody is accepted after the host had no descriptor left, in nanoseconds.
     private static var recovery: UInt64 { 100_000_000 }
-    /// How long a client may stop in the middle of a request or of a reply, in nanoseconds.
-    private static var patience: UInt64 { 10_000_000_000 }
 
     private struct State {
         var connections: [CInt: APIConnection] = [:]
-        var times = ConnectionTimes(patience: APIServer.patience)
+        var times: ConnectionTimes
         /// When to accept again; `.max`: nothing is in the way.
         var recovery = UInt64.max
         /// When the timer goes off.
@@ -26,13 +24,19 @@ final class APIServer: Sendable {
     private let loop: EventLoop
     private let answerer: APIAnswerer
     private let timer: Timer
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// Waits for clients at `path`, which must not exist.
-    init(_ path: String, loop: EventLoop, answerer: APIAnswerer) throws(Errno) {
+    ///
+    /// - Parameter patience: How long a client may stop in the middle of a request or of a reply, in
+    ///   nanoseconds.
+    init(
+        _ path: String, loop: EventLoop, answerer: APIAnswerer, patience: UInt64
+    ) throws(Errno) {
         self.path = path
         self.loop = loop
         self.answerer = answerer
+        state = Mutex(State(times: ConnectionTimes(patience: patience)))
         listener = try UnixSocket.listen(at: path)
         timer = try Timer()
         try loop.add(timer.descriptor.rawValue, .readable) { _ in self.takeAlarm() }
@@ -154,8 +158,15 @@ final class APIServer: Sendable {
         guard let connection = state.withLock({ $0.connections[raw] }) else { return }
         serve(connection, at: raw, .readable)
         guard state.withLock({ $0.times.overdue(at: now).contains(raw) }) else { return }
-        answerer.logger.logLimited(
-            .warn, "API server ended a connection that stopped in the middle of a request.")
+        switch connection.unfinished {
+        case .request:
+            answerer.logger.logLimited(
+                .warn, "API server ended a connection that stopped in the middle of a request.")
+        case .answer:
+            answerer.logger.logLimited(
+                .warn, "API server ended a connection whose client took no more of its answer.")
+        case nil: break
+        }
         forget(raw)
     }
 

@@ -204,7 +204,9 @@ final class Session: Sendable {
 
     private func listen(_ path: String) throws(Monitor.Refusal) {
         do throws(Errno) {
-            let new = try APIServer(path, loop: loop, answerer: answerer)
+            let new = try APIServer(
+                path, loop: loop, answerer: answerer,
+                patience: arguments.clientPatience * 1_000_000)
             server.withLock { $0 = new }
         } catch {
             throw Monitor.Refusal(

@@ -73,8 +73,9 @@ import Testing
         let arguments = try MonitorArguments([
             "--api-sock", "/s", "--log-path", "/l", "--level", "WARNING", "--show-level",
             "--show-log-origin", "--module", "swiftlet", "--metrics-path", "/m", "--metadata",
-            "/d", "--http-api-max-payload-size", "100", "--start-time-us", "1",
-            "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3", "--no-seccomp",
+            "/d", "--http-api-max-payload-size", "100", "--http-api-timeout", "500",
+            "--start-time-us", "1", "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3",
+            "--no-seccomp",
         ])
         #expect(arguments.socketPath == "/s")
         #expect(arguments.logger.path == "/l")
@@ -85,6 +86,7 @@ import Testing
         #expect(arguments.metricsPath == "/m")
         #expect(arguments.metadataPath == "/d")
         #expect(arguments.payloadLimit == 100)
+        #expect(arguments.clientPatience == 500)
         // As large as a body, unless it is given.
         #expect(arguments.metadataLimit == 100)
         #expect(arguments.startTime == 1)
@@ -131,6 +133,10 @@ import Testing
             (["--enable-pci"], "The argument '--enable-pci' is not supported by this version."),
             (["--level", "loud"], "Invalid log level 'loud'"),
             (["--mmds-size-limit", "x"], "The argument '--mmds-size-limit' is a whole number"),
+            (
+                ["--http-api-timeout", "0"],
+                "The argument '--http-api-timeout' is a whole number from 1 to 3600000, not '0'."
+            ),
             (["--start-time-us", "-1"], "The argument '--start-time-us' is a whole number"),
             (
                 ["--no-seccomp", "--seccomp-filter", "f"],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Linux
 import Support
 import Testing
 
@@ -133,7 +134,7 @@ import Testing
     }
 
     @Test func `A client that stops in the middle of a request loses its place`() throws {
-        let monitor = try APIMonitor()
+        let monitor = try APIMonitor(["--http-api-timeout", "1500"])
         let idle = try monitor.client()
         let halves = ["GET /version HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"]
         let clients = try halves.map { half in
@@ -147,12 +148,50 @@ import Testing
 
         // What this one sends while the monitor is busy with something else is in time.
         monitor.process.send(SIGSTOP)
-        sleep(11)
+        usleep(1_600_000)
         try late.send("\r\n")
         monitor.process.send(SIGCONT)
         #expect(try late.reply().status == 200)
         for client in clients { #expect(try client.isEnded()) }
         #expect(try idle.ask("GET", "/version").status == 200)
+        #expect(monitor.process.outputText.count(of: Self.halfRequest) == 2)
+    }
+
+    private static let halfRequest = "ended a connection that stopped in the middle of a request"
+    private static let halfAnswer = "ended a connection whose client took no more of its answer"
+
+    /// Nothing of theirs is half done, so the log does not blame them.
+    @Test func `A client that stays after the end loses its place in silence`() throws {
+        let monitor = try APIMonitor(["--http-api-timeout", "300"])
+        let polite = try monitor.client()
+        try polite.send("GET /version HTTP/1.1\r\nConnection: close\r\n\r\n")
+        #expect(try polite.reply().status == 200)
+        #expect(try polite.isEnded())
+        let refused = try monitor.client()
+        try refused.send("nonsense\r\n\r\nand more")
+        #expect(try refused.reply().status == 400)
+        #expect(try refused.isEnded())
+        // The last one to be ended, and the only one of which the log speaks.
+        let half = try monitor.client()
+        try half.send("GET /version HTTP/1.1\r\n")
+        #expect(try half.isEnded())
+        // Their sockets are gone: nobody reads what is sent there.
+        for client in [polite, refused] { #expect(throws: Errno.self) { try client.send("x") } }
+        let log = monitor.process.outputText
+        #expect(log.count(of: Self.halfRequest) == 1)
+        #expect(log.count(of: Self.halfAnswer) == 0)
+    }
+
+    @Test func `A client that takes no more of its answers loses its place`() throws {
+        let monitor = try APIMonitor(["--http-api-timeout", "300"])
+        let lazy = try monitor.client()
+        let batch = String(repeating: "GET /vm/config HTTP/1.1\r\n\r\n", count: 200)
+        #expect(
+            RunningProgram.wait(seconds: 30) {
+                while (try? lazy.sendAtOnce(batch)) == true {}
+                return monitor.process.outputText.contains(Self.halfAnswer)
+            })
+        #expect(!monitor.process.outputText.contains(Self.halfRequest))
     }
 
     @Test func `A client that reads nothing costs a bounded amount of memory`() throws {
@@ -268,4 +307,8 @@ import Testing
         #expect(names.contains("fc_api"))
         #expect(names.contains("fc_vcpu 0"))
     }
+}
+
+extension String {
+    fileprivate func count(of part: String) -> Int { components(separatedBy: part).count - 1 }
 }
