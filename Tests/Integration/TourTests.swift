@@ -260,29 +260,4 @@ import Testing
             #expect(try host.done("completion", shell).contains(mark), "\(shell)")
         }
     }
-
-    /// A line as it is typed, up to the key, and what bash then offers.
-    @Test(arguments: [
-        ("sta", ["stats"]), ("run --engine ", ["auto", "kvm", "soft"]),
-        ("run --kernel bin/guest/vmlin", ["bin/guest/vmlinux"]),
-        ("run --disk bin/guest/init", ["bin/guest/initramfs.cpio"]),
-        ("kill --signal SE", ["SEGV"]), ("completion f", ["fish"]),
-    ])
-    func `Bash completes verbs, options and what belongs to them`(
-        _ line: String, _ offers: [String]
-    ) throws {
-        let swiftlet = try Built.file("bin/swiftlet")
-        let script = """
-            source <("$0" completion bash)
-            COMP_LINE="swiftlet $1"; COMP_POINT=${#COMP_LINE}
-            read -ra COMP_WORDS <<< "$COMP_LINE"
-            [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
-            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-            _swiftlet swiftlet "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-            printf '%s\n' "${COMPREPLY[@]}"
-            """
-        let result = try Program.run("bash", ["-c", script, swiftlet, line])
-        #expect(result.status == 0, "\(result.errorText)")
-        #expect(result.outputText.split(separator: "\n").map(String.init) == offers)
-    }
 }

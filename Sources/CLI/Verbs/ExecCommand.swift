@@ -37,8 +37,32 @@ struct ExecCommand: Verb {
     @Argument(
         parsing: .captureForPassthrough,
         help: "The machine's name or identifier; then the command and its arguments.",
-        completion: .shellCommand("swiftlet ps --names"))
+        completion: .custom(ExecCommand.machines))
     var words: [String] = []
+
+    /// Options whose value is the next word.
+    private static let valued = ["-e", "--env", "-w", "--workdir", "--timeout"]
+
+    /// What is offered for the word at `place`: machines that run, for the first one that is no
+    /// option. What stands behind that is the guest's.
+    @Sendable private static func machines(
+        _ words: [String], _ place: Int, _ typed: String
+    ) -> [String] {
+        guard place < words.count else { return [] }
+        var machine = 2
+        while machine < place, words[machine].hasPrefix("-") {
+            let option = words[machine]
+            machine += 1
+            if option == "--" { break }
+            // Bash takes A=B for three words.
+            let isJoined = machine < place && words[machine] == "="
+            if Self.valued.contains(option), !isJoined { machine += 1 }
+            while machine < place, words[machine] == "=" { machine += 2 }
+        }
+        guard machine == place, let all = try? MachineStore.standard().machines() else { return [] }
+        return all.filter { if case .ended = $0.status { false } else { true } }
+            .map(\.record.name)
+    }
 
     /// The machine as it was called.
     private var machine: String { words[0] }
