@@ -9,6 +9,18 @@ package struct BootSource: APIObject {
     /// The kernel's command line; nil: the monitor's own.
     package var arguments: String?
 
+    /// Longest command line in bytes: what Linux reads of one.
+    private static var argumentLimit: Int { 2047 }
+
+    /// What no kernel can be given; nil: nothing.
+    var fault: ConfigFault? {
+        guard let arguments, arguments.utf8.count > Self.argumentLimit else { return nil }
+        return ConfigFault(
+            "Boot source error",
+            "The kernel command line is invalid: Inserting string would make command line too"
+                + " long.")
+    }
+
     package init(kernelPath: String, initrdPath: String? = nil, arguments: String? = nil) {
         self.kernelPath = kernelPath
         self.initrdPath = initrdPath

@@ -40,9 +40,7 @@ extension MachineConfiguration {
         }
         drives = config.drives.map(Drive.init)
         pmems = config.pmems.map(Pmem.init)
-        if let words = Self.rootWords(config) {
-            self.commandLine = Self.commandLine(self.commandLine, adding: [words])
-        }
+        self.commandLine = Self.commandLine(self.commandLine, adding: Self.words(config))
         serialInput = input
         serialOutput = output
     }
@@ -75,7 +73,17 @@ extension MachineConfiguration {
         }
     }
 
-    /// What tells the kernel where its root file system is, as Firecracker does.
+    /// What the monitor has to say to the kernel, as Firecracker does: that there is no PCI to look
+    /// for, and where the root file system is.
+    private static func words(_ config: VMConfig) -> [String] {
+        // Whoever reads the report has chosen line and kernel itself, and its own has no PCI: it would
+        // pass the word on to the first program.
+        let words = config.swiftlet.report == nil ? ["pci=off"] : []
+        guard let root = rootWords(config) else { return words }
+        return words + [root]
+    }
+
+    /// Where the root file system is.
     private static func rootWords(_ config: VMConfig) -> String? {
         if let root = config.drives.first(where: \.isRootDevice) {
             let device = root.partUUID.map { "PARTUUID=" + $0 } ?? "/dev/vda"

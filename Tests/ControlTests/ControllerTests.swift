@@ -191,6 +191,27 @@ struct Rig {
                 + " boot-specific resources.")
     }
 
+    @Test func `A command line that no kernel takes is refused when it is set`() throws {
+        var rig = Rig()
+        // Bytes count, and "é" has two.
+        for (line, isGood) in [
+            (String(repeating: "x", count: 2047), true),
+            (String(repeating: "x", count: 2048), false),
+            (String(repeating: "é", count: 1024), false),
+        ] {
+            let body = "{\"kernel_image_path\":\"k\",\"boot_args\":\"\(line)\"}"
+            if isGood {
+                #expect(rig.send(.put, "/boot-source", body).status == 204)
+            } else {
+                #expect(
+                    try rig.fault(.put, "/boot-source", body)
+                        == "Boot source error: The kernel command line is invalid: Inserting string"
+                        + " would make command line too long.")
+            }
+        }
+        #expect(rig.send(.get, "/vm/config").body.contains("\"xxx"))
+    }
+
     @Test func `What was set is what is told`() throws {
         var rig = Rig()
         let rows: [(HTTPMethod, String, String)] = [

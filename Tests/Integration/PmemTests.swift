@@ -93,7 +93,7 @@ struct PmemTests {
             ["--no-api", "--engine", "soft", "--config-file", place.path])
         #expect(result.status == 0, "\(result.errorText)")
         #expect(
-            result.outputText.contains("root=/dev/pmem0 rw")
+            result.outputText.contains(" pci=off root=/dev/pmem0 rw ")
                 && result.outputText.contains("/dev/root / ext4 rw"),
             "\(result.outputText)")
         #expect(try file.contents(of: "/kept") == Data("kept\n".utf8))

@@ -152,6 +152,7 @@ package struct Controller {
         switch request {
         case .putBootSource(let boot):
             try host.check(boot)
+            if let fault = boot.fault { throw APIFault(fault) }
             config.bootSource = boot
         case .putMachine, .patchMachine, .putDrive, .putNetwork, .putPmem, .putBalloon,
             .putMMDSConfig:
