@@ -14,7 +14,7 @@ struct Detachment {
         let store = try MachineStore.standard()
         let seat = try store.make(
             named: options.name, command: options.command, arguments: arguments,
-            configuration)
+            isTemporary: options.removes, configuration)
         let id = seat.machine.record.id
         // A look takes away what is left of a machine that never ran.
         defer { _ = try? store.machines() }

@@ -97,6 +97,7 @@ final class Supervisor {
         state.ended = Clock.realtime
         state.status = status
         try seat.write(state)
+        if seat.machine.record.isTemporary { seat.remove() }
     }
 
     private func step(_ machine: MicroVM) throws(ClientError) {

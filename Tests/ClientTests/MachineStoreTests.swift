@@ -21,8 +21,9 @@ final class ScratchStore {
 
     static let configuration = MicroVM.Configuration(kernel: "/vmlinux", initrd: "/initrd")
 
-    func make(_ name: String? = nil) throws -> MachineSeat {
-        try store.make(named: name, command: ["sleep", "9"], Self.configuration)
+    func make(_ name: String? = nil, isTemporary: Bool = false) throws -> MachineSeat {
+        try store.make(
+            named: name, command: ["sleep", "9"], isTemporary: isTemporary, Self.configuration)
     }
 
     /// Names in the store's directory.
@@ -47,8 +48,10 @@ final class ScratchStore {
     }
 
     /// Makes a machine that nobody keeps alive any more, in this phase; nil: it has said nothing.
-    func makeDead(_ name: String? = nil, in phase: MachineState.Phase?) throws -> String {
-        let seat = try make(name)
+    func makeDead(
+        _ name: String? = nil, isTemporary: Bool = false, in phase: MachineState.Phase?
+    ) throws -> String {
+        let seat = try make(name, isTemporary: isTemporary)
         if let phase { try seat.write(try Self.state(phase)) }
         return seat.machine.record.id
     }
@@ -254,7 +257,7 @@ final class ScratchStore {
         configuration.network = .tap("tap0")
         let record = MachineRecord(
             id: "0123456789ab", name: "web", created: 1 << 60, command: ["a", "\u{1}\n"],
-            arguments: ["--", "a", "\u{1}\n"], configuration)
+            arguments: ["--", "a", "\u{1}\n"], isTemporary: true, configuration)
         #expect(try MachineRecord(json: JSONParser.parse(record.json.bytes)) == record)
         var state = try ScratchStore.state(.ended)
         state.monitor = state.supervisor
@@ -264,6 +267,13 @@ final class ScratchStore {
         state.ended = 2
         state.message = "because"
         #expect(try MachineState(json: JSONParser.parse(state.json.bytes)) == state)
+    }
+
+    @Test func `A record of an earlier version is one of a machine that stays`() throws {
+        let scratch = ScratchStore()
+        let record = try scratch.make(isTemporary: true).machine.record
+        let json = JSON.object(record.members.filter { $0.0 != "temporary" })
+        #expect(try MachineRecord(json: json).isTemporary == false)
     }
 
     @Test func `What a later version adds is passed over`() throws {

@@ -38,6 +38,8 @@ struct LogsCommand: Verb {
 
     func perform() throws(ClientError) -> CInt {
         let machine = try target.find()
+        let hold = MachineHold.take(machine)
+        defer { hold?.release() }
         var printer = LogPrinter(timestamps: timestamps, json: json)
         do throws(Errno) {
             var reader = try MachineLogReader(in: machine.directory)

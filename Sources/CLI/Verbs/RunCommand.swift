@@ -27,6 +27,7 @@ struct RunCommand: Verb {
               swiftlet run --rootfs debian.ext4 --net tap --memory 1G -- apt-get update
               swiftlet run --detach --name web -- httpd -f -p 80
               swiftlet run --detach --name box
+              swiftlet run --detach --rm -- sh -c 'make && make install'
 
             Exit status: the command's own, or 128 and the signal that ended it; 124 after \
             --timeout; 125 if swiftlet failed; 126 if the command cannot be executed; 127 if \
@@ -35,6 +36,11 @@ struct RunCommand: Verb {
 
     @Flag(name: .shortAndLong, help: "Leave the machine to itself, and print its identifier.")
     var detach = false
+
+    @Flag(
+        name: .customLong("rm"),
+        help: "Remove a detached machine when it ends. Others leave nothing anyway.")
+    var removes = false
 
     @Option(help: "Name of a detached machine; one is made up without.")
     var name: String?

@@ -21,7 +21,13 @@ struct WaitCommand: Verb {
     @OptionGroup var targets: MachineArguments
 
     func perform() throws(ClientError) -> CInt {
-        try targets.forEach { machine, store throws(ClientError) in
+        // One that is removed at its end says before how it ended.
+        let store = try MachineStore.standard()
+        let holds = targets.machines.compactMap { name in
+            (try? store.machine(name)).flatMap(MachineHold.take)
+        }
+        defer { for hold in holds { hold.release() } }
+        return try targets.forEach { machine, store throws(ClientError) in
             _ = machine.waitForEnd()
             // What has ended without a word is written down by the look.
             let ended = try store.machine(machine.record.id)

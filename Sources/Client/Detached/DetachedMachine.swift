@@ -36,6 +36,8 @@ public struct DetachedMachine: Sendable {
         static var state: String { "state.json" }
         /// Room on the disk for the last word about the machine.
         static var reserve: String { "reserve" }
+        /// Locked by those who still read what there is of a machine that is to go.
+        static var readers: String { "readers" }
     }
 }
 

@@ -23,10 +23,12 @@ public struct MachineRecord: Hashable, Sendable {
     public var disks: [String]
     /// The host's end of its network, as it was asked for.
     public var network: String?
+    /// It is removed when it ends.
+    public var isTemporary: Bool
 
     package init(
         id: String, name: String, created: UInt64, command: [String], arguments: [String],
-        _ configuration: MicroVM.Configuration
+        isTemporary: Bool, _ configuration: MicroVM.Configuration
     ) {
         self.id = id
         self.name = name
@@ -45,6 +47,7 @@ public struct MachineRecord: Hashable, Sendable {
             case .own: "tap"
             case .tap(let name): "tap=" + name
             }
+        self.isTemporary = isTemporary
     }
 
     /// Members that this version does not know are another's, and ignored.
@@ -62,6 +65,7 @@ public struct MachineRecord: Hashable, Sendable {
         initrd = try fields.optional("initrd", as: JSON.asString)
         disks = try fields.strings("disks")
         network = try fields.optional("network", as: JSON.asString)
+        isTemporary = try fields.optional("temporary", as: JSON.asBool) ?? false
     }
 
     package var json: JSON { .object(members) }
@@ -74,6 +78,7 @@ public struct MachineRecord: Hashable, Sendable {
             ("memory_mib", .integer(memory)), ("engine", .string(engine.rawValue)),
             ("kernel", .string(kernel)), ("initrd", initrd.map(JSON.string)),
             ("disks", .array(disks.map(JSON.string))), ("network", network.map(JSON.string)),
+            ("temporary", .bool(isTemporary)),
         ]
     }
 }

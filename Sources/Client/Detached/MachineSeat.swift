@@ -35,4 +35,8 @@ package struct MachineSeat: ~Copyable, Sendable {
             throw machine.error(.system, "cannot keep its state: \(error)")
         }
     }
+
+    /// Removes the machine, whose end has been written down. If somebody still reads of it, whoever
+    /// looks next does that.
+    package func remove() { machine.store.removeEnded(machine) }
 }

@@ -99,10 +99,12 @@ extension MachineStore {
 extension MachineStore {
     /// Makes the directory of a machine, and takes the lock that says it lives.
     ///
-    /// `name`: nil takes a free one.
+    /// - Parameters:
+    ///   - name: Nil takes a free one.
+    ///   - isTemporary: Whether it is to be removed when it ends.
     package func make(
         named name: String?, command: [String], arguments: [String] = [],
-        _ configuration: MicroVM.Configuration
+        isTemporary: Bool = false, _ configuration: MicroVM.Configuration
     ) throws(ClientError) -> MachineSeat {
         if let name, !MachineName.isValid(name) {
             throw ClientError(
@@ -123,7 +125,8 @@ extension MachineStore {
         }
         let record = MachineRecord(
             id: MachineIdentifier.make(), name: name ?? MachineName.make(besides: Set(names.keys)),
-            created: Clock.realtime, command: command, arguments: arguments, configuration)
+            created: Clock.realtime, command: command, arguments: arguments,
+            isTemporary: isTemporary, configuration)
         do throws(Errno) {
             return try make(record, directory)
         } catch {
@@ -166,10 +169,28 @@ extension MachineStore {
             try directory.rename(machine.id, to: removed)
             try directory.remove(directory: removed)
         } catch .noEntry {
-            throw gone(machine)
+            // Another's look, or its own end, may have been first.
+            if !machine.record.isTemporary { throw gone(machine) }
         } catch {
             throw machine.error(.system, "cannot be removed: \(error)")
         }
+    }
+
+    /// Removes a machine whose end is written down and whose seat the caller holds, unless somebody
+    /// still reads of it.
+    func removeEnded(_ machine: DetachedMachine) {
+        guard let directory = try? PrivateDirectory(path), let lock = try? lock(directory) else {
+            return
+        }
+        defer { withExtendedLifetime(lock) {} }
+        let readers = try? PrivateDirectory(machine.directory)
+            .lock(DetachedMachine.File.readers, .exclusive, makes: true)
+        guard let readers else { return }
+        defer { withExtendedLifetime(readers) {} }
+        let removed = Prefix.removed + machine.id
+        // What fails here is left to the next look.
+        try? directory.rename(machine.id, to: removed)
+        try? directory.remove(directory: removed)
     }
 
     private func gone(_ machine: DetachedMachine) -> ClientError {
@@ -203,7 +224,7 @@ extension MachineStore {
         case whole
         /// Its supervisor was killed while it ran.
         case orphaned(MachineState)
-        /// It never came to be, or was on its way out.
+        /// It never came to be, or is on its way out.
         case broken
     }
 
@@ -239,9 +260,10 @@ extension MachineStore {
             if try DetachedMachine.isHeld(inner) { return .whole }
             let record = try inner.read(DetachedMachine.File.record)
             let text = try inner.read(DetachedMachine.File.state)
-            guard let record, DetachedMachine.record(record) != nil, let text,
+            guard let record = record.flatMap(DetachedMachine.record), let text,
                 let state = DetachedMachine.state(text)
             else { return .broken }
+            if record.isTemporary, try !isRead(inner) { return .broken }
             switch state.phase {
             case .starting: return .broken
             case .running: return .orphaned(state)
@@ -251,6 +273,15 @@ extension MachineStore {
             return .broken
         } catch {
             return .whole
+        }
+    }
+
+    /// Whether somebody wants what there is of the machine in `directory` to stay for now.
+    private func isRead(_ directory: borrowing PrivateDirectory) throws(Errno) -> Bool {
+        do throws(Errno) {
+            return try directory.lock(DetachedMachine.File.readers, .exclusive, makes: false) == nil
+        } catch .noEntry {
+            return false
         }
     }
 }
