@@ -28,6 +28,22 @@ import Testing
         #expect(error?.kind == .badConfiguration)
     }
 
+    @Test(arguments: [
+        ("-", "web:/srv", "swiftlet exec web tar x -C /srv does; a file called - is ./-"),
+        ("web:etc", "-", "swiftlet exec web tar c /etc does; a file called - is ./-"),
+        ("./-", "web:/srv", nil), ("web:/-", ".", nil), ("web:-", "./-", nil), ("-", "-", nil),
+    ])
+    func `An archive on a stream is refused, and a file of that name is not`(
+        _ source: String, _ destination: String, _ way: String?
+    ) throws {
+        let places = (try CopyPlace(source), try CopyPlace(destination))
+        guard let way else { return try CopyPlace.refuseStreams(places.0, places.1) }
+        let error = #expect(throws: ClientError.self) {
+            try CopyPlace.refuseStreams(places.0, places.1)
+        }
+        #expect(error?.message == "cp neither reads nor writes archives: " + way)
+    }
+
     static let names: [(String, String)] = [
         ("/etc/hosts", "hosts"), ("/etc/", "etc"), ("dir//", "dir"), ("file", "file"),
         ("/", ""), (".", ""), ("..", ""), ("dir/.", ""), ("/a/..", ""),

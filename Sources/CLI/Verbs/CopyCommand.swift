@@ -19,7 +19,7 @@ struct CopyCommand: Verb {
             comes under its own name, else it becomes the destination. SOURCE/. copies what is in \
             a directory, without itself. Permissions, times, symbolic links, and (for root) owners \
             by number are kept. Hard links become files of their own; devices, FIFOs and sockets \
-            are left out.
+            are left out. Archives are the guest's affair: 'swiftlet exec web tar c /etc'.
 
             What comes from a guest is written below the destination only. A symbolic link is \
             followed neither there nor as the destination itself; links that the guest has made \
@@ -58,6 +58,7 @@ struct CopyCommand: Verb {
     func perform() throws(ClientError) -> CInt {
         let source = try CopyPlace(self.source)
         let destination = try CopyPlace(self.destination)
+        try CopyPlace.refuseStreams(source, destination)
         switch (source.machine, destination.machine) {
         case (let name?, nil):
             return try transfer(name) { transfer throws(ClientError) in

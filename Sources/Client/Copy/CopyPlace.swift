@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Agent
+import Control
 
 /// A place that files are copied from or to: `PATH` here, or `MACHINE:PATH` in a guest.
 package struct CopyPlace: Hashable, Sendable {
@@ -43,6 +44,23 @@ package struct CopyPlace: Hashable, Sendable {
     /// The entries of the directory are meant, and not itself: the path ends in `/.`, or has no name
     /// that a copy could have.
     package var isContents: Bool { name.isEmpty }
+
+    /// Refuses `-`, which is an archive on our streams to Docker's users: the guest's tar does that.
+    package static func refuseStreams(
+        _ source: CopyPlace, _ destination: CopyPlace
+    ) throws(ClientError) {
+        let words: String
+        switch (source.machine, destination.machine) {
+        case (nil, let name?) where source.path == "-":
+            words = "\(name) tar x -C \(destination.path)"
+        case (let name?, nil) where destination.path == "-":
+            words = "\(name) tar c \(source.path)"
+        default: return
+        }
+        throw error(
+            "cp neither reads nor writes archives: swiftlet exec "
+                + JSONError.printable(words, limit: 512) + " does; a file called - is ./-")
+    }
 
     private static func error(_ text: String) -> ClientError {
         ClientError(.badConfiguration, text)
