@@ -70,15 +70,17 @@ final class Board: Sendable {
             try layout.addPorts(exit, at: DebugExit.port, count: DebugExit.portCount)
         }
         let mark = mark
+        let marked = configuration.bootMarked
         let timer = BootTimer { time in
             let counts = machine.vcpus.compactMap(\.retiredInstructions)
             let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
-            mark.value.withLock { value in
-                if value == nil {
-                    value = BootMark(
-                        time: time, processorTime: Clock.processCPU, instructions: retired)
-                }
+            let mark = mark.value.withLock { value -> BootMark? in
+                guard value == nil else { return nil }
+                value = BootMark(
+                    time: time, processorTime: Clock.processCPU, instructions: retired)
+                return value
             }
+            if let mark { marked(mark.time, mark.processorTime) }
         }
         try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
         // The host's random numbers would make two runs differ; the guest has its seed.

@@ -85,6 +85,10 @@ package struct MachineConfiguration: Sendable {
     /// In the guest's order.
     package var pmems: [Pmem] = []
     package var debugExit = false
+    /// Called once the guest has written to the boot timer, on the thread of its processor: with
+    /// `Clock.monotonic` and what the process had used of the host's processors, in nanoseconds.
+    package var bootMarked: @Sendable (_ time: UInt64, _ processorTime: UInt64) -> Void = { _, _ in
+    }
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
     package var serialOutput: CInt?

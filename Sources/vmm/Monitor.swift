@@ -28,7 +28,6 @@ enum Monitor {
 
     /// - Parameter words: The program's name and its arguments.
     static func run(_ words: [String]) -> CInt {
-        let start = CurrentProcess.start
         let product = Version.product(of: words.first ?? "")
         let arguments: MonitorArguments
         do throws(MonitorArguments.Failure) {
@@ -47,7 +46,7 @@ enum Monitor {
             CurrentProcess.writeAll(Array("\(product.name) v\(product.version)\n".utf8), to: 1)
         case .run:
             do throws(Refusal) {
-                try Session(arguments, product: product.name, start: start).run()
+                try Session(arguments, product: product.name).run()
             } catch {
                 complain(error.message)
                 return error.status

@@ -14,6 +14,8 @@ final class MonitorHost: MachineHost {
     private let walls: Walls
     /// Nil: nobody can ask.
     private let memory: MemoryMeter?
+    /// Nil: nobody wants to know.
+    let bootClock: BootClock?
     private let state = Mutex(State())
 
     private struct State {
@@ -34,6 +36,7 @@ final class MonitorHost: MachineHost {
         self.loop = loop
         self.logger = logger
         self.metrics = metrics
+        bootClock = arguments.bootTimer ? try? BootClock(loop, logger) : nil
         if arguments.socketPath != nil {
             // Later the file is out of reach.
             memory = try? MemoryMeter()
@@ -138,6 +141,7 @@ final class MonitorHost: MachineHost {
 
     func start(_ config: VMConfig) throws(APIFault) {
         let start = Clock.monotonic
+        bootClock?.begin()
         var config = config
         if let engine = arguments.engine { config.swiftlet.engine = engine }
         let console = try Console(config)
@@ -147,6 +151,7 @@ final class MonitorHost: MachineHost {
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
             configuration.confine = walls.enter
+            if let bootClock { configuration.bootMarked = bootClock.mark }
             machine = try Machine(configuration, loop: loop)
         } catch {
             throw APIFault("\(error)")

@@ -7,7 +7,6 @@ import Synchronization
 /// One run of the monitor: the event loop with the API and the devices, and what surrounds it.
 final class Session: Sendable {
     private let arguments: MonitorArguments
-    private let start: UInt64
     /// What the process has used so far, taken by the thread that may ask.
     private let processorTime: UInt64
     private let product: String
@@ -20,11 +19,8 @@ final class Session: Sendable {
     private let server = Mutex<APIServer?>(nil)
 
     /// Reads what the arguments name; nothing has been started after this.
-    init(
-        _ arguments: MonitorArguments, product: String, start: UInt64
-    ) throws(Monitor.Refusal) {
+    init(_ arguments: MonitorArguments, product: String) throws(Monitor.Refusal) {
         self.arguments = arguments
-        self.start = start
         self.product = product
         let file = try Self.configuration(arguments.configPath)
         config = file?.config
@@ -248,7 +244,8 @@ final class Session: Sendable {
         let end = machine.finish()
         host.console?.restore()
         host.report?.write(end)
-        if arguments.bootTimer { tellBootTime(machine.timeline) }
+        // What the guest has said just before its end.
+        host.bootClock?.tell()
         switch end {
         case .powerOff, .reset: return Monitor.ExitStatus.success
         case .debugExit(let value): return CInt(value & 0xff)
@@ -263,14 +260,6 @@ final class Session: Sendable {
 
     private func fail(_ message: String) {
         logger.log(.error, message)
-        Monitor.complain(message)
-    }
-
-    private func tellBootTime(_ timeline: MachineTimeline) {
-        guard let moment = timeline.bootTimer, moment >= start else { return }
-        let microseconds = (moment - start) / 1000
-        let message = "Guest-boot-time = \(microseconds) us \(microseconds / 1000) ms"
-        logger.log(.info, message)
         Monitor.complain(message)
     }
 

@@ -180,6 +180,31 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: monitor.socket))
     }
 
+    /// Writes 123 to the boot timer; the rest of a kernel follows.
+    private static let arrival: [UInt8] = [0xb8, 0, 0, 0, 0xc0, 0xc6, 0x00, 123]
+
+    @Test(arguments: [LongModeKernel.busy, LongModeKernel.resetting])
+    func `The log says how long the guest took from its start on`(_ rest: [UInt8]) throws {
+        let monitor = try APIMonitor(["--boot-timer"])
+        let kernel = try LongModeKernel(Self.arrival + rest)
+        let client = try monitor.client()
+        _ = try client.ask("PUT", "/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}")
+        // Time in which nothing starts does not count.
+        usleep(300_000)
+        let start = ContinuousClock.now
+        _ = try? client.ask("PUT", "/actions", Self.started)
+        let form = #/Guest-boot-time =\s+(\d+) us\s+(\d+) ms,\s+(\d+) CPU us\s+(\d+) CPU ms/#
+        let isTold = RunningProgram.wait(seconds: 60) {
+            monitor.process.outputText.contains(form)
+        }
+        #expect(isTold, "\(monitor.process.outputText)")
+        let limit = start.duration(to: .now) / .microseconds(1)
+        let found = monitor.process.outputText.matches(of: form)
+        #expect(found.count == 1)
+        let time = try #require(found.first.flatMap { Double($0.1) })
+        #expect(time > 0 && time <= limit)
+    }
+
     @Test func `Log and metrics have Firecracker's form`() throws {
         let folder = FileManager.default.temporaryDirectory
         let log = folder.appending(path: "swiftlet-log-\(UUID().uuidString)").path

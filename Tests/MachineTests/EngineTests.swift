@@ -4,6 +4,7 @@ import Hypervisor
 import KVM
 import Linux
 import Machine
+import Synchronization
 import Testing
 
 /// Which engine a configuration gets.
@@ -44,15 +45,20 @@ import Testing
 
     @Test(arguments: hidden)
     func `Without KVM auto goes on with soft, and says why`(_ path: String) throws {
-        let machine = try machine(.auto, kvmPath: path)
+        let marks = Mutex<[[UInt64]]>([])
+        let machine = try machine(.auto, kvmPath: path) {
+            $0.bootMarked = { time, used in marks.withLock { $0.append([time, used]) } }
+        }
         #expect(machine.engine.kind == .soft)
         #expect(machine.engine.reason?.contains(path) == true)
         #expect(machine.run() == .debugExit(0x7b))
-        #expect(machine.timeline.bootTimer != nil)
         // What the process uses later does not count.
         let used = try #require(machine.timeline.bootTimerProcessorTime)
         #expect(used > 0 && used < Clock.processCPU)
         #expect(machine.timeline.instructions != nil)
+        // The first time counts, and is told once.
+        let time = try #require(machine.timeline.bootTimer)
+        #expect(marks.withLock { $0 } == [[time, used]])
     }
 
     @Test(arguments: hidden)
