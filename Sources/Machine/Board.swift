@@ -62,41 +62,48 @@ final class Board: Sendable {
         } catch {
             throw .device("the serial console cannot be used: \(error)")
         }
-        try layout.addPorts(serial, at: Serial.port, count: Serial.portCount)
-        keyboard = try layout.addKeyboard(outcome)
-        try layout.addPower(outcome)
-        if configuration.debugExit {
-            let exit = DebugExit { outcome.end(.debugExit($0)) }
-            try layout.addPorts(exit, at: DebugExit.port, count: DebugExit.portCount)
-        }
-        let mark = mark
-        let marked = configuration.bootMarked
-        let timer = BootTimer { time in
-            let counts = machine.vcpus.compactMap(\.retiredInstructions)
-            let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
-            let mark = mark.value.withLock { value -> BootMark? in
-                guard value == nil else { return nil }
-                value = BootMark(
-                    time: time, processorTime: Clock.processCPU, instructions: retired)
-                return value
+        // The loop keeps what is attached to it, and what a loop keeps is never gone by itself.
+        do throws(MachineError) {
+            try layout.addPorts(serial, at: Serial.port, count: Serial.portCount)
+            keyboard = try layout.addKeyboard(outcome)
+            try layout.addPower(outcome)
+            if configuration.debugExit {
+                let exit = DebugExit { outcome.end(.debugExit($0)) }
+                try layout.addPorts(exit, at: DebugExit.port, count: DebugExit.portCount)
             }
-            if let mark { marked(mark.time, mark.processorTime) }
+            let mark = mark
+            let marked = configuration.bootMarked
+            let timer = BootTimer { time in
+                let counts = machine.vcpus.compactMap(\.retiredInstructions)
+                let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
+                let mark = mark.value.withLock { value -> BootMark? in
+                    guard value == nil else { return nil }
+                    value = BootMark(
+                        time: time, processorTime: Clock.processCPU, instructions: retired)
+                    return value
+                }
+                if let mark { marked(mark.time, mark.processorTime) }
+            }
+            try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
+            // The host's random numbers would make two runs differ; the guest has its seed.
+            entropy =
+                configuration.entropy && !configuration.deterministic
+                ? try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits)) : nil
+            if let wish = configuration.vsock {
+                vsock = try layout.addVirtio(Self.makeVsock(wish))
+            } else {
+                vsock = nil
+            }
+            balloon = try layout.addBalloon(configuration.balloon)
+            hotplug = try layout.addHotplug(configuration.hotplug)
+            drives = try layout.addDrives(configuration)
+            networks = try layout.addNetworks(configuration)
+            pmems = try layout.addPmems(configuration)
+        } catch {
+            serial.detach(from: loop)
+            for attachment in layout.attachments { attachment.pause() }
+            throw error
         }
-        try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
-        // The host's random numbers would make two runs differ; the guest has its seed.
-        entropy =
-            configuration.entropy && !configuration.deterministic
-            ? try layout.addVirtio(Self.makeEntropy(configuration.entropyLimits)) : nil
-        if let wish = configuration.vsock {
-            vsock = try layout.addVirtio(Self.makeVsock(wish))
-        } else {
-            vsock = nil
-        }
-        balloon = try layout.addBalloon(configuration.balloon)
-        hotplug = try layout.addHotplug(configuration.hotplug)
-        drives = try layout.addDrives(configuration)
-        networks = try layout.addNetworks(configuration)
-        pmems = try layout.addPmems(configuration)
         metadata = layout.endpoints
         ports = layout.ports
         windows = layout.windows
@@ -152,6 +159,12 @@ final class Board: Sendable {
         serial.detach(from: loop)
         for attachment in attachments where attachment.thread != nil { attachment.pause() }
         for attachment in attachments { attachment.thread?.stop() }
+    }
+
+    /// Takes all devices from the loops that serve them. When the machine ends.
+    func leave() {
+        pauseDevices()
+        finish()
     }
 
     /// Once this returns no virtio device touches guest memory, and none has a request under way.
@@ -373,12 +386,12 @@ struct Layout: ~Copyable {
                 to: GuestAddress(base + MMIORegister.queueNotify),
                 descriptor: transport.notification)
         }
-        try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
-        descriptions.append(MMIODevice(base: base, gsi: gsi))
         attachments.append(
             Attachment(
                 pause: { transport.pause() },
                 resume: { () throws(Errno) in try transport.resume(on: loop) }, thread: thread))
+        try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
+        descriptions.append(MMIODevice(base: base, gsi: gsi))
         return transport
     }
 }

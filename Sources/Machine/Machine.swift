@@ -47,28 +47,51 @@ package final class Machine: Sendable {
         }
         memory = try Self.makeMemory(configuration)
         bus = SystemBus()
-        let engine = try EngineMaker(
-            configuration: configuration, memory: memory, bus: bus
-        ).make()
-        virtualMachine = engine.machine
-        engineReason = engine.reason
-        board = try Board(configuration, memory, virtualMachine, outcome, self.loop)
+        do throws(MachineError) {
+            let engine = try EngineMaker(
+                configuration: configuration, memory: memory, bus: bus
+            ).make()
+            let board = try Board(configuration, memory, engine.machine, outcome, self.loop)
+            do throws(MachineError) {
+                try Self.load(configuration, board, bus, engine.machine, memory)
+            } catch {
+                board.leave()
+                throw error
+            }
+            virtualMachine = engine.machine
+            engineReason = engine.reason
+            self.board = board
+        } catch {
+            Self.disconnect(bus, memory)
+            throw error
+        }
+        created = Clock.monotonic
+    }
+
+    /// Connects the devices, and puts kernel and first processor where the guest begins.
+    private static func load(
+        _ configuration: MachineConfiguration, _ board: Board, _ bus: SystemBus,
+        _ machine: any VirtualMachine, _ memory: GuestMemory
+    ) throws(MachineError) {
         bus.connect(ports: board.ports, memory: board.windows)
         let boot = try BootFiles(configuration).load(devices: board.descriptions, into: memory)
-        guard let first = virtualMachine.vcpus.first else { throw .cpuCount(0) }
+        guard let first = machine.vcpus.first else { throw .cpuCount(0) }
         do throws(EngineError) {
             try first.restore(boot.state)
         } catch {
             throw .host("cannot set the boot processor's registers: \(error)")
         }
-        created = Clock.monotonic
+    }
+
+    /// The end, as for a machine that could not be made whole.
+    deinit {
+        board.leave()
+        Self.disconnect(bus, memory)
     }
 
     /// Devices hold lines into the engine, the engine holds the bus, and that the devices; memory
     /// holds the engine that watches it. Here the circles end.
-    deinit {
-        board.pauseDevices()
-        board.finish()
+    private static func disconnect(_ bus: SystemBus, _ memory: GuestMemory) {
         bus.connect(ports: AddressSpace(), memory: AddressSpace())
         memory.writeObserver = nil
         memory.pluggable?.observer = nil

@@ -154,6 +154,12 @@ final class APIMonitor {
 
     func client() throws -> APIClient { try APIClient(socket) }
 
+    /// How many descriptors are open.
+    func descriptorCount() throws -> Int {
+        let folder = "/proc/\(process.identifier)/fd"
+        return try FileManager.default.contentsOfDirectory(atPath: folder).count
+    }
+
     /// Resident memory in KiB.
     func residentSize() throws -> Int {
         let status = try String(

@@ -205,6 +205,30 @@ import Testing
         #expect(time > 0 && time <= limit)
     }
 
+    @Test func `A start that fails costs nothing, and the next one may be right`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let put = { (path: String, body: String) in try client.ask("PUT", path, body) }
+        let vsock = "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}"
+        #expect(try put("/vsock", vsock).status == 204)
+        #expect(try put("/entropy", "{}").status == 204)
+        #expect(try put("/boot-source", #"{"kernel_image_path":"/etc/passwd"}"#).status == 204)
+        var counts: [Int] = []
+        for _ in 0..<20 {
+            let reply = try put("/actions", Self.started)
+            #expect(reply.fault.hasPrefix("Start microvm error: kernel /etc/passwd: "), "\(reply)")
+            #expect(!FileManager.default.fileExists(atPath: monitor.path("v")))
+            counts.append(try monitor.descriptorCount())
+        }
+        #expect(Set(counts).count == 1, "\(counts)")
+        #expect(
+            try put("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}").status == 204)
+        let reply = try put("/actions", Self.started)
+        #expect(reply.status == 204, "\(reply)")
+        #expect(FileManager.default.fileExists(atPath: monitor.path("v")))
+    }
+
     @Test func `Log and metrics have Firecracker's form`() throws {
         let folder = FileManager.default.temporaryDirectory
         let log = folder.appending(path: "swiftlet-log-\(UUID().uuidString)").path

@@ -72,4 +72,28 @@ import Testing
         #expect(try monitor.process.end(seconds: 60).status == 0)
         #expect(try FileManager.default.contentsOfDirectory(atPath: monitor.folder.path) == [])
     }
+
+    @Test func `A machine that cannot be made leaves no socket`() throws {
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-refused-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let socket = folder.appending(path: "v").path
+        let file = folder.appending(path: "config")
+        try Data(
+            """
+            {"boot-source": {"kernel_image_path": "\(kernel.path)"},
+             "machine-config": {"vcpu_count": 1, "mem_size_mib": 64},
+             "vsock": {"guest_cid": 3, "uds_path": "\(socket)"},
+             "network-interfaces": [{"iface_id": "n", "host_dev_name": "no-such-tap"}]}
+            """.utf8
+        ).write(to: file)
+        let end = try Program.run(
+            try Built.file("bin/swiftlet-vmm"),
+            ["--no-api", "--engine", "soft", "--config-file", file.path], seconds: 30)
+        #expect(end.status == 152, "\(end.errorText)")
+        #expect(end.errorText.contains("network: "), "\(end.errorText)")
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
 }

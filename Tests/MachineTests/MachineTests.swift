@@ -163,4 +163,62 @@ import Testing
         }
         #expect(message?.hasPrefix(refusal.message) == true, "\(message ?? "nothing was thrown")")
     }
+
+    /// What a machine that cannot be made whole finds wrong, late.
+    struct LateRefusal: CustomTestStringConvertible, Sendable {
+        let rule: String
+        let memoryBytes: UInt64
+        let change: @Sendable (inout MachineConfiguration) -> Void
+        var testDescription: String { rule }
+    }
+
+    /// Whether this process has mapped the memory of a guest of this size, which no other test has.
+    private func isMapped(_ byteCount: UInt64) throws -> Bool {
+        let maps = try #require(HostFiles().text("/proc/self/maps"))
+        return maps.split(separator: "\n").contains { line in
+            guard line.contains("guest-memory") else { return false }
+            let ends = line.prefix { $0 != " " }.split(separator: "-")
+                .compactMap { UInt64($0, radix: 16) }
+            return ends.count == 2 && ends[1] - ends[0] == byteCount
+        }
+    }
+
+    @Test(arguments: [
+        LateRefusal(
+            rule: "a kernel that is none", memoryBytes: 37 << 20,
+            change: { $0.kernelPath = "/etc/passwd" }),
+        LateRefusal(
+            rule: "a drive that is not there, behind devices that are", memoryBytes: 41 << 20,
+            change: { $0.drives = [.init(id: "d", path: "/no/such/file")] }),
+        LateRefusal(
+            rule: "a TAP device that cannot be, on a thread of its own", memoryBytes: 43 << 20,
+            change: { $0.networks = [.init(id: "n", device: "no/such/name")] }),
+    ])
+    func `A machine that cannot be made leaves nothing on the loop it was given`(
+        _ refusal: LateRefusal
+    ) throws {
+        let loop = try EventLoop()
+        let kernel = try TinyKernel(TinyKernel.exiting(with: 3))
+        let path = "/tmp/swiftlet-vsock-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        var configuration = configuration(kernel.path)
+        configuration.memoryBytes = refusal.memoryBytes
+        configuration.entropy = true
+        configuration.vsock = MachineConfiguration.Vsock(cid: 3, path: path)
+        let good = configuration
+        refusal.change(&configuration)
+        for _ in 0..<2 {
+            var message = ""
+            do throws(MachineError) {
+                _ = try Machine(configuration, loop: loop)
+            } catch {
+                message = "\(error)"
+            }
+            #expect(!message.isEmpty && !message.contains("vsock"), "\(message)")
+            #expect(!FileManager.default.fileExists(atPath: path))
+            #expect(try !isMapped(refusal.memoryBytes))
+        }
+        let machine = try Machine(good, loop: loop)
+        #expect(try isMapped(refusal.memoryBytes))
+        #expect(machine.run() == .debugExit(3))
+    }
 }
