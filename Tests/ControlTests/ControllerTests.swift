@@ -7,6 +7,7 @@ import Testing
 /// A host that does nothing and remembers what it was asked for.
 final class QuietHost: MachineHost {
     let calls = Mutex<[String]>([])
+    let changes = Mutex<[DeviceChange]>([])
     /// Calls that fail.
     let failing: Set<String>
 
@@ -31,7 +32,10 @@ final class QuietHost: MachineHost {
     func pause() throws(APIFault) { try note("pause") }
     func resume() throws(APIFault) { try note("resume") }
     func sendCtrlAltDel() throws(APIFault) { try note("keys") }
-    func change(_ change: DeviceChange) throws(APIFault) { try note("change") }
+    func change(_ change: DeviceChange) throws(APIFault) {
+        try note("change")
+        changes.withLock { $0.append(change) }
+    }
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {
         try note("ask")
         return .object([("asked", .bool(true))])

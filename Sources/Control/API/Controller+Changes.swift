@@ -62,11 +62,12 @@ extension Controller {
                 "Pmem config error: Unable to patch the pmem device: Device not found Please verify"
                     + " the request arguments.")
         }
-        try host.change(.pmem(update))
-        if let limiter = update.rateLimiter {
-            config.pmems[index].rateLimiter =
-                (config.pmems[index].rateLimiter ?? RateLimiterConfig()).updated(by: limiter)
+        var whole = update
+        whole.rateLimiter = update.rateLimiter.map { limiter in
+            (config.pmems[index].rateLimiter ?? RateLimiterConfig()).updated(by: limiter)
         }
+        try host.change(.pmem(whole))
+        if let limiter = whole.rateLimiter { config.pmems[index].rateLimiter = limiter }
     }
 
     private mutating func changeBalloon(_ request: APIRequest) throws(APIFault) {
