@@ -116,7 +116,9 @@ final class APIAnswerer: Sendable {
         let name = request.method.name
         let method = name.prefix(1) + name.dropFirst().lowercased()
         let what = "\(method) request on \(quoted(request.target))"
-        guard let body = request.body, request.target != "/mmds" else { return what }
+        guard let body = request.body, !APIRouter.carriesMetadata(request.target) else {
+            return what
+        }
         return what + " with body \(quoted(String(decoding: body, as: UTF8.self)))"
     }
 

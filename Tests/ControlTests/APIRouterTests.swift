@@ -140,4 +140,18 @@ import Testing
             #expect(reply.status < 500)
         }
     }
+
+    /// Whatever the router takes for metadata, and what somebody may have meant by a wrong path.
+    @Test(
+        arguments: [
+            ("/mmds", true), ("/mmds/", true), ("//mmds", true), ("///mmds/", true),
+            ("mmds", true), ("/mmds//", true), ("/mmds?a", true), ("/mmds/latest", true),
+            ("/mmds/config", false), ("/mmds/config/", false), ("//mmds/config", false),
+            ("/mmdsx", false), ("/drives/mmds", false), ("/", false), ("", false),
+        ])
+    func `Paths of metadata are told from others`(_ target: String, _ isMetadata: Bool) {
+        #expect(APIRouter.carriesMetadata(target) == isMetadata)
+        let match = try? APIRouter().match(HTTPRequest(.put, target, body: []))
+        #expect(match?.operation != .putMMDS || isMetadata)
+    }
 }

@@ -239,7 +239,9 @@ import Testing
             "--start-time-us", "1",
         ])
         _ = try client.ask("PUT", "/vsock", "{\"a\": \"b\nc\"}")
-        _ = try client.ask("PUT", "/mmds", #"{"secret":"hidden"}"#)
+        for path in ["/mmds", "/mmds/", "//mmds", "/mmds?x"] {
+            _ = try client.ask("PUT", path, #"{"secret":"hidden"}"#)
+        }
         _ = try client.ask("PATCH", "/vm", #"{"state":"Paused"}"#)
         #expect(try client.ask("PUT", "/actions", #"{"action_type":"FlushMetrics"}"#).status == 204)
         let lines = try String(contentsOfFile: metrics, encoding: .utf8).split(separator: "\n")

@@ -65,6 +65,12 @@ package struct APIRouter: Sendable {
         return segments
     }
 
+    /// Whether a body sent to `target` is metadata, or was meant to be: they may be secret.
+    package static func carriesMetadata(_ target: String) -> Bool {
+        let segments = target.prefix { $0 != "?" && $0 != "#" }.split(separator: "/")
+        return segments.first == "mmds" && segments.dropFirst() != ["config"]
+    }
+
     private func find(_ method: HTTPMethod, _ segments: [Substring]) -> Match? {
         for entry in entries
         where entry.method == method && entry.segments.count == segments.count {
