@@ -12,11 +12,18 @@ final class MetricsWriter: Sendable {
         let config: MetricsConfig
         let file: FileDescriptor
         let timer: Timer
+        /// What was written last lacks its end.
+        let isCut = Atomic(false)
 
         init(_ config: MetricsConfig) throws(Errno) {
             self.config = config
             file = try FileSystem.openLog(config.path)
             timer = try Timer()
+        }
+
+        /// `line` as it is to be written, so that half a line spoils none but itself.
+        func whole(_ line: [UInt8]) -> [UInt8] {
+            isCut.load(ordering: .relaxed) ? [0x0a] + line : line
         }
     }
 
@@ -64,7 +71,7 @@ final class MetricsWriter: Sendable {
             time: Clock.realtime / 1_000_000, id: target.config.emitsID ? id : nil,
             properties: target.config.properties
         ) { line in
-            failure = Self.write(line, to: target.file)
+            failure = Self.write(line, to: target)
             return failure == nil
         }
         if failure != nil { metrics.counter("logger", "missed_metrics_count")?.add() }
@@ -88,21 +95,27 @@ final class MetricsWriter: Sendable {
     }
 
     private func keep(_ draft: MetricsDraft, for target: Target) {
-        let line = PartingLine(draft.bytes, time: draft.time) { reason in
-            draft.digit(reason.group, reason.name) ?? draft.bytes.count
+        let bytes = target.whole(draft.bytes)
+        let shift = bytes.count - draft.bytes.count
+        let line = PartingLine(bytes, time: draft.time + shift) { reason in
+            draft.digit(reason.group, reason.name).map { $0 + shift } ?? bytes.count
         }
         // Without room there is none, and the process ends all the same.
         try? line.keep(for: target.file.rawValue)
     }
 
     /// Writes all of `line` without waiting; a reader that is too slow costs the rest of it.
-    private static func write(
-        _ line: [UInt8], to file: borrowing FileDescriptor
-    ) -> Errno? {
+    private static func write(_ line: [UInt8], to target: Target) -> Errno? {
+        let line = target.whole(line)
         var rest = line[...]
+        defer {
+            if let last = line[..<rest.startIndex].last {
+                target.isCut.store(last != 0x0a, ordering: .relaxed)
+            }
+        }
         while !rest.isEmpty {
             do throws(Errno) {
-                rest = rest.dropFirst(try file.write(rest))
+                rest = rest.dropFirst(try target.file.write(rest))
             } catch {
                 if error != .interrupted { return error }
             }

@@ -3,6 +3,8 @@ import Foundation
 import Support
 import Testing
 
+import struct Linux.FileDescriptor
+
 /// What a monitor leaves when it ends: its last line of metrics, and no socket.
 @Suite struct MonitorEndTests {
     /// The last line of a file of metrics.
@@ -43,6 +45,41 @@ import Testing
         let time = try #require(line["utc_timestamp_ms"] as? Int)
         #expect(time >= before["utc_timestamp_ms"] as? Int ?? .max)
         #expect(abs(Double(time) / 1000 - Date().timeIntervalSince1970) < 60)
+    }
+
+    /// A named pipe that is full in the midst of a line, and is read then.
+    @Test(arguments: [false, true])
+    func `Half a line of metrics spoils no other`(isLast: Bool) throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-metrics-\(UUID().uuidString)").path
+        try #require(Posix.mkfifo(path, 0o600) == 0)
+        defer { Posix.unlink(path) }
+        let pipe = try FileDescriptor.open(path, flags: O_RDONLY | O_NONBLOCK)
+        func all() throws -> [UInt8] {
+            var buffer = [UInt8](repeating: 0, count: 256 << 10)
+            let count = try pipe.read(into: &buffer)
+            return Array(buffer[..<count])
+        }
+        let setSize: Int32 = 1031  // F_SETPIPE_SZ
+        let (monitor, client, _) = try APITests.running(["--metrics-path", path])
+        let flush = #"{"action_type":"FlushMetrics"}"#
+        try #require(fcntl(pipe.rawValue, setSize, Int32(4096)) == 4096)
+        #expect(try client.ask("PUT", "/actions", flush).fault.contains("Failed to write metrics"))
+        var bytes = try all()
+        #expect(bytes.count == 4096)
+        try #require(fcntl(pipe.rawValue, setSize, Int32(256 << 10)) == 256 << 10)
+        if isLast {
+            monitor.process.send(SIGILL)
+            _ = try monitor.process.end(seconds: 30)
+        } else {
+            #expect(try client.ask("PUT", "/actions", flush).status == 204)
+        }
+        bytes += try all()
+        #expect(bytes.last == 0x0a)
+        let lines = bytes.split(separator: 0x0a)
+        try #require(lines.count == 2)
+        let line = try JSONSerialization.jsonObject(with: Data(lines[1])) as? [String: Any]
+        #expect((line?["signals"] as? [String: Int])?["sigill"] == (isLast ? 1 : 0))
     }
 
     /// A monitor with a path for vsock, whose guest runs.
