@@ -109,10 +109,11 @@ package struct Mapping: ~Copyable, @unchecked Sendable {
         self.byteCount = byteCount
     }
 
-    /// Tells the kernel how the pages will be used; `advice` as madvise(2) has it.
-    package func advise(_ advice: CInt) throws(Errno) {
+    /// Tells the kernel how the pages will be used, or those of the first `count` bytes; `advice` as
+    /// madvise(2) has it.
+    package func advise(_ advice: CInt, count: Int = .max) throws(Errno) {
         let result = unsafe madvise(
-            UnsafeMutableRawPointer(bitPattern: address), byteCount, advice)
+            UnsafeMutableRawPointer(bitPattern: address), min(count, byteCount), advice)
         guard result == 0 else { throw Errno(rawValue: errno) }
     }
 

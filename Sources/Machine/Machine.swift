@@ -107,7 +107,7 @@ package final class Machine: Sendable {
                 pluggable: configuration.hotplug.map {
                     PluggableSize(byteCount: $0.byteCount, blockSize: $0.blockSize)
                 },
-                persistent: files, hugePages: configuration.hugePages == .twoMiB,
+                persistent: files, hugePages: configuration.hugePages.ofMemory,
                 prefault: configuration.prefault)
         } catch {
             throw .memory(error)

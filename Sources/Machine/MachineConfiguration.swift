@@ -2,6 +2,7 @@
 import Hypervisor
 import KVM
 import Linux
+import Memory
 
 /// All that a machine is made from.
 package struct MachineConfiguration: Sendable {
@@ -13,6 +14,14 @@ package struct MachineConfiguration: Sendable {
     /// How guest memory is backed.
     package enum HugePages: Sendable {
         case none, transparent, twoMiB
+
+        var ofMemory: GuestMemory.HugePages {
+            switch self {
+            case .none: .none
+            case .transparent: .transparent
+            case .twoMiB: .twoMiB
+            }
+        }
     }
 
     /// The guest's end of the vsock device and its Unix socket on the host.

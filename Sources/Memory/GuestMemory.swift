@@ -65,6 +65,17 @@ package final class GuestMemory: @unchecked Sendable {
     private let mapping: Mapping
     package let layout: RAMLayout
     let usesHugePages: Bool
+
+    /// What the host backs RAM with.
+    package enum HugePages: Sendable {
+        /// Its small pages, and what the host gives to all files in memory.
+        case none
+        /// Pages of 2 MiB where the host has them at hand for who asks; that is an advice.
+        case transparent
+        /// 2 MiB pages of hugetlbfs, which the host must have reserved.
+        case twoMiB
+    }
+
     /// Told after the host has written to guest memory (device input). Set once by an engine that
     /// caches decoded guest code, before any device or vCPU runs.
     package var writeObserver: (any GuestWriteObserver)?
@@ -73,11 +84,11 @@ package final class GuestMemory: @unchecked Sendable {
     ///   - byteCount: Whole MiB, from 2 MiB to 64 GiB.
     ///   - pluggable: Blocks for hot-plugged memory, all unplugged.
     ///   - persistent: Files to lie beside RAM.
-    ///   - hugePages: Back it with 2 MiB pages of hugetlbfs; the host must have reserved them.
+    ///   - hugePages: What backs RAM, the pluggable too.
     ///   - prefault: Touch every page now rather than when the guest does; not the pluggable ones.
     package init(
         byteCount: UInt64, pluggable: PluggableSize? = nil, persistent: [PersistentFile] = [],
-        hugePages: Bool = false, prefault: Bool = false
+        hugePages: HugePages = .none, prefault: Bool = false
     ) throws(MemoryError) {
         guard byteCount >= Self.minimum, byteCount <= Self.maximum, byteCount % (1 << 20) == 0
         else { throw .size(byteCount) }
@@ -96,18 +107,21 @@ package final class GuestMemory: @unchecked Sendable {
         mappedByteCount =
             persistent.isEmpty ? fileByteCount : persistentOffset + persistentByteCount
         do throws(Errno) {
-            file = try Self.makeFile(byteCount: fileByteCount, hugePages: hugePages)
+            file = try Self.makeFile(byteCount: fileByteCount, hugePages: hugePages == .twoMiB)
+            // Advice comes before the first page.
+            let isPlain = persistent.isEmpty && pluggable == nil && hugePages != .transparent
             let pages =
                 persistent.isEmpty
                 ? try Mapping.shared(
-                    file, byteCount: Int(fileByteCount), prefault: prefault && pluggable == nil)
+                    file, byteCount: Int(fileByteCount), prefault: prefault && isPlain)
                 : try Self.mapAll(
                     mappedByteCount, file, fileByteCount, persistent, from: persistentOffset)
             mapping = consume pages
-            if prefault, !persistent.isEmpty, pluggable == nil {
-                try mapping.populate(count: Int(byteCount))
+            // A host without them has small ones.
+            if hugePages == .transparent {
+                try? mapping.advise(MADV_HUGEPAGE, count: Int(fileByteCount))
             }
-            if prefault, pluggable != nil { try mapping.populate(count: Int(byteCount)) }
+            if prefault, !isPlain { try mapping.populate(count: Int(byteCount)) }
             if let pluggable {
                 self.pluggable = try PluggableMemory(
                     pluggable, host: mapping.address, offset: pluggableOffset)
@@ -123,7 +137,7 @@ package final class GuestMemory: @unchecked Sendable {
         let lowCount = min(byteCount, Self.lowLimit)
         let highCount = byteCount - lowCount
         layout = RAMLayout(host: host, lowCount: lowCount, highCount: highCount)
-        usesHugePages = hugePages
+        usesHugePages = hugePages == .twoMiB
         self.byteCount = byteCount
         let low = GuestRegion(
             base: GuestAddress(0), byteCount: lowCount, hostAddress: host, fileOffset: 0)

@@ -112,6 +112,20 @@ import Testing
         #expect(BitPattern(text, width: 4) == nil)
     }
 
+    @Test(arguments: MachineConfig.HugePages.allCases)
+    func `Only pages of 2M want an even number of MiB`(_ pages: MachineConfig.HugePages) throws {
+        var config = MachineConfig(memorySize: 127)
+        config.hugePages = pages
+        let text = config.json.text
+        if pages == .twoMiB {
+            #expect(throws: JSONError.self) {
+                _ = try MachineConfig(json: try JSONParser.parse(Array(text.utf8)))
+            }
+        } else {
+            #expect(try MachineConfig(json: try JSONParser.parse(Array(text.utf8))) == config)
+        }
+    }
+
     /// Each stands beside a good boot source on line 1.
     static let faults = [
         Fault(

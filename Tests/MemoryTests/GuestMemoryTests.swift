@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Linux
+import Support
 import Synchronization
 import Testing
 
@@ -12,6 +14,48 @@ import Testing
     func `RAM is whole MiB from 2 MiB to 64 GiB`(_ byteCount: UInt64) {
         #expect(throws: MemoryError.size(byteCount)) {
             _ = try GuestMemory(byteCount: byteCount)
+        }
+    }
+
+    static let hasHugePages = HostFiles().exists("/sys/kernel/mm/transparent_hugepage/enabled")
+
+    /// What the kernel says of RAM that is to be of large pages: advice comes before the pages.
+    @Test(
+        .enabled(if: hasHugePages),
+        arguments: [
+            (.none, false, false), (.transparent, false, false), (.transparent, true, false),
+            (.transparent, true, true),
+        ] as [(GuestMemory.HugePages, Bool, Bool)])
+    func `Transparent huge pages are asked for, and for RAM only`(
+        _ pages: GuestMemory.HugePages, _ prefault: Bool, _ hasFile: Bool
+    ) throws {
+        let file = try ScratchFile(byteCount: 2 << 20)
+        let files = hasFile ? [try PersistentFile(file.path, isReadOnly: false)] : []
+        let memory = try GuestMemory(
+            byteCount: 7 << 20, persistent: files, hugePages: pages, prefault: prefault)
+        defer { withExtendedLifetime((memory, file)) {} }
+        // What it says of the mapping that begins at an address.
+        func facts(at address: UInt) throws -> [String: String] {
+            var facts: [String: String] = [:]
+            var isThere = false
+            let text = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8)
+            for line in text.split(separator: "\n") {
+                let name = line.prefix { $0 != " " }
+                if !name.hasSuffix(":") {
+                    isThere = UInt(name.prefix { $0 != "-" }, radix: 16) == address
+                } else if isThere {
+                    facts[String(name)] = String(line.dropFirst(name.count))
+                }
+            }
+            return facts
+        }
+        let ram = try facts(at: memory.regions[0].hostAddress)
+        let flags = try #require(ram["VmFlags:"]).split(separator: " ")
+        #expect(flags.contains("hg") == (pages == .transparent))
+        #expect(ram["Rss:"]?.contains(" 7168 kB") == prefault)
+        for persistent in memory.persistent {
+            let flags = try #require(facts(at: persistent.region.hostAddress)["VmFlags:"])
+            #expect(!flags.split(separator: " ").contains("hg"))
         }
     }
 
