@@ -138,6 +138,22 @@ package enum FileSystem {
         }
     }
 
+    /// Whether there is anything at `path` that this process can find.
+    package static func exists(_ path: String) -> Bool { place(of: path) != nil }
+
+    /// Whether two paths lead to the same thing, through whatever links.
+    package static func isSame(_ path: String, _ other: String) -> Bool {
+        guard let place = place(of: path), let other = self.place(of: other) else { return false }
+        return place == other
+    }
+
+    private static func place(of path: String) -> (device: UInt64, inode: UInt64)? {
+        guard let file = try? FileDescriptor.open(path, flags: CLINUX_PATH_ONLY) else { return nil }
+        var status = clinux_status()
+        guard unsafe clinux_status_of(file.rawValue, &status) == 0 else { return nil }
+        return (status.device, status.inode)
+    }
+
     /// Flags for a device or socket that is used both ways.
     package static var readingAndWriting: CInt { O_RDWR }
 

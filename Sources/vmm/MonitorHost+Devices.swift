@@ -72,8 +72,8 @@ extension MonitorHost {
         throw APIFault(
             "Drive config error: Unable to patch the block device:"
                 + " \(JSONError.printable(path, limit: 256)) cannot be opened: Permission denied (os"
-                + " error 13). Once the guest runs only files in the folders of its drives can be,"
-                + " and in those of --allow-folder.")
+                + " error 13). Once the guest runs only files in or below the folders of its drives"
+                + " can be, unless that is /, and those of --allow-folder.")
     }
 
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {

@@ -237,10 +237,13 @@ struct Walls: Sendable {
         return files
     }
 
-    /// The folder whose other files a drive may be given; nil: devices are not each other's kin.
+    /// The folder whose files, and what is below, a drive may be given; nil: it stands for itself.
     private static func shared(_ path: String) -> String? {
         let folder = folder(of: path)
-        return folder == "/dev" || folder.hasPrefix("/dev/") ? nil : folder
+        // Devices are not each other's kin, and a host's files are not the drive's in its root. In a
+        // jail, where no /proc is, all of them are the machine's.
+        if folder.hasPrefix("/dev/") || FileSystem.isSame(folder, "/dev") { return nil }
+        return FileSystem.isSame(folder, "/") && FileSystem.exists("/proc/self") ? nil : folder
     }
 
     private static func folder(of path: String) -> String {

@@ -28,13 +28,14 @@ import Testing
         return path
     }
 
-    private func start(_ arguments: [String] = []) throws -> (
+    /// - Parameter drive: The drive's file; nil: one in the monitor's folder.
+    private func start(_ arguments: [String] = [], drive: String? = nil) throws -> (
         APIMonitor, APIClient, LongModeKernel
     ) {
         let monitor = try APIMonitor(arguments)
         let kernel = try LongModeKernel(LongModeKernel.busy)
         let client = try monitor.client()
-        let path = try disk(monitor)
+        let path = try drive ?? disk(monitor)
         for (target, body) in [
             ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
             (
@@ -92,6 +93,9 @@ import Testing
         // The same file anew, as who has made it larger does.
         #expect(try patch(other).status == 204)
         #expect(try patch(monitor.path("disk")).status == 204)
+        try FileManager.default.createDirectory(
+            atPath: monitor.path("below"), withIntermediateDirectories: true)
+        #expect(try patch(try disk(monitor, "below/disk")).status == 204)
         let link = monitor.path("link")
         try FileManager.default.createSymbolicLink(
             atPath: link, withDestinationPath: "/etc/passwd")
@@ -102,6 +106,22 @@ import Testing
             #expect(reply.fault.contains("--allow-folder"), "\(reply)")
         }
         #expect(try client.ask("GET", "/").json["state"] as? String == "Running")
+    }
+
+    /// Its folder is all of the host, by whatever name.
+    @Test(.enabled(if: getuid() == 0), arguments: ["/", "/tmp/../"])
+    func `A drive in the root of the host opens no other file`(_ folder: String) throws {
+        let path = "\(folder)swiftlet-disk-\(UUID().uuidString)"
+        defer { Posix.unlink(path) }
+        try Data(count: 1 << 20).write(to: URL(filePath: path))
+        let (monitor, client, kernel) = try start(drive: path)
+        defer { withExtendedLifetime((monitor, kernel)) {} }
+        for (other, status) in [(path, 204), ("/etc/passwd", 400), ("/usr/bin/env", 400)] {
+            let reply = try client.ask(
+                "PATCH", "/drives/d", "{\"drive_id\":\"d\",\"path_on_host\":\"\(other)\"}")
+            #expect(reply.status == status, "\(reply)")
+            #expect(status == 204 || reply.fault.contains("--allow-folder"), "\(reply)")
+        }
     }
 
     @Test func `--allow-folder lets requests name files of other folders`() throws {
