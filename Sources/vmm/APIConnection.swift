@@ -11,6 +11,8 @@ final class APIConnection: Sendable {
     private static var dropLimit: Int { 4 << 20 }
     /// Reads in a row, before others get their turn.
     private static var turn: Int { 16 }
+    /// Requests in a row, likewise: devices are served by the same thread.
+    private static var answerLimit: Int { 64 }
 
     private struct State {
         var parser: HTTPRequestParser
@@ -20,6 +22,10 @@ final class APIConnection: Sendable {
         /// Our half has ended.
         var isShut = false
         var dropped = 0
+        /// Requests that this turn may still answer.
+        var answersLeft = 0
+        /// Requests that came whole may wait for the next turn.
+        var isHeld = false
         /// A request was answered or a part of a reply taken in this turn.
         var hasMoved = false
         var watched = EventLoop.Events.readable
@@ -41,6 +47,7 @@ final class APIConnection: Sendable {
     func serve(_ events: EventLoop.Events) -> ConnectionTimes.Standing? {
         state.withLock { state in
             state.hasMoved = false
+            state.answersLeft = Self.answerLimit
             var isOver = !send(&state)
             if !isOver, !events.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) {
                 isOver = !read(&state)
@@ -70,7 +77,8 @@ final class APIConnection: Sendable {
 
     /// False: the other end is gone.
     private func read(_ state: inout State) -> Bool {
-        for _ in 0..<Self.turn where state.outgoing.count < Self.backlogLimit {
+        for _ in 0..<Self.turn
+        where state.outgoing.count < Self.backlogLimit && state.answersLeft > 0 {
             do throws(Errno) {
                 let bytes = try Stream.read(socket.rawValue, limit: 16 << 10)
                 guard !bytes.isEmpty else {
@@ -94,15 +102,21 @@ final class APIConnection: Sendable {
         return true
     }
 
+    /// Answers what has come, as far as there is room for answers and this turn lasts.
     private func answer(_ state: inout State) {
+        state.isHeld = false
         do throws(HTTPError) {
-            while !state.isEnding, state.outgoing.count < Self.backlogLimit,
-                let event = try state.parser.next()
-            {
+            while !state.isEnding {
+                guard state.outgoing.count < Self.backlogLimit, state.answersLeft > 0 else {
+                    state.isHeld = state.parser.isMidway
+                    return
+                }
+                guard let event = try state.parser.next() else { return }
                 switch event {
                 case .expectsContinue: state.outgoing += HTTPReply.goOn
                 case .request(let request):
                     state.hasMoved = true
+                    state.answersLeft -= 1
                     let reply = answerer.answer(request)
                     state.outgoing += answerer.bytes(
                         of: reply, keepsAlive: request.keepsAlive,
@@ -116,9 +130,12 @@ final class APIConnection: Sendable {
         }
     }
 
-    /// False: the connection is over.
+    /// Writes as far as that need not wait, and answers for what there is room then. False: the
+    /// connection is over.
     private func send(_ state: inout State) -> Bool {
-        while !state.outgoing.isEmpty {
+        while true {
+            if state.outgoing.isEmpty { answer(&state) }
+            if state.outgoing.isEmpty { break }
             do throws(Errno) {
                 let count = try UnixSocket.send(state.outgoing[...], to: socket.rawValue)
                 state.outgoing.removeFirst(count)
@@ -127,8 +144,6 @@ final class APIConnection: Sendable {
                 if error == .again { return true }
                 if error != .interrupted { return false }
             }
-            // Room again for requests that were received already.
-            if state.outgoing.isEmpty { answer(&state) }
         }
         guard state.isEnding else { return true }
         if !state.isShut {
@@ -145,7 +160,8 @@ final class APIConnection: Sendable {
         if state.outgoing.count < Self.backlogLimit, state.dropped < Self.dropLimit {
             wanted.insert(.readable)
         }
-        if !state.outgoing.isEmpty { wanted.insert(.writable) }
+        // Where there is room to write, the next turn comes as soon as others have had theirs.
+        if !state.outgoing.isEmpty || state.isHeld { wanted.insert(.writable) }
         guard wanted != state.watched else { return true }
         state.watched = wanted
         do throws(Errno) {

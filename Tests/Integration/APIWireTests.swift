@@ -194,6 +194,27 @@ import Testing
         #expect(!monitor.process.outputText.contains(Self.halfRequest))
     }
 
+    @Test func `A client that asks without end leaves others their turns`() throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        let other = try monitor.client()
+        for client in [client, other] { _ = try client.ask("GET", "/version") }
+        // All of it lies in the socket before any is answered.
+        monitor.process.send(SIGSTOP)
+        let batch = String(repeating: "GET /version HTTP/1.1\r\n\r\n", count: 200)
+        var count = 0
+        while try client.sendAtOnce(batch) { count += 200 }
+        try #require(count >= 1000)
+        try other.send("GET", "/metrics")
+        monitor.process.send(SIGCONT)
+        let text = try other.reply().body
+        let name = #"swiftlet_api_call_duration_seconds_count{method="GET"} "#
+        let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name) })
+        #expect(try #require(Int(line.dropFirst(name.count))) < 400)
+        for _ in 0..<count { #expect(try client.reply().status == 200) }
+        #expect(try client.ask("GET", "/version").status == 200)
+    }
+
     @Test func `A client that reads nothing costs a bounded amount of memory`() throws {
         let monitor = try APIMonitor()
         let lazy = try monitor.client()
