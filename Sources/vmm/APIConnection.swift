@@ -19,6 +19,8 @@ final class APIConnection: Sendable {
         var outgoing: [UInt8] = []
         /// No request is answered any more; it ends once everything is said.
         var isEnding = false
+        /// The client has ended its half, and may still read the replies to what came whole.
+        var isAtEnd = false
         /// Our half has ended.
         var isShut = false
         var dropped = 0
@@ -82,9 +84,8 @@ final class APIConnection: Sendable {
             do throws(Errno) {
                 let bytes = try Stream.read(socket.rawValue, limit: 16 << 10)
                 guard !bytes.isEmpty else {
-                    // A client may end its half and still read the replies.
-                    state.isEnding = true
-                    state.dropped = Self.dropLimit
+                    state.isAtEnd = true
+                    answer(&state)
                     return send(&state)
                 }
                 if state.isEnding {
@@ -108,10 +109,13 @@ final class APIConnection: Sendable {
         do throws(HTTPError) {
             while !state.isEnding {
                 guard state.outgoing.count < Self.backlogLimit, state.answersLeft > 0 else {
-                    state.isHeld = state.parser.isMidway
+                    state.isHeld = state.parser.isMidway || state.isAtEnd
                     return
                 }
-                guard let event = try state.parser.next() else { return }
+                guard let event = try state.parser.next() else {
+                    state.isEnding = state.isAtEnd
+                    return
+                }
                 switch event {
                 case .expectsContinue: state.outgoing += HTTPReply.goOn
                 case .request(let request):
@@ -150,14 +154,14 @@ final class APIConnection: Sendable {
             UnixSocket.shutdown(socket.rawValue, .writing)
             state.isShut = true
         }
-        return state.dropped < Self.dropLimit
+        return !state.isAtEnd
     }
 
     /// Watches for what can be done next; false: that failed.
     private func watch(_ state: inout State) -> Bool {
         var wanted: EventLoop.Events = []
         // At its end a socket is readable for ever.
-        if state.outgoing.count < Self.backlogLimit, state.dropped < Self.dropLimit {
+        if !state.isAtEnd, state.outgoing.count < Self.backlogLimit {
             wanted.insert(.readable)
         }
         // Where there is room to write, the next turn comes as soon as others have had theirs.

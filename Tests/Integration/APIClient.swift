@@ -63,6 +63,9 @@ final class APIClient {
         try send(head + "\r\n" + (body ?? ""))
     }
 
+    /// Says that nothing more will be sent.
+    func endSending() { UnixSocket.shutdown(socket.rawValue, .writing) }
+
     /// Sends a request and waits for its answer.
     func ask(_ method: String, _ path: String, _ body: String? = nil) throws -> APIReply {
         try send(method, path, body)

@@ -194,6 +194,20 @@ import Testing
         #expect(!monitor.process.outputText.contains(Self.halfRequest))
     }
 
+    /// Far more answers than the socket and the monitor keep, so that requests wait for room.
+    @Test(arguments: ["", "GET /version HTTP/1.1\r\n"])
+    func `What a client has sent before its end is answered`(_ rest: String) throws {
+        let monitor = try APIMonitor()
+        let client = try monitor.client()
+        let batch = String(repeating: "GET /vm/config HTTP/1.1\r\n\r\n", count: 200)
+        for _ in 0..<15 { try client.send(batch) }
+        try client.send(rest)
+        client.endSending()
+        for _ in 0..<3000 { #expect(try client.reply().status == 200) }
+        #expect(try client.isEnded())
+        #expect(try monitor.client().ask("GET", "/version").status == 200)
+    }
+
     @Test func `A client that asks without end leaves others their turns`() throws {
         let monitor = try APIMonitor()
         let client = try monitor.client()
