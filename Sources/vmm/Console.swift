@@ -6,17 +6,20 @@ import Linux
 final class Console: Sendable {
     let input: CInt?
     let output: CInt?
+    /// What ``output`` is, if it has a path; -1: no file. The serial port has a second descriptor.
+    private let file: FileDescriptor
 
     init(_ config: VMConfig) throws(APIFault) {
         if let path = config.serial?.outputPath {
             do throws(Errno) {
-                // Open until the process ends.
-                output = try FileSystem.openLog(path).release()
+                file = try FileSystem.openLog(path)
             } catch {
                 throw APIFault("serial output \(path) cannot be opened: \(error)")
             }
+            output = file.rawValue
             input = config.swiftlet.console?.input
         } else {
+            file = FileDescriptor(adopting: -1)
             let console = config.swiftlet.console ?? .init(input: 0, output: 1)
             input = console.input
             output = console.output

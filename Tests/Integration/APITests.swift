@@ -213,6 +213,8 @@ import Testing
         let vsock = "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}"
         #expect(try put("/vsock", vsock).status == 204)
         #expect(try put("/entropy", "{}").status == 204)
+        let serial = "{\"serial_out_path\":\"\(monitor.path("serial"))\"}"
+        #expect(try put("/serial", serial).status == 204)
         #expect(try put("/boot-source", #"{"kernel_image_path":"/etc/passwd"}"#).status == 204)
         var counts: [Int] = []
         for _ in 0..<20 {
