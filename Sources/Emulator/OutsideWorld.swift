@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hypervisor
 
+extension SoftVCPU {
+    package func tellStopped() -> Bool {
+        // Time that counts instructions has stood still by itself.
+        if !machine.time.isDeterministic {
+            let now = machine.now(self)
+            machine.clock.refresh(cpu: index, now: now, tsc: timeStamp(at: now), wasStopped: true)
+        }
+        return true
+    }
+
+    private func timeStamp(at now: UInt64) -> UInt64 {
+        machine.timeStampScale.ticks(in: now) &+ cpu.state.tscOffset
+    }
+}
+
 /// What the processor's instructions reach beside RAM and memory-mapped devices.
 extension SoftVCPU: ProcessorHost {
     func readPort(_ port: UInt16, size: Int) -> UInt32 {
@@ -53,8 +68,7 @@ extension SoftVCPU: ProcessorHost {
         }
         guard KVMClock.owns(msr: number) else { return false }
         machine.clock.writeMSR(
-            cpu: index, number: number, value: value, now: now,
-            tsc: machine.timeStampScale.ticks(in: now) &+ cpu.state.tscOffset)
+            cpu: index, number: number, value: value, now: now, tsc: timeStamp(at: now))
         return true
     }
 

@@ -43,6 +43,10 @@ package protocol VirtualCPU: AnyObject, Sendable {
     func run() -> VCPUExit
     /// Makes a `run` that is under way, or the next one, return `.interrupted`. Any thread.
     func kick()
+    /// Tells a guest that keeps KVM's clock that it has stood still on purpose, so that its watchdogs
+    /// forgive the time. Only between calls of ``run()``, on the thread that calls it. False: the
+    /// engine could not; a guest without such a clock needs nothing.
+    func tellStopped() -> Bool
     /// Guest instructions retired so far, if the engine counts them.
     var retiredInstructions: UInt64? { get }
     /// Exits to ports and memory-mapped devices so far.

@@ -77,6 +77,18 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         return isKicked.exchange(false, ordering: .sequentiallyConsistent)
     }
 
+    package func tellStopped() -> Bool {
+        do throws(KVMError) {
+            try descriptor.tellClockStopped()
+            return true
+        } catch .request(_, .invalid) {
+            // The guest has no such clock.
+            return true
+        } catch {
+            return false
+        }
+    }
+
     // MARK: Running
 
     package func run() -> VCPUExit {

@@ -187,7 +187,8 @@ package final class Machine: Sendable {
         confine()
         while outcome.result == nil {
             switch vcpu.run() {
-            case .interrupted: gate.pass(vcpu.index)
+            case .interrupted:
+                if gate.pass(vcpu.index), !vcpu.tellStopped() { outcome.noteUntold() }
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
             case .failed(let text):
                 // The kernel's engine cannot say what it missed.
@@ -299,6 +300,9 @@ package final class Machine: Sendable {
 
     /// How many processors ended because they could not go on.
     package var failedProcessors: UInt64 { outcome.failedProcessors }
+
+    /// How often a processor's guest could not be told that it had been paused.
+    package var untoldPauses: UInt64 { outcome.untoldPauses }
 
     /// Gives a running drive another file, or looks again how large its present one is. The guest
     /// is told.

@@ -9,6 +9,7 @@ final class Outcome: Sendable {
         var stop: (@Sendable () -> Void)?
         var processorsGone = 0
         var processorsFailed: UInt64 = 0
+        var untoldPauses: UInt64 = 0
     }
 
     private let state = Mutex(State())
@@ -42,6 +43,11 @@ final class Outcome: Sendable {
         state.withLock { $0.processorsFailed += 1 }
         self.end(end)
     }
+
+    /// How often a processor went on after a pause that its guest could not be told of.
+    var untoldPauses: UInt64 { state.withLock { $0.untoldPauses } }
+
+    func noteUntold() { state.withLock { $0.untoldPauses += 1 } }
 
     func processorLeft() { state.withLock { $0.processorsGone += 1 } }
 

@@ -26,15 +26,18 @@ final class ProcessorGate: Sendable {
     private var keeper: Signalbox { bells[bells.count - 1] }
 
     /// Stops processor `index` here as long as the gate is closed. On its own thread.
-    func pass(_ index: Int) {
+    ///
+    /// - Returns: Whether it has stood here.
+    func pass(_ index: Int) -> Bool {
         let mustWait = state.withLock { state in
             guard state.isClosed else { return false }
             state.waiting += 1
             return true
         }
-        guard mustWait else { return }
+        guard mustWait else { return false }
         keeper.raise(1)
         while !leave(index) { bells[index].wait(until: .max) }
+        return true
     }
 
     private func leave(_ index: Int) -> Bool {

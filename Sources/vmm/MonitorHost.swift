@@ -134,6 +134,7 @@ final class MonitorHost: MachineHost {
                 most: reading.most / 1000, sum: reading.sum / 1000)
         }
         metrics.metrics.counter("vcpu", "failures")?.store(machine.failedProcessors)
+        metrics.metrics.counter("vcpu", "kvmclock_ctrl_fails")?.store(machine.untoldPauses)
         metrics.metrics.store(machine.deviceReadings)
     }
 

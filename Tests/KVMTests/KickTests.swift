@@ -66,6 +66,14 @@ import Testing
         #expect(runner.end(vcpu) == nil)
     }
 
+    @Test(arguments: TestedEngine.usable)
+    func `A guest without a clock of KVM's need not be told of a pause`(
+        _ engine: TestedEngine
+    ) throws {
+        let machine = try SmallMachine(engine, try GuestImage("halt"))
+        #expect(machine.machine.vcpus[0].tellStopped())
+    }
+
     /// The rest of a million: kicks that come before the run.
     @Test(arguments: TestedEngine.usable)
     func `A kick before the run is answered by it`(_ engine: TestedEngine) throws {

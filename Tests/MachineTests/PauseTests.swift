@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import KVM
 import Linux
+import Memory
 import Support
 import Testing
 
@@ -73,6 +75,49 @@ import Testing
             try machine.resume()
             try machine.pause()
         }
+    }
+
+    static let engines: [MachineConfiguration.EngineChoice] =
+        KVMHost.detect(memo: nil).kind == nil ? [.soft] : [.soft, .kvm]
+
+    /// Linux, Documentation/virt/kvm/x86/msr.rst: flag 1 of a processor's clock structure.
+    @Test(arguments: engines, [1, 2])
+    func `A guest with KVM's clock is told of a pause when it goes on`(
+        _ engine: MachineConfiguration.EngineChoice, _ cpuCount: Int
+    ) throws {
+        // wrmsr of 2 MiB with the bit that switches the clock on; then it counts for ever.
+        let code: [UInt8] =
+            [0xb9, 1, 0x4d, 0x56, 0x4b, 0xb8, 1, 0, 0x20, 0, 0x31, 0xd2, 0x0f, 0x30]
+            + LongModeKernel.busy
+        let kernel = try LongModeKernel(code)
+        var configuration = MachineConfiguration(kernelPath: kernel.path, commandLine: "")
+        configuration.memoryBytes = 32 << 20
+        configuration.cpuCount = cpuCount
+        configuration.engine = engine
+        let loop = try EventLoop()
+        let machine = try Machine(configuration, loop: loop)
+        func flags() throws -> UInt8 {
+            try machine.memory.load(UInt8.self, at: GuestAddress(0x20_0000 + 29))
+        }
+        func waits(until isTrue: () throws -> Bool) rethrows -> Bool {
+            for _ in 0..<6000 where try !isTrue() { usleep(10_000) }
+            return try isTrue()
+        }
+        machine.start()
+        // A version that is even and not 0.
+        #expect(
+            try waits {
+                let version = try machine.memory.load(UInt32.self, at: GuestAddress(0x20_0000))
+                return version != 0 && version & 1 == 0
+            })
+        #expect(try flags() & 2 == 0)
+        try machine.pause()
+        #expect(try flags() & 2 == 0)
+        try machine.resume()
+        #expect(try waits { try flags() & 2 != 0 })
+        #expect(machine.untoldPauses == 0)
+        loop.stop()
+        _ = machine.finish()
     }
 
     @Test func `Time by instructions stands still too`() throws {
