@@ -159,7 +159,8 @@ final class MonitorHost: MachineHost {
         }
         // With an API more files are opened later, by their paths.
         let seclusion = arguments.socketPath == nil ? Seclusion.enter(config) : nil
-        try seal(config)
+        if let warning = seclusion?.warning { logger.log(.warn, warning) }
+        if let warning = try seal(config) { logger.log(.warn, warning) }
         do throws(Errno) {
             try console.makeRaw()
             try walls.watch()
@@ -184,10 +185,10 @@ final class MonitorHost: MachineHost {
                 + " \((Clock.monotonic &- start) / 1000) us.")
     }
 
-    /// Shuts the process in, before it makes a thread.
-    private func seal(_ config: VMConfig) throws(APIFault) {
+    /// Shuts the process in, before it makes a thread; what is to be said of a wall that is missing.
+    private func seal(_ config: VMConfig) throws(APIFault) -> String? {
         do throws(Walls.Failure) {
-            try walls.seal(config)
+            return try walls.seal(config)
         } catch {
             throw APIFault(error.message)
         }

@@ -21,9 +21,14 @@ enum Seclusion: Sendable {
             "own namespaces: "
                 + (Self.names(own) + (Self.hasOwnProcesses ? ["process"] : []))
                 .joined(separator: ", ") + (sharing ? "; an empty network, shared" : "")
-        case .refused(let error):
-            "warning: the monitor has no namespaces of its own: \(error); see 'swiftlet doctor'"
+        case .refused: "warning: " + (warning ?? "")
         }
+    }
+
+    /// What is to be said if the wall is not there.
+    var warning: String? {
+        guard case .refused(let error) = self else { return nil }
+        return "the monitor has no namespaces of its own: \(error); see 'swiftlet doctor'"
     }
 
     /// Enters them. Before the first thread.

@@ -120,10 +120,11 @@ struct Walls: Sendable {
     }
 
     /// Shuts the process in once all its files are open, before it makes a thread of the machine's.
-    func seal(_ config: VMConfig) throws(Failure) {
+    ///
+    /// - Returns: What is to be said of a wall that this host does not have.
+    func seal(_ config: VMConfig) throws(Failure) -> String? {
         do throws(Errno) {
-            // Without Landlock the walls are lower, and `swiftlet doctor` says so.
-            _ = try files(of: config).restrict()
+            let hasLandlock = try files(of: config).restrict()
             try Confinement.hide()
             if socketPath != nil {
                 CurrentProcess.divideCode()
@@ -131,6 +132,10 @@ struct Walls: Sendable {
                 // All that is left to do is to make threads, which have what their maker has.
                 try Confinement.dropCapabilities()
             }
+            return hasLandlock
+                ? nil
+                : "this kernel has no Landlock, which keeps the host's files from the monitor; see"
+                    + " 'swiftlet doctor'"
         } catch {
             throw Failure(message: "cannot confine the process: \(error)")
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Linux
+import Support
 import Testing
 
 /// What of the host the monitor of `swiftlet run` still has around it.
@@ -144,6 +145,36 @@ import Testing
         let warnings = result.errorText.split(separator: "\n").filter { $0.contains("warning") }
         #expect(warnings.count == 1, "\(result.errorText)")
         #expect(warnings.first?.contains("has no namespaces of its own") == true)
+    }
+
+    @Test(
+        .enabled(if: geteuid() == 0, "needs root, to play a host without namespaces"),
+        arguments: [false, true])
+    func `A monitor says in its log which walls are missing`(isForbidden: Bool) throws {
+        let kernel = try LongModeKernel(LongModeKernel.resetting)
+        let config = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-config-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: config) }
+        try Data(
+            """
+            {"boot-source": {"kernel_image_path": "\(kernel.path)"},
+             "machine-config": {"vcpu_count": 1, "mem_size_mib": 32}}
+            """.utf8
+        ).write(to: config)
+        let monitor = try Built.file("bin/swiftlet-vmm")
+        let command = "\(monitor) --no-api --engine soft --config-file \(config.path)"
+        let script = """
+            echo 0 > /proc/sys/user/max_user_namespaces
+            exec setpriv --bounding-set=-all --inh-caps=-all \(command)
+            """
+        let end =
+            isForbidden
+            ? try Program.run("unshare", ["--user", "--map-root-user", "sh", "-c", script])
+            : try Program.run("sh", ["-c", "exec " + command])
+        #expect(end.status == 0, "\(end.errorText)")
+        let log = end.outputText
+        #expect(log.contains("has no namespaces of its own: ") == isForbidden, "\(log)")
+        #expect(log.contains("has no Landlock") == (Landlock.version == nil), "\(log)")
     }
 
     @Test func `A monitor whose vsock is a file keeps calls through it`() throws {
