@@ -186,6 +186,22 @@ import Testing
         #expect(Self.line(style, String(repeating: "x", count: 9000)).utf8.count < 4096)
     }
 
+    @Test func `A message keeps its characters, whole, but for all controls`() {
+        let style = LogStyle(id: "vm")
+        #expect(Self.line(style, "a\u{9b}2J\u{80}\u{9f}\u{85}").hasSuffix("] a?2J???\n"))
+        #expect(Self.line(style, "\u{a0}é\u{7ff}€😀").hasSuffix("] \u{a0}é\u{7ff}€😀\n"))
+        for text in ["é", "€", "😀"] {
+            for shift in 0..<4 {
+                let start = String(repeating: "x", count: shift)
+                let message = start + String(repeating: text, count: 3072)
+                let bytes = style.line(message, .warn, thread: "t", origin: Self.origin, time: 0)
+                let line = String(validating: bytes, as: UTF8.self)
+                #expect(line?.hasSuffix(text + "\n") == true)
+                #expect(bytes.count > 3000 && bytes.count < 4096)
+            }
+        }
+    }
+
     @Test(
         arguments: [
             (0, "1970-01-01T00:00:00.000000000"), (951_782_399, "2000-02-28T23:59:59.000000000"),

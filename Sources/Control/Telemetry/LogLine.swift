@@ -51,12 +51,29 @@ package struct LogStyle: Hashable, Sendable {
         if showsLevel { place += ":\(level.name)" }
         if showsOrigin { place += ":\(origin.file):\(origin.line)" }
         var line = Array("\(Self.timestamp(time)) [\(place)] ".utf8)
-        // Nobody gets to write a second line, or to talk to a terminal.
-        for byte in message.utf8.prefix(Self.messageLimit) {
-            line.append(byte < 0x20 || byte == 0x7f ? UInt8(ascii: "?") : byte)
-        }
+        Self.append(message, to: &line)
         line.append(0x0a)
         return line
+    }
+
+    /// Nobody gets to write a second line, or to talk to a terminal: controls of ASCII and of Latin 1
+    /// (U+0080 to U+009F, which follow 0xc2) become question marks.
+    private static func append(_ message: String, to line: inout [UInt8]) {
+        let bytes = Array(message.utf8)
+        var end = min(bytes.count, messageLimit)
+        // Not in the midst of a character.
+        if end < bytes.count { while end > 0, bytes[end] & 0xc0 == 0x80 { end -= 1 } }
+        var index = 0
+        while index < end {
+            let byte = bytes[index]
+            index += 1
+            if byte == 0xc2, index < end, bytes[index] < 0xa0 {
+                index += 1
+                line.append(UInt8(ascii: "?"))
+            } else {
+                line.append(byte < 0x20 || byte == 0x7f ? UInt8(ascii: "?") : byte)
+            }
+        }
     }
 
     /// A moment of the proleptic Gregorian calendar, with nanoseconds.
