@@ -4,7 +4,7 @@ import Memory
 /// One request: what the driver lent until it is completed.
 ///
 /// Every byte named here was checked to be RAM. The queue that gave it takes it back, once, by
-/// ``Virtqueue/complete(_:written:)`` or ``Virtqueue/putBack(_:)``.
+/// ``Virtqueue/complete(_:written:)``, ``Virtqueue/putBack(_:)`` or ``Virtqueue/setAside(_:)``.
 package struct DescriptorChain: ~Copyable {
     /// Index of its first descriptor, which names it in the used ring.
     package internal(set) var head: UInt16

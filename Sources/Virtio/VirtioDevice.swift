@@ -49,7 +49,8 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     mutating func takeConfigurationChange() -> Bool
 
     /// Waits until nothing that was begun for the driver touches guest memory any more, and gives
-    /// all chains back. Comes before a pause and a change of the device, and when a ring is broken.
+    /// all chains back, or sets them aside. Comes before a pause and a change of the device, and when
+    /// a ring is broken.
     mutating func drain(_ queues: inout Virtqueues)
     /// As ``drain(_:)`` before a reset, or when the driver gives up, on the thread of the vCPU that
     /// says so: nothing is begun any more.

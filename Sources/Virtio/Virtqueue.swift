@@ -247,6 +247,24 @@ package struct Virtqueue: ~Copyable {
         recycle(chain)
     }
 
+    /// Lets go of a chain that is not done with, and answers its head, by which ``take(again:)``
+    /// finds it. Its descriptors stay the device's: a driver that keeps to the rules changes none.
+    package mutating func setAside(_ chain: consuming DescriptorChain) -> UInt16 {
+        let head = chain.head
+        recycle(chain)
+        return head
+    }
+
+    /// Takes a chain again that was set aside, here or before a restore.
+    package mutating func take(again head: UInt16) throws(VirtqueueError) -> DescriptorChain {
+        guard head < state.size else { throw .head(head) }
+        var chain = spare.take(in: memory)
+        chain.head = head
+        try gather(&chain)
+        inFlight += 1
+        return chain
+    }
+
     mutating func recycle(_ chain: consuming DescriptorChain) {
         inFlight -= 1
         spare.put(chain)

@@ -45,8 +45,11 @@ package struct Block: ~Copyable, VirtioDevice {
     private var limiter: RateLimiter
     /// Nil: the engine is `Sync`.
     private let ring: BlockRing?
-    /// What the last turn of the engine `Sync` has left undone. Nothing else is begun before its end.
-    private var unfinished: BlockRequest?
+    /// By queue, what its last turn on the engine `Sync` has left undone. Nothing else of that queue is
+    /// begun before its end.
+    private var unfinished = InlineArray<8, BlockRequest?> { _ in nil }
+    /// What a drain has set aside, in turn. Nothing else is begun before.
+    private var suspended: [SuspendedRequest] = []
     /// Requests wait in queues for the limiter, or for room in the ring.
     private var isStalled = false
     /// The queue that is served first when something has held up all.
@@ -175,11 +178,13 @@ package struct Block: ~Copyable, VirtioDevice {
     /// Takes what is available on queue `index`, one turn at most.
     private mutating func take(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
         var budget = ring == nil ? Self.turnBytes : BlockRing.byteLimit
-        if !limiter.isWaiting { goOn(&budget, &queues) }
-        // This queue has not had its turn then.
-        guard budget > 0 else { return limiter.yield() }
+        if !limiter.isWaiting {
+            try beginSuspended(&budget, &queues)
+            goOn(index, &budget, &queues)
+        }
         for _ in 0..<Self.turnLimit where budget > 0 {
-            guard !limiter.isWaiting, ring?.makeRoom(disk, &queues) ?? true else {
+            guard !limiter.isWaiting, suspended.isEmpty, ring?.makeRoom(disk, &queues) ?? true
+            else {
                 isStalled = true
                 return
             }
@@ -205,9 +210,26 @@ package struct Block: ~Copyable, VirtioDevice {
         limiter.yield()
     }
 
-    /// Goes on with the request that the last turn has left.
-    private mutating func goOn(_ budget: inout Int, _ queues: inout Virtqueues) {
-        if let request = unfinished.take() { run(request, &budget, &queues) }
+    /// Begins anew what a drain has set aside. Its tokens are paid.
+    private mutating func beginSuspended(
+        _ budget: inout Int, _ queues: inout Virtqueues
+    ) throws(VirtqueueError) {
+        while let place = suspended.first {
+            let index = Int(place.queue)
+            goOn(index, &budget, &queues)
+            guard budget > 0, ring?.makeRoom(disk, &queues) ?? true else { return }
+            suspended.removeFirst()
+            let chain = try queues[index].take(again: place.head)
+            begin(chain, index, &budget, &queues)
+        }
+    }
+
+    /// Goes on with the request that the last turn has left of queue `index`.
+    private mutating func goOn(
+        _ index: Int, _ budget: inout Int, _ queues: inout Virtqueues
+    ) {
+        guard budget > 0, let request = unfinished[index].take() else { return }
+        run(request, &budget, &queues)
     }
 
     /// Does a request's steps as long as the turn lasts.
@@ -223,15 +245,16 @@ package struct Block: ~Copyable, VirtioDevice {
         if case .done(let status) = request.next(disk) {
             return request.finish(status, on: &queues, tally)
         }
-        unfinished = consume request
+        let queue = request.queue
+        unfinished[queue] = consume request
     }
 
-    /// What a turn has left comes again, from its beginning; its tokens are paid twice then.
-    private mutating func putBackUnfinished(_ queues: inout Virtqueues) {
-        guard let request = unfinished.take() else { return }
-        statistics.requests &-= 1
-        isStalled = true
-        request.putBack(on: &queues)
+    private mutating func setAsideUnfinished(_ queues: inout Virtqueues) {
+        for index in 0..<queues.count {
+            guard let request = unfinished[index].take() else { continue }
+            suspended.append(request.setAside(on: &queues))
+            statistics.requests &-= 1
+        }
     }
 
     /// Reads the header, once, and begins what it asks for, or answers at once.
@@ -262,7 +285,7 @@ package struct Block: ~Copyable, VirtioDevice {
             let status = request.identify(configuration.id)
             request.finish(status, on: &queues)
         } else if let ring {
-            budget &-= request.byteCount
+            budget &-= request.stepByteCount
             ring.advance(request, disk, &queues)
         } else {
             run(request, &budget, &queues)
@@ -300,41 +323,72 @@ package struct Block: ~Copyable, VirtioDevice {
         }
     }
 
+    /// Waits for the steps that are under way, which is at most one of `Sync` and
+    /// ``BlockRing/byteLimit`` bytes of `Async`. What has further ones is set aside, and begun anew when
+    /// the device is served again.
     package mutating func drain(_ queues: inout Virtqueues) {
-        putBackUnfinished(&queues)
-        ring?.drain(disk, &queues)
+        setAsideUnfinished(&queues)
+        if let ring {
+            ring.drain(disk, &queues)
+            let more = ring.takeSuspended()
+            statistics.requests &-= UInt64(more.count)
+            suspended += more
+        }
+        guard !suspended.isEmpty else { return }
+        // A change of the device is followed by no notification.
+        limiter.yield()
+        guard let ring else { return }
+        ring.watch(timer: limiter.descriptor)
+        ring.submit(&queues)
     }
 
     package mutating func abandon(_ queues: inout Virtqueues) {
-        putBackUnfinished(&queues)
+        setAsideUnfinished(&queues)
         ring?.abandon(disk, &queues)
     }
 
     package mutating func reset() {
         limiter.reset()
+        suspended = []
         isStalled = false
         firstQueue = 0
     }
 
     // MARK: Save and restore
 
-    /// Requests are never saved: a pause waits until none is under way, and what the limiter
-    /// holds up is still in its queue.
+    /// A pause waits until no step is under way. Of a request that has more it is saved where its
+    /// descriptors are; what the limiter holds up is still in its queue.
     package struct State: Hashable, Sendable {
-        package static let version: UInt32 = 1
+        package static let version: UInt32 = 2
         package var version = Self.version
         /// Sectors that the driver was last told of.
         package var sectors: UInt64
         package var limiter: RateLimiter.State
+        /// Begun before the pause and to be begun anew, in this order.
+        package var suspended: [SuspendedRequest] = []
     }
 
-    package func save() -> State { State(sectors: disk.sectors, limiter: limiter.save()) }
+    package func save() -> State {
+        State(sectors: disk.sectors, limiter: limiter.save(), suspended: suspended)
+    }
 
     /// The file must not have become smaller: a file system would lose what it keeps there.
     package mutating func restore(_ state: State) throws(RestoreError) {
         guard state.version == State.version else { throw .version(state.version) }
         guard disk.sectors >= state.sectors else { throw .value("sectors") }
+        guard Self.areDistinct(state.suspended) else { throw .value("suspended") }
+        suspended = state.suspended
         limiter.restore(state.limiter)
         configuration.limits = state.limiter.limits
+    }
+
+    /// No more than can be under way, each in a queue, and none twice.
+    private static func areDistinct(_ requests: [SuspendedRequest]) -> Bool {
+        guard requests.count <= BlockRing.limit else { return false }
+        for (index, request) in requests.enumerated() {
+            guard Int(request.queue) < queueSizes.count, !requests[..<index].contains(request)
+            else { return false }
+        }
+        return true
     }
 }

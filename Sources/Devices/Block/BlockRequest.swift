@@ -39,6 +39,25 @@ enum BlockStep {
     case done(BlockStatus)
 }
 
+/// A request that a drain has met between two of its steps. It is begun anew from its descriptors,
+/// which stay the device's as long as the driver has not got them back.
+///
+/// From its beginning: each operation does the same when it is done twice, and until the driver hears
+/// of its end it may expect any part of it to be done, at any time. So there is nothing to be kept of
+/// a request but its place, in a snapshot or when the drive gets another file meanwhile, and a request
+/// of 4 GiB needs no more than one of a sector. Somebody who drains more often than a request takes
+/// holds it up, and no other.
+package struct SuspendedRequest: Hashable, Sendable {
+    package var queue: UInt8
+    /// Index of its first descriptor.
+    package var head: UInt16
+
+    package init(queue: UInt8, head: UInt16) {
+        self.queue = queue
+        self.head = head
+    }
+}
+
 /// A request that was taken from its queue. It is done step by step, whoever does the steps: ask
 /// ``next(_:)``, do that, tell ``note(_:)`` the result, until one of them names a status.
 struct BlockRequest: ~Copyable {
@@ -160,8 +179,10 @@ struct BlockRequest: ~Copyable {
         return .ok
     }
 
-    /// Bytes that are left to be moved.
-    var byteCount: Int { chain.readable.byteCount &+ chain.writable.byteCount }
+    /// Bytes of the next step, if it moves any.
+    var stepByteCount: Int {
+        min(chain.readable.byteCount &+ chain.writable.byteCount, Self.stepBytes)
+    }
 
     /// Does the next step now. Takes off `budget` the bytes that it moved, or all of it if nobody can
     /// tell how long it takes. A status ends the request.
@@ -218,11 +239,11 @@ struct BlockRequest: ~Copyable {
         }
     }
 
-    /// Undoes its taking, as if nothing of it had been done: the driver was told of none of it. It
-    /// must be the last that its queue gave.
-    consuming func putBack(on queues: inout Virtqueues) {
+    /// Lets go of it between two steps. The driver has heard of none of them.
+    consuming func setAside(on queues: inout Virtqueues) -> SuspendedRequest {
         let queue = queue
-        queues[queue].putBack(chain)
+        return SuspendedRequest(
+            queue: UInt8(truncatingIfNeeded: queue), head: queues[queue].setAside(chain))
     }
 
     /// Gives it back to the driver, and counts it.

@@ -9,7 +9,8 @@ import Virtio
 final class BlockRing {
     /// Most requests under way. More stay in their queues.
     static var limit: Int { 256 }
-    /// Bytes under way after which no further request is begun: a pause waits for all of them.
+    /// Bytes under way, of the steps and not of all their requests, after which no further request is
+    /// begun: a pause waits for all of them.
     static var byteLimit: Int { 64 << 20 }
     /// The token of the rate limiter's timer; others are slots.
     private static var timerToken: UInt64 { .max }
@@ -20,8 +21,9 @@ final class BlockRing {
     /// Slots that are free, in its first ``freeCount`` places.
     private var free: InlineArray<256, UInt8>
     private var freeCount = 256
-    /// Bytes of the requests under way.
+    /// Bytes of the steps under way.
     private var byteCount = 0
+    private var suspended: [SuspendedRequest] = []
     /// The kernel watches the rate limiter's timer.
     private var watchesTimer = false
     /// The timer went off.
@@ -71,7 +73,7 @@ final class BlockRing {
             ring.zero(disk.file.rawValue, manner, position: position, count: count, token: token)
         }
         freeCount -= 1
-        byteCount &+= request.byteCount
+        byteCount &+= request.stepByteCount
         slots[Int(slot)] = consume request
     }
 
@@ -80,7 +82,7 @@ final class BlockRing {
         guard token < UInt64(Self.limit), let request = slots[Int(token)].take() else { return nil }
         free[freeCount] = UInt8(truncatingIfNeeded: token)
         freeCount += 1
-        byteCount &-= request.byteCount
+        byteCount &-= request.stepByteCount
         return request
     }
 
@@ -105,10 +107,15 @@ final class BlockRing {
         }
     }
 
+    /// What becomes of a request that has come back and has steps left.
+    private enum Rest { case goesOn, isSetAside, fails }
+
     /// Gives what has come back to the driver, and puts further steps of it in.
-    ///
-    /// - Parameter isOver: There are no further steps: what has some left fails.
-    func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues, isOver: Bool = false) {
+    func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
+        reap(disk, &queues, .goesOn)
+    }
+
+    private func reap(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues, _ rest: Rest) {
         while let completion = ring.next() {
             if completion.token == Self.timerToken {
                 watchesTimer = false
@@ -120,14 +127,22 @@ final class BlockRing {
             if isLost { continue }
             if let status = request.note(Int(completion.result)) {
                 request.finish(status, on: &queues, tally)
-            } else if isOver {
-                var status = BlockStatus.ioError
-                if case .done(let last) = request.next(disk) { status = last }
-                request.finish(status, on: &queues, tally)
-            } else {
+            } else if rest == .goesOn {
                 advance(request, disk, &queues)
+            } else if case .done(let status) = request.next(disk) {
+                request.finish(status, on: &queues, tally)
+            } else if rest == .fails {
+                request.finish(.ioError, on: &queues, tally)
+            } else {
+                suspended.append(request.setAside(on: &queues))
             }
         }
+    }
+
+    /// What ``drain(_:_:)`` has set aside since this was last asked.
+    func takeSuspended() -> [SuspendedRequest] {
+        defer { suspended = [] }
+        return suspended
     }
 
     /// Sees to it that another request can be begun; false if too many are under way.
@@ -139,12 +154,12 @@ final class BlockRing {
         return hasRoom
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no step is under way, and begins none: what has some left is set aside.
     func drain(_ disk: borrowing BlockDisk, _ queues: inout Virtqueues) {
         var deadline = Clock.monotonic &+ patience
         while count > 0, !isLost {
             let isAnswered = submit(waitingFor: 1, &queues)
-            reap(disk, &queues)
+            reap(disk, &queues, .isSetAside)
             noteWait(isAnswered, &deadline, disk)
         }
     }
@@ -156,7 +171,7 @@ final class BlockRing {
         var deadline = Clock.monotonic &+ patience
         while count > 0, !isLost {
             let isAnswered = (try? ring.wait(for: 1)) != nil
-            reap(disk, &queues, isOver: true)
+            reap(disk, &queues, .fails)
             noteWait(isAnswered, &deadline, disk)
         }
     }
