@@ -206,7 +206,9 @@ extension Processor {
     @inline(never) private func farRAM(
         _ physical: UInt64, _ count: UInt64, writing: Bool
     ) -> UInt? {
-        vcpu.memory.farAddress(physical, count, writing: writing)
+        // Nobody else keeps the block where it is: the processors that run are another engine's.
+        vcpu.completion?.pins.addOnce(GuestAddress(physical), count: count)
+        return vcpu.memory.farAddress(physical, count, writing: writing)
     }
 
     /// Table entries outside memory read as not present.

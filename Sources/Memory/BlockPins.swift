@@ -13,12 +13,22 @@ package struct BlockPins: ~Copyable {
 
     deinit { release() }
 
-    var isEmpty: Bool { ranges.isEmpty }
+    package var isEmpty: Bool { ranges.isEmpty }
 
     /// Pins the blocks of `count` bytes at `address`; nothing where there are none. Whether they are
     /// plugged is to be asked after that.
     package mutating func add(_ address: GuestAddress, count: UInt64) {
         if let range = blocks?.blocks(of: address.rawValue, count: count) { add(range) }
+    }
+
+    /// As ``add(_:count:)``, for somebody who comes to the same place again and again.
+    package mutating func addOnce(_ address: GuestAddress, count: UInt64) {
+        guard let range = blocks?.blocks(of: address.rawValue, count: count),
+            !ranges.contains(where: {
+                $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound
+            })
+        else { return }
+        add(range)
     }
 
     /// Pins all that `other` has pinned.
@@ -31,7 +41,7 @@ package struct BlockPins: ~Copyable {
         ranges.append(range)
     }
 
-    mutating func removeAll() {
+    package mutating func removeAll() {
         release()
         ranges.removeAll(keepingCapacity: true)
     }

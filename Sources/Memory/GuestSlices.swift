@@ -18,8 +18,8 @@ import Linux
     private var end = 0
     /// Bytes of all slices.
     package private(set) var byteCount = 0
-    /// Until ``removeAll()``, of all slices that there have been: who is done with a part of them may
-    /// not be done with the rest of its block.
+    /// Until ``removeAll()``, of all slices that there have been and of what ``pin(_:count:)`` named:
+    /// who is done with a part of them may not be done with the rest of its block.
     private var pins: BlockPins
 
     /// - Parameter capacity: Slices to have room for from the beginning.
@@ -79,6 +79,13 @@ import Linux
             throw .outOfRange(address, count: UInt64(count))
         }
         append(host, address, count)
+    }
+
+    /// Keeps `count` bytes at `address` memory as long as the slices, of which they are none. Whether
+    /// they are memory is to be asked after that.
+    package mutating func pin(_ address: GuestAddress, count: UInt64) {
+        guard memory.layout.hostAddress(of: address.rawValue, count: count) == nil else { return }
+        pins.add(address, count: count)
     }
 
     /// The host address of what lies beyond the RAM that is there from the start. It stays memory.

@@ -175,8 +175,10 @@ package struct Virtqueue: ~Copyable {
                 guard allowsIndirect, !isNested, !descriptor.has(Descriptor.hasNext)
                 else { throw .indirect }
                 isNested = true
-                tableSize = try indirectSize(descriptor)
                 table = GuestAddress(descriptor.address)
+                // Read entry by entry, it must not be unplugged between two.
+                chain.readable.pin(table, count: UInt64(descriptor.length))
+                tableSize = try indirectSize(descriptor)
                 index = 0
                 continue
             }

@@ -16,6 +16,9 @@ final class CompletionHost {
     /// The area is newer than the processor's own x87 and SSE registers.
     var areaWasLoaded = false
     var taskPriority: UInt8 = 0
+    /// Until it is done, the blocks of hot-plugged memory that the instruction uses: its bytes, its
+    /// operands and the page tables on the way to them.
+    var pins: BlockPins
     /// What the instruction wanted and cannot have here.
     var refusal: String?
     /// Room for the instruction's bytes and, from ``operations`` on, what they are decoded into.
@@ -28,6 +31,7 @@ final class CompletionHost {
         self.memory = memory
         self.bus = bus
         self.layout = layout
+        pins = BlockPins(memory)
         scratch = try Mapping.anonymous(byteCount: 4096)
     }
 

@@ -11,7 +11,10 @@ extension SoftVCPU {
             return .refused("virtual 8086 mode")
         }
         load(before, host)
-        defer { cpu.leaveFloatEnvironment() }
+        defer {
+            cpu.leaveFloatEnvironment()
+            if !host.pins.isEmpty { host.pins.removeAll() }
+        }
         if let state = repairedSystemCall(before) { return .completed(state) }
         guard let opcode = decodeStep(host) else {
             if let refusal = host.refusal { return .refused(refusal) }
@@ -166,8 +169,8 @@ extension SoftVCPU {
             cpu.pend(.page, errorCode: code)
             return false
         }
-        let physical = GuestAddress(found.page | linear & 0xfff)
-        guard let source = memory.readableAddress(of: physical, count: UInt64(count)) else {
+        let physical = found.page | linear & 0xfff
+        guard let source = cpu.readable(physical, count: UInt64(count)) else {
             completion?.refuse("code outside memory")
             cpu.pend(.invalidOpcode)
             return false

@@ -13,8 +13,10 @@ import Testing
         let completion: InstructionCompletion
         var state: CPUState
 
-        init(_ mode: SystemRig.Mode = .long, level: UInt8 = 0) throws {
-            rig = try SystemRig(mode, level: level)
+        init(
+            _ mode: SystemRig.Mode = .long, level: UInt8 = 0, pluggable: PluggableSize? = nil
+        ) throws {
+            rig = try SystemRig(mode, level: level, pluggable: pluggable)
             completion = InstructionCompletion(memory: rig.memory, bus: rig.bus, cpuCount: 1)
             state = rig.machine.processors[0].save()
         }
@@ -114,6 +116,40 @@ import Testing
         #expect([general.rax, general.rcx, general.rdx, general.rbx] == row.after)
         #expect(general.rip == start + UInt64(row.bytes.count))
         if let flags = row.flags { #expect(general.rflags & 0x8c1 == flags) }
+    }
+
+    /// Another processor unplugs in the midst of it.
+    @Test func `Memory that an instruction uses stays plugged until it is done`() throws {
+        let size = PluggableSize(byteCount: 3 * PluggableSize.leastBlock)
+        var guest = try Guest(pluggable: size)
+        let memory = guest.rig.memory
+        let operand = PluggableMemory.base
+        let code = operand + PluggableSize.leastBlock
+        // The gigabyte of the blocks, one to one.
+        guest.rig.put(0x2000 + (operand >> 30) * 8, operand | 0x87)
+        try memory.plug(blocks: 0..<3)
+        try memory.store(UInt8(0x5a), at: GuestAddress(operand))
+        var refused: [Int] = []
+        guest.rig.bus.onWrite = {
+            for block in 0..<3 {
+                do throws(MemoryError) {
+                    try memory.unplug(blocks: block..<block + 1)
+                } catch {
+                    refused.append(block)
+                }
+            }
+        }
+        guest.state.general.rip = code
+        guest.state.general.rsi = operand
+        guest.state.general.rdx = 0x80
+        // OUTSB.
+        try guest.run([0x6e])
+        #expect(guest.rig.bus.writes == ["128 1 90"])
+        #expect(refused == [0, 1])
+        #expect(guest.state.general.rip == code + 1)
+
+        try memory.unplug(blocks: 0..<3)
+        #expect(!memory.contains(GuestAddress(operand), count: 1))
     }
 
     /// Rows on registers that only the engine has would be refused.

@@ -56,8 +56,8 @@ final class SystemRig {
         0xa0: 0x0000_9200_0000_00ff,  // 16-bit data, limit 0xff, not accessed
     ]
 
-    init(_ mode: Mode, level: UInt8 = 0) throws {
-        memory = try GuestMemory(byteCount: 32 << 20)
+    init(_ mode: Mode, level: UInt8 = 0, pluggable: PluggableSize? = nil) throws {
+        memory = try GuestMemory(byteCount: 32 << 20, pluggable: pluggable)
         machine = try SoftVirtualMachine(
             memory: memory, bus: bus,
             configuration: VirtualMachineConfiguration(cpuCount: 1, deterministic: true))
