@@ -35,6 +35,9 @@ package struct Balloon: ~Copyable, VirtioDevice {
     package static var listLimit: Int { 1024 }
     /// Chains of a queue in one turn; then others of the event loop have theirs.
     static var turnLimit: Int { 16 }
+    /// Bytes of what a queue's chains lend that go back in one turn, as a chain may have 4 GiB. A
+    /// multiple of the largest granule, so that no turn does nothing.
+    static var turnBytes: UInt64 { 64 << 20 }
 
     /// Features of this device. 5.5.3.
     enum Feature {
@@ -83,6 +86,8 @@ package struct Balloon: ~Copyable, VirtioDevice {
     var accepted: FeatureSet = []
     /// By queue; empty until it is known which queues the driver set up.
     private var roles: [Role?] = []
+    /// By queue, how far the chain has come that its turn was too short for.
+    var lent = InlineArray<5, LentProgress>(repeating: LentProgress())
     /// Bit a queue whose turn was cut short.
     var stalled: UInt32 = 0
     var isStatisticsDue = false
@@ -92,6 +97,16 @@ package struct Balloon: ~Copyable, VirtioDevice {
     /// Room for the page numbers of one chain.
     var bytes = [UInt8](repeating: 0, count: Balloon.listLimit * 4)
     var pages: [UInt32] = []
+
+    /// What is done of a chain that lends memory. It lies in its queue meanwhile, and is taken again:
+    /// so a pause has nothing to wait for. A new process does not know of this and begins anew, which
+    /// is as good: until the driver has it back it has lent all of it.
+    struct LentProgress {
+        /// Of all its ranges, one behind the other.
+        var byteCount: UInt64 = 0
+        /// A part of it is nothing that can be discarded.
+        var hasFailed = false
+    }
 
     /// The descriptors of the host side.
     struct Host: ~Copyable {
@@ -250,6 +265,7 @@ package struct Balloon: ~Copyable, VirtioDevice {
         accepted = []
         roles = []
         actual = 0
+        lent = InlineArray(repeating: LentProgress())
         stalled = 0
         isStatisticsDue = false
         hasNewConfiguration = false
