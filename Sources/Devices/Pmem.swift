@@ -6,7 +6,8 @@ import Virtio
 /// A file as memory of the guest's. VIRTIO 1.2, 5.19 (virtio-pmem).
 ///
 /// The guest reads and writes the file without asking anybody; the device says where it lies and
-/// brings what was written to the host's medium. It has a thread of its own, which waits for that.
+/// brings what was written to the host's medium. It has a thread of its own, which waits for that, and
+/// does not hold the device's lock meanwhile.
 package struct Pmem: ~Copyable, VirtioDevice {
     package static let id = DeviceID.persistentMemory
     package static let queueSizes: [UInt16] = [256]
@@ -31,6 +32,8 @@ package struct Pmem: ~Copyable, VirtioDevice {
 
     private let memory: PersistentMemory
     private var limiter: RateLimiter
+    /// How many of the chains that wait the flush under way is for; nil: there is none.
+    private var flushing: UInt16?
     package private(set) var statistics = Statistics()
 
     package init(_ memory: PersistentMemory, limits: RateLimits = .none) throws(Errno) {
@@ -61,12 +64,38 @@ package struct Pmem: ~Copyable, VirtioDevice {
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
-        guard !limiter.isWaiting else { return }
+        guard !limiter.isWaiting, flushing == nil else { return }
         // What waits now was written before; what comes while the file is flushed was perhaps not,
         // and gets a flush of its own.
         let count = try queues[0].available()
         guard count > 0, limiter.admit(bytes: Int(memory.file.byteCount)) else { return }
-        let answer = flush()
+        statistics.flushes &+= 1
+        flushing = count
+    }
+
+    /// Brings the file to the medium.
+    package struct Flush: HostErrand {
+        let file: PersistentFile
+
+        package func run() -> Int {
+            do throws(Errno) {
+                try file.flush()
+                return 0
+            } catch {
+                return -Int(error.rawValue)
+            }
+        }
+    }
+
+    package mutating func takeErrand() -> Flush? {
+        flushing == nil ? nil : Flush(file: memory.file)
+    }
+
+    package mutating func finishErrand(
+        _ result: Int, _ queues: inout Virtqueues
+    ) throws(VirtqueueError) {
+        guard let count = flushing.take() else { return }
+        let answer: Answer = result < 0 ? .failed : .done
         for _ in 0..<count {
             guard let chain = try queues[0].next() else { break }
             finish(chain, answer, &queues)
@@ -77,16 +106,6 @@ package struct Pmem: ~Copyable, VirtioDevice {
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
         if limiter.wake() { try serve(&queues, index: 0) }
-    }
-
-    private mutating func flush() -> Answer {
-        statistics.flushes &+= 1
-        do throws(Errno) {
-            try memory.file.flush()
-            return .done
-        } catch {
-            return .failed
-        }
     }
 
     private mutating func finish(
@@ -101,6 +120,9 @@ package struct Pmem: ~Copyable, VirtioDevice {
         if hasRoom { chain.writable.store(isFlush ? answer.rawValue : Answer.failed.rawValue) }
         queues[0].complete(chain, written: hasRoom ? Self.answerSize : 0)
     }
+
+    /// The chains that a flush was for are still in their queue, and get another one.
+    package mutating func drain(_ queues: inout Virtqueues) { flushing = nil }
 
     package mutating func reset() { limiter.reset() }
 

@@ -32,16 +32,22 @@ extension FileDescriptor {
     }
 
     /// Waits until everything written so far is on the medium. fdatasync(2).
-    package func synchronizeData() throws(Errno) {
-        try Errno.check(clinux_fdatasync(rawValue))
+    package func synchronizeData() throws(Errno) { try Self.synchronizeData(rawValue) }
+
+    /// As ``synchronizeData()``, of a descriptor that somebody else holds.
+    package static func synchronizeData(_ descriptor: CInt) throws(Errno) {
+        try Errno.check(clinux_fdatasync(descriptor))
     }
 
-    /// Makes `count` bytes at `position` zero. The size stays.
-    package func zero(_ manner: Zeroing, at position: UInt64, count: UInt64) throws(Errno) {
+    /// Makes `count` bytes of a descriptor that somebody else holds zero, from `position` on. The size
+    /// stays.
+    package static func zero(
+        _ descriptor: CInt, _ manner: Zeroing, at position: UInt64, count: UInt64
+    ) throws(Errno) {
         guard let position = Int64(exactly: position), let count = Int64(exactly: count) else {
             throw .invalid
         }
-        try Errno.check(clinux_fallocate(rawValue, CInt(manner.mode), position, count))
+        try Errno.check(clinux_fallocate(descriptor, CInt(manner.mode), position, count))
     }
 }
 

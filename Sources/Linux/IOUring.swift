@@ -149,7 +149,7 @@ package struct IOUring: ~Copyable, @unchecked Sendable {
             flags: UInt32(IORING_FSYNC_DATASYNC), token: token)
     }
 
-    /// As ``FileDescriptor/zero(_:at:count:)``.
+    /// As ``FileDescriptor/zero(_:_:at:count:)``.
     package mutating func zero(
         _ file: CInt, _ manner: FileDescriptor.Zeroing, position: UInt64, count: UInt64,
         token: UInt64

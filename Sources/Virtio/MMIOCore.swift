@@ -49,6 +49,17 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return takeInterrupts()
     }
 
+    /// Takes note of the end of an errand. As ``serve(queues:host:)`` otherwise.
+    mutating func finishErrand(_ result: Int) -> UInt32 {
+        do throws(VirtqueueError) {
+            try device.finishErrand(result, &queues)
+        } catch {
+            counts.brokenRings &+= 1
+            return breakRing()
+        }
+        return registers.status.isLive ? takeInterrupts() : 0
+    }
+
     private mutating func takeInterrupts() -> UInt32 {
         var bits: UInt32 = 0
         for index in 0..<queueSizes.count where queues[index].takeInterrupt() { bits = 1 }

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// One lock guards device, queues and registers. Notifications and the interrupt registers, which
 /// a driver touches for every request, do not wait for it when the event loop serves the device.
-/// The interrupt is pulsed with no lock held.
+/// The interrupt is pulsed with no lock held that a processor waits for.
 package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// Bytes that the window takes on the bus.
     package static var windowSize: UInt64 { 0x1000 }
@@ -22,6 +22,10 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     private let kick: EventFD
     private let loop = Mutex<EventLoop?>(nil)
     private let interrupt: @Sendable () -> Void
+    private let runsErrands: Bool
+    /// Held by the event loop while it serves a device, its errands included, and by whoever must not
+    /// meet one. Taken before ``core``, and by no processor.
+    private let serving = Mutex(())
 
     /// - Parameter interrupt: Pulses the device's wire, an edge.
     // Swift 6.3.1's optimizer fails on the specialized form when testing is enabled; this is no hot path.
@@ -35,6 +39,7 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         kick = try EventFD()
         core = Mutex(MMIOCore(device, memory: memory))
         self.interrupt = interrupt
+        runsErrands = Device.Errand.self != NoErrand.self
     }
 
     // MARK: Threads
@@ -64,10 +69,12 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     /// Touches guest memory no more until ``resume(on:)``, once this returns.
     package func pause() {
         detach()
-        core.withLock { core in
-            // What this completes is told to the driver after the pause.
-            interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
-            core.isPaused = true
+        serving.withLock { _ in
+            core.withLock { core in
+                // What this completes is told to the driver after the pause.
+                interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
+                core.isPaused = true
+            }
         }
     }
 
@@ -102,12 +109,24 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     package func serveNotified() {
         kick.drain()
         let queues = notified.exchange(0, ordering: .acquiring)
-        serve(queues == 0 ? (1 << queueCount) - 1 : queues)
+        runningErrands { serve(queues == 0 ? (1 << queueCount) - 1 : queues) }
     }
 
     /// Serves the host side.
     package func serveHost() {
-        raise { $0.serve(queues: 0, host: true) }
+        runningErrands { raise { $0.serve(queues: 0, host: true) } }
+    }
+
+    /// Calls `serve`, and then does what that has left to be done without the lock.
+    private func runningErrands(_ serve: () -> Void) {
+        guard runsErrands else { return serve() }
+        serving.withLock { _ in
+            serve()
+            while let errand = core.withLock({ $0.device.takeErrand() }) {
+                let result = errand.run()
+                raise { $0.finishErrand(result) }
+            }
+        }
     }
 
     /// Serves `queues` one turn. Whoever gives them work for ever must not hold this thread: a
@@ -158,13 +177,15 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     ) throws(Failure) {
         // Even a change that fails may have completed chains first.
         defer { if interruptStatus.load(ordering: .acquiring) != 0 { interrupt() } }
-        try core.withLock { core throws(Failure) in
-            interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
-            try change(&core.device)
-            core.counts.configurationChanges &+= 1
-            core.registers.configurationGeneration &+= 1
-            if core.registers.status.isLive {
-                interruptStatus.bitwiseOr(2, ordering: .releasing)
+        try serving.withLock { _ throws(Failure) in
+            try core.withLock { core throws(Failure) in
+                interruptStatus.bitwiseOr(core.drain(), ordering: .releasing)
+                try change(&core.device)
+                core.counts.configurationChanges &+= 1
+                core.registers.configurationGeneration &+= 1
+                if core.registers.status.isLive {
+                    interruptStatus.bitwiseOr(2, ordering: .releasing)
+                }
             }
         }
     }

@@ -41,6 +41,15 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
     /// Serves the host side.
     mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError)
 
+    /// What it has the host do without its lock. Only devices with ``hostEvents`` have some.
+    associatedtype Errand: HostErrand = NoErrand
+    /// The errand that serving has left, if it has left one. Nothing is served before its end.
+    mutating func takeErrand() -> Errand?
+    /// Takes note of what ``HostErrand/run()`` has answered. After a reset nobody waits for that.
+    mutating func finishErrand(
+        _ result: Int, _ queues: inout Virtqueues
+    ) throws(VirtqueueError)
+
     /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: the event
     /// loop serves the rest.
     mutating func takeUnfinished() -> Bool
@@ -70,6 +79,10 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
+    package mutating func takeErrand() -> Errand? { nil }
+    package mutating func finishErrand(
+        _ result: Int, _ queues: inout Virtqueues
+    ) throws(VirtqueueError) {}
     package mutating func takeUnfinished() -> Bool { false }
     package mutating func takeConfigurationChange() -> Bool { false }
     package mutating func drain(_ queues: inout Virtqueues) {}

@@ -18,8 +18,7 @@ import Testing
     }
 
     /// It is read entry by entry, and its chain is the device's until it is given back.
-    @Test func `Memory that an indirect table lies in stays plugged until the chain is done`() throws
-    {
+    @Test func `Memory that an indirect table lies in stays plugged until that is done`() throws {
         let memory = try GuestMemory(
             byteCount: 32 << 20, pluggable: PluggableSize(byteCount: PluggableSize.leastBlock))
         var driver = DriverRing(memory: memory, size: 4, base: QueueBench.ring)

@@ -38,18 +38,22 @@ package struct Block: ~Copyable, VirtioDevice {
         package var violations: UInt64 = 0
     }
 
-    package private(set) var configuration: BlockConfiguration
+    package internal(set) var configuration: BlockConfiguration
     package private(set) var statistics = Statistics()
     package let tally = BlockTally()
-    private var disk: BlockDisk
-    private var limiter: RateLimiter
+    private(set) var disk: BlockDisk
+    var limiter: RateLimiter
     /// Nil: the engine is `Sync`.
     private let ring: BlockRing?
     /// By queue, what its last turn on the engine `Sync` has left undone. Nothing else of that queue is
     /// begun before its end.
     private var unfinished = InlineArray<8, BlockRequest?> { _ in nil }
+    /// The step that comes next for the request of ``errandQueue`` that is unfinished, and is to be
+    /// done without the lock. Nothing is begun before its end: its turn is over.
+    private var errand: BlockErrand?
+    private var errandQueue = 0
     /// What a drain has set aside, in turn. Nothing else is begun before.
-    private var suspended: [SuspendedRequest] = []
+    var suspended: [SuspendedRequest] = []
     /// Requests wait in queues for the limiter, or for room in the ring.
     private var isStalled = false
     /// The queue that is served first when something has held up all.
@@ -232,24 +236,55 @@ package struct Block: ~Copyable, VirtioDevice {
         run(request, &budget, &queues)
     }
 
-    /// Does a request's steps as long as the turn lasts.
+    /// Does a request's steps as long as the turn lasts, which one that may take long ends.
     private mutating func run(
         _ begun: consuming BlockRequest, _ budget: inout Int, _ queues: inout Virtqueues
     ) {
         var request = begun
-        repeat {
-            if let status = request.step(disk, &budget) {
-                return request.finish(status, on: &queues, tally)
-            }
-        } while budget > 0
-        if case .done(let status) = request.next(disk) {
-            return request.finish(status, on: &queues, tally)
-        }
         let queue = request.queue
-        unfinished[queue] = consume request
+        while true {
+            switch request.next(disk) {
+            case .done(let status): return request.finish(status, on: &queues, tally)
+            case .transfer(let writing):
+                guard budget > 0 else { break }
+                if let status = request.transferStep(writing: writing, disk, &budget) {
+                    return request.finish(status, on: &queues, tally)
+                }
+                continue
+            case .synchronize: leave(.synchronize(disk.file.rawValue), of: queue, &budget)
+            case .zero(let manner, let position, let count):
+                let file = disk.file.rawValue
+                leave(
+                    .zero(file, manner, position: position, count: count), of: queue, &budget)
+            }
+            unfinished[queue] = consume request
+            return
+        }
+    }
+
+    /// Leaves a step to be done without the lock.
+    private mutating func leave(_ step: BlockErrand, of queue: Int, _ budget: inout Int) {
+        guard budget > 0 else { return }
+        errand = step
+        errandQueue = queue
+        budget = 0
+    }
+
+    package mutating func takeErrand() -> BlockErrand? { errand }
+
+    package mutating func finishErrand(_ result: Int, _ queues: inout Virtqueues) {
+        guard errand.take() != nil, var request = unfinished[errandQueue].take() else { return }
+        if let status = request.note(result) {
+            request.finish(status, on: &queues, tally)
+        } else if case .done(let status) = request.next(disk) {
+            request.finish(status, on: &queues, tally)
+        } else {
+            unfinished[errandQueue] = consume request
+        }
     }
 
     private mutating func setAsideUnfinished(_ queues: inout Virtqueues) {
+        errand = nil
         for index in 0..<queues.count {
             guard let request = unfinished[index].take() else { continue }
             suspended.append(request.setAside(on: &queues))
@@ -352,43 +387,5 @@ package struct Block: ~Copyable, VirtioDevice {
         suspended = []
         isStalled = false
         firstQueue = 0
-    }
-
-    // MARK: Save and restore
-
-    /// A pause waits until no step is under way. Of a request that has more it is saved where its
-    /// descriptors are; what the limiter holds up is still in its queue.
-    package struct State: Hashable, Sendable {
-        package static let version: UInt32 = 2
-        package var version = Self.version
-        /// Sectors that the driver was last told of.
-        package var sectors: UInt64
-        package var limiter: RateLimiter.State
-        /// Begun before the pause and to be begun anew, in this order.
-        package var suspended: [SuspendedRequest] = []
-    }
-
-    package func save() -> State {
-        State(sectors: disk.sectors, limiter: limiter.save(), suspended: suspended)
-    }
-
-    /// The file must not have become smaller: a file system would lose what it keeps there.
-    package mutating func restore(_ state: State) throws(RestoreError) {
-        guard state.version == State.version else { throw .version(state.version) }
-        guard disk.sectors >= state.sectors else { throw .value("sectors") }
-        guard Self.areDistinct(state.suspended) else { throw .value("suspended") }
-        suspended = state.suspended
-        limiter.restore(state.limiter)
-        configuration.limits = state.limiter.limits
-    }
-
-    /// No more than can be under way, each in a queue, and none twice.
-    private static func areDistinct(_ requests: [SuspendedRequest]) -> Bool {
-        guard requests.count <= BlockRing.limit else { return false }
-        for (index, request) in requests.enumerated() {
-            guard Int(request.queue) < queueSizes.count, !requests[..<index].contains(request)
-            else { return false }
-        }
-        return true
     }
 }

@@ -184,24 +184,12 @@ struct BlockRequest: ~Copyable {
         min(chain.readable.byteCount &+ chain.writable.byteCount, Self.stepBytes)
     }
 
-    /// Does the next step now. Takes off `budget` the bytes that it moved, or all of it if nobody can
-    /// tell how long it takes. A status ends the request.
-    mutating func step(_ disk: borrowing BlockDisk, _ budget: inout Int) -> BlockStatus? {
-        let result: Int
-        switch next(disk) {
-        case .done(let status): return status
-        case .transfer(let writing):
-            result = transfer(writing: writing, disk)
-            budget &-= max(result, 0)
-        case .synchronize:
-            result = Self.result { () throws(Errno) in try disk.file.synchronizeData() }
-            budget = 0
-        case .zero(let manner, let position, let count):
-            result = Self.result { () throws(Errno) in
-                try disk.file.zero(manner, at: position, count: count)
-            }
-            budget = 0
-        }
+    /// Moves the bytes of the next step now, and takes them off `budget`. A status ends the request.
+    mutating func transferStep(
+        writing: Bool, _ disk: borrowing BlockDisk, _ budget: inout Int
+    ) -> BlockStatus? {
+        let result = transfer(writing: writing, disk)
+        budget &-= max(result, 0)
         return note(result)
     }
 
@@ -211,15 +199,6 @@ struct BlockRequest: ~Copyable {
             return writing
                 ? try chain.readable.write(file, at: position, limit: Self.stepBytes)
                 : try chain.writable.read(file, at: position, limit: Self.stepBytes)
-        } catch {
-            return -Int(error.rawValue)
-        }
-    }
-
-    private static func result(_ step: () throws(Errno) -> Void) -> Int {
-        do throws(Errno) {
-            try step()
-            return 0
         } catch {
             return -Int(error.rawValue)
         }
