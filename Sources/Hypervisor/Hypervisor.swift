@@ -27,6 +27,9 @@ package enum VCPUExit: Hashable, Sendable {
     case interrupted
     /// Triple fault or the processor's shutdown state. VM-ending.
     case shutdown
+    /// The host has no page for the guest's memory: its disk is full, or a file has become shorter. The
+    /// text says what is known of it.
+    case memoryLost(String)
     /// The engine cannot go on; the text says what it met.
     case failed(String)
 }

@@ -103,8 +103,10 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
             } catch .again {
                 // A processor that waited to be started has been woken.
                 continue
+            } catch .badAddress {
+                return .memoryLost("KVM cannot run processor \(index): \(suspicion)")
             } catch {
-                return .failed("KVM cannot run processor \(index): \(error)\(suspicion(error))")
+                return .failed("KVM cannot run processor \(index): \(error)")
             }
             exitCount &+= 1
             if let exit = answer(descriptor.page.exit) { return exit }
@@ -117,7 +119,7 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         switch exit {
         case .port(let access): answer(access)
         case .memory(let access):
-            if let text = lossText(access) { return .failed(text) }
+            if let text = lossText(access) { return .memoryLost(text) }
             answer(access)
         case .interrupted: break
         case .shutdown: return .shutdown
@@ -173,10 +175,12 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         return memory.file.lossText
     }
 
-    /// Where it executes the access it says no more than that an address is bad.
-    private func suspicion(_ error: Errno) -> String {
-        guard error == .badAddress, let memory = facts.persistent.first else { return "" }
-        return "; perhaps \(memory.file.lossText)"
+    /// Where it executes the access it says no more than that an address is bad, of which all that
+    /// KVM has of ours are the guest's memory.
+    private var suspicion: String {
+        let loss = "the host could not give a page of the guest's memory"
+        guard let memory = facts.persistent.first else { return loss }
+        return "\(loss); perhaps \(memory.file.lossText)"
     }
 
     /// A part of an access across pages: of three, five, six or seven bytes.

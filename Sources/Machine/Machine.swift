@@ -190,6 +190,8 @@ package final class Machine: Sendable {
             case .interrupted:
                 if gate.pass(vcpu.index), !vcpu.tellStopped() { outcome.noteUntold() }
             case .shutdown: outcome.end(.shutdown("triple fault on processor \(vcpu.index)"))
+            case .memoryLost(let text):
+                outcome.fail(.memoryLost(memory.lostFile?.lossText ?? text))
             case .failed(let text):
                 // The kernel's engine cannot say what it missed.
                 outcome.fail(memory.lostFile.map { .memoryLost($0.lossText) } ?? .failed(text))

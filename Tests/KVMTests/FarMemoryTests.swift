@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Hypervisor
 import Memory
 import Support
@@ -58,6 +59,25 @@ import Testing
         #expect(text.contains("the file \(file.path), the guest's persistent memory"), "\(text)")
         #expect(machine.bus.said.isEmpty, "\(machine.bus.said)")
         #expect(machine.memory.lostFile?.path == file.path)
+    }
+
+    /// As where a disk is full: the file is as long as it was, and a page of it cannot be had. The
+    /// monitor ends with another status for that than for what an engine cannot do.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A page that the host cannot give is memory lost on KVM, and no other failure`() throws {
+        let file = try ScratchFile(byteCount: 2 << 20)
+        let machine = try SmallMachine(
+            .kvm, try GuestImage("far"),
+            persistent: [try PersistentFile(file.path, isReadOnly: false)],
+            prepare: { $0.otherProcessors = 0x40 })
+        let region = machine.memory.persistent[0].region
+        let start = UnsafeMutableRawPointer(bitPattern: region.hostAddress)
+        try #require(unsafe mprotect(start, Int(region.byteCount), PROT_NONE) == 0)
+        let failure = #expect(throws: SmallMachine.Failure.self) { try machine.run() }
+        let text = failure?.description ?? ""
+        #expect(text.contains("memory lost: "), "\(text)")
+        #expect(text.contains("the file \(file.path), the guest's persistent memory"), "\(text)")
+        #expect(machine.memory.lostFile == nil)
     }
 
     @Test(arguments: TestedEngine.usable)

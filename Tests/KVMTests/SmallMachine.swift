@@ -117,6 +117,7 @@ final class SmallMachine: Sendable {
             switch vcpu.run() {
             case .interrupted: continue
             case .shutdown: fail("processor \(vcpu.index) shut down")
+            case .memoryLost(let text): fail("memory lost: \(text)")
             case .failed(let text): fail(text)
             }
         }
