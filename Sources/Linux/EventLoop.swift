@@ -44,12 +44,18 @@ package final class EventLoop: Sendable {
             return token
         }
 
+        /// There is at most one, outside ``EventLoop/add(_:_:handler:)``.
         func token(of descriptor: CInt) -> UInt64? {
             registrations.first { $0.descriptor == descriptor }?.token
         }
 
         func handler(of token: UInt64) -> Handler? {
             place(of: token).map { registrations[$0].handler }
+        }
+
+        /// Forgets those of `descriptor` that are older than `token`.
+        mutating func forget(_ descriptor: CInt, before token: UInt64) {
+            registrations.removeAll { $0.descriptor == descriptor && $0.token < token }
         }
 
         mutating func remove(_ token: UInt64) {
@@ -82,14 +88,19 @@ package final class EventLoop: Sendable {
     }
 
     /// Calls `handler` whenever `descriptor` is ready for any of `events`, or has failed.
-    /// The caller keeps the descriptor open until ``remove(_:)``.
+    /// The caller keeps the descriptor open until ``remove(_:)``. A handler of one that was closed
+    /// before is forgotten here at the latest, when its number comes again.
     package func add(
         _ descriptor: CInt, _ events: Events, handler: @escaping Handler
     ) throws(Errno) {
         let token = state.withLock { $0.add(descriptor, handler) }
         let result = clinux_epoll_control(
             epoll.rawValue, EPOLL_CTL_ADD, descriptor, events.rawValue, token)
-        if result < 0 { state.withLock { $0.remove(token) } }
+        state.withLock { state in
+            // The kernel takes no number that it watches already. Of one that it takes, all it has been
+            // told before is of a descriptor that is gone.
+            if result < 0 { state.remove(token) } else { state.forget(descriptor, before: token) }
+        }
         try Errno.check(result)
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Synchronization
 import Testing
 
@@ -57,5 +58,40 @@ import Testing
         source.event.signal()
         loop.serveOnce(milliseconds: 0)
         #expect(source.count == 1)
+    }
+
+    /// Counts calls.
+    private final class Calls: Sendable {
+        private let calls = Atomic<Int>(0)
+        var count: Int { calls.load(ordering: .relaxed) }
+        func note() { calls.add(1, ordering: .relaxed) }
+    }
+
+    /// The first descriptor is closed without being removed.
+    @Test func `A number that comes again has no handler but its new one`() throws {
+        let loop = try EventLoop()
+        let old = Calls()
+        let first = try EventFD()
+        let number = first.descriptor.rawValue
+        try loop.add(number, .readable) { _ in old.note() }
+        // Nobody else can take the number in between, and the kernel forgets what had it.
+        let source = try Source()
+        #expect(dup2(source.raw, number) == number)
+        let new = Calls()
+        try loop.add(number, .readable) { _ in
+            source.event.drain()
+            new.note()
+        }
+
+        try loop.modify(number, .readable)
+        source.event.signal()
+        loop.serveOnce(milliseconds: 0)
+        #expect(old.count == 0)
+        #expect(new.count == 1)
+
+        loop.remove(number)
+        #expect(throws: Errno.noEntry) { try loop.modify(number, .readable) }
+        // Up to here the number is this value's.
+        _ = first.descriptor.rawValue
     }
 }
