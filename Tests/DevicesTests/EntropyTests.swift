@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Linux
 import Memory
 import Support
@@ -46,6 +47,30 @@ import Virtio
         driver.notify(0)
 
         #expect(driver.rings[0].takeUsed() == [UsedElement(id: 0, length: 0)])
+    }
+
+    @Test func `What the host has no memory for is not given, and counted`() throws {
+        let driver = try TestDriver(Entropy())
+        driver.start()
+        let lost = Self.buffer + 4096
+        let host = try #require(driver.memory.hostAddress(of: GuestAddress(lost), count: 4096))
+        let page = unsafe UnsafeMutableRawPointer(bitPattern: host)
+        try #require(unsafe mprotect(page, 4096, PROT_NONE) == 0)
+        let chains: [(buffers: [DriverRing.Buffer], given: UInt32)] = [
+            ([.writable(Self.buffer, 64)], 64), ([.writable(lost, 64)], 0),
+            ([.writable(Self.buffer, 64), .writable(lost, 64), .writable(Self.buffer, 64)], 64),
+            ([.writable(Self.buffer, 3 * 4096)], 4096),
+        ]
+
+        for chain in chains { driver.rings[0].publish(chain.buffers) }
+        driver.notify(0)
+
+        #expect(driver.rings[0].takeUsed().map(\.length) == chains.map(\.given))
+        driver.transport.withDevice { device in
+            #expect(device.byteCount == 64 + 64 + 4096)
+            #expect(device.requests == 4)
+            #expect(device.failures == 3)
+        }
     }
 
     /// A device, and another processor that gives it a chain again whenever it has had one.

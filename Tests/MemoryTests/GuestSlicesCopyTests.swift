@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Linux
+import Synchronization
 import Testing
 
 @testable import Memory
@@ -167,5 +169,46 @@ import Testing
         #expect(try slices.drain(to: pair.near.rawValue, at: 2, limit: 5) == 5)
         #expect(try slices.fill(from: pair.far.rawValue, at: 5) == 5)
         #expect(try memory.read(at: GuestAddress(0x2000), count: 6) == [5, 3, 4, 5, 6, 7])
+    }
+
+    /// A thread that gets signals as a processor's does.
+    private final class Target: Sendable {
+        let number = Atomic<CInt>(0)
+        let isDone = Atomic<Bool>(false)
+        let gaps = Atomic<Int>(0)
+    }
+
+    @Test func `Random bytes leave no gap, whatever signals come`() throws {
+        let target = Target()
+        clinux_kvm_install_kick()
+        let thread = try Thread(name: "kicked") {
+            target.number.store(clinux_kvm_own_thread(), ordering: .releasing)
+            let gaps = try? Self.countGaps(rounds: 500)
+            target.gaps.store(gaps ?? -1, ordering: .releasing)
+            target.isDone.store(true, ordering: .releasing)
+        }
+        while !target.isDone.load(ordering: .acquiring) {
+            let number = target.number.load(ordering: .acquiring)
+            if number != 0 { clinux_kvm_kick(number) }
+        }
+        thread.join()
+        #expect(target.gaps.load(ordering: .acquiring) == 0)
+    }
+
+    /// Times that old bytes are left in slices filled at random, or their count is wrong. What a
+    /// signal cuts off is the end of a slice.
+    private static func countGaps(rounds: Int) throws -> Int {
+        let memory = try GuestMemory(byteCount: 32 << 20)
+        var slices = GuestSlices(memory)
+        let ends = (1...4 as ClosedRange<UInt64>).map { GuestAddress($0 << 20 | 0x4000 - 16) }
+        for end in ends { try slices.append(GuestAddress(end.rawValue & ~0x3fff), count: 0x4000) }
+        let old = [UInt8](repeating: 0x5a, count: 16)
+        var gaps = 0
+        for _ in 0..<rounds {
+            for end in ends { try memory.write(old, at: end) }
+            if slices.fillRandom(limit: .max) != 4 * 0x4000 { gaps += 1 }
+            for end in ends where try memory.read(at: end, count: 16) == old { gaps += 1 }
+        }
+        return gaps
     }
 }
