@@ -22,6 +22,9 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
 
     /// Requests in one turn; then others who need the device have theirs.
     static let turnLimit = 64
+    /// Blocks that the requests of a turn may name before it ends: a GiB of the smallest. An engine
+    /// maps each by itself, and each page of them may have held code. One request is done whole.
+    static let turnBlocks = 512
 
     private let memory: GuestMemory
     private let blocks: PluggableMemory
@@ -110,9 +113,10 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
-        for _ in 0..<Self.turnLimit {
+        var blocksLeft = Self.turnBlocks
+        for _ in 0..<Self.turnLimit where blocksLeft > 0 {
             guard let chain = try queues[index].next() else { return }
-            let answer = countedAnswer(chain)
+            let answer = countedAnswer(chain, &blocksLeft)
             var written = 0
             if chain.writable.byteCount >= Self.answerSize {
                 chain.writable.store(UInt64(answer.type))
@@ -129,10 +133,12 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         return isUnfinished
     }
 
-    private mutating func countedAnswer(_ chain: borrowing DescriptorChain) -> Answer {
+    private mutating func countedAnswer(
+        _ chain: borrowing DescriptorChain, _ blocksLeft: inout Int
+    ) -> Answer {
         let before = pluggedByteCount
         let begun = Clock.monotonic
-        let answer = answer(chain)
+        let answer = answer(chain, &blocksLeft)
         let requests: WritableKeyPath<Counts, Counts.Requests>
         switch chain.readable.load(UInt16.self).map(Int.init) {
         case Kind.plug: requests = \.plugs
@@ -148,17 +154,24 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         return answer
     }
 
-    private mutating func answer(_ chain: borrowing DescriptorChain) -> Answer {
+    /// Takes the blocks that the request names from `blocksLeft`.
+    private mutating func answer(
+        _ chain: borrowing DescriptorChain, _ blocksLeft: inout Int
+    ) -> Answer {
         // Without room to say how it went nothing is done.
         guard chain.writable.byteCount >= Self.answerSize,
             let kind = chain.readable.load(UInt16.self)
         else { return .wrong }
-        if Int(kind) == Kind.unplugAll { return change(0..<blocks.blockCount, plugged: false) }
+        if Int(kind) == Kind.unplugAll {
+            blocksLeft -= blocks.blockCount
+            return change(0..<blocks.blockCount, plugged: false)
+        }
         guard chain.readable.byteCount >= Self.requestSize,
             let address = chain.readable.load(UInt64.self, at: 8),
             let count = chain.readable.load(UInt16.self, at: 16),
             let range = range(GuestAddress(address), Int(count))
         else { return .wrong }
+        blocksLeft -= range.count
         switch Int(kind) {
         case Kind.plug:
             guard plugged(range) == 0 else { return .wrong }

@@ -170,11 +170,12 @@ package final class SoftVirtualMachine: VirtualMachine, GuestWriteObserver, @unc
         guard count > 0, let host = memory.hostAddress(of: address, count: count) else { return }
         var place = host
         let end = host &+ UInt(count)
+        codeMap.orderWrites()
         while place < end {
             let next = min(end, (place | 0xfff) &+ 1)
             let frame = codeMap.frame(place)
             let pieces = CodeMap.pieces(offset: Int(place & 0xfff), count: Int(next &- place))
-            let hit = codeMap.take(frame: frame, pieces: pieces)
+            let hit = codeMap.takeOrdered(frame: frame, pieces: pieces)
             if hit != 0 { codeWritten(frame: frame, pieces: hit, by: nil) }
             place = next
         }

@@ -91,6 +91,34 @@ import Virtio
         #expect(driver.rings[0].deviceUsedIndex == 1001)
     }
 
+    @Test func `Requests for many blocks end a turn early`() throws {
+        let memory = try Self.memory(blocks: 512)
+        let driver = try TestDriver(Self.device(memory, requested: 512), memory: memory)
+        driver.start()
+        // Plug all, give all back, ask for all; three chains again and again.
+        let heads = try [Kind.plug, Kind.unplugAll, Kind.state].enumerated().map { index, kind in
+            let place = Self.buffer + UInt64(index) * 128
+            try memory.store(kind, at: GuestAddress(place))
+            try memory.store(Self.base, at: GuestAddress(place + 8))
+            try memory.store(512 as UInt16, at: GuestAddress(place + 16))
+            return driver.rings[0].describe([.readable(place, 24), .writable(place + 64, 10)])
+        }
+        for index in 0..<63 { driver.rings[0].publish(head: heads[index % 3]) }
+
+        driver.write(MMIORegister.queueNotify, 0)
+        for count in 1...63 as ClosedRange<UInt16> {
+            #expect(driver.rings[0].deviceUsedIndex == count)
+            #expect(!driver.isQuiet)
+            driver.settle()
+        }
+        #expect(driver.isQuiet)
+        driver.transport.withDevice { device in
+            #expect(device.counts.plugs.bytes == 21 * 512 * Self.block)
+            #expect(device.counts.unplugAlls.bytes == 21 * 512 * Self.block)
+            #expect(device.counts.states.failures == 0)
+        }
+    }
+
     @Test func `What is plugged can be used, what is unplugged cannot`() throws {
         let driver = try Self.driver(requested: 10)
         let place = GuestAddress(Self.base + 4 * Self.block)
