@@ -18,6 +18,13 @@ package struct DeviceStatus: OptionSet, Hashable, Sendable {
     /// The bits a driver may set.
     static let settable: DeviceStatus = [.acknowledge, .driver, .driverOK, .featuresOK, .failed]
 
+    /// Each step of the driver's comes after the one before it. VIRTIO 1.2, 3.1.1.
+    var isInOrder: Bool {
+        (contains(.acknowledge) || !contains(.driver))
+            && (contains(.driver) || !contains(.featuresOK))
+            && (contains(.featuresOK) || !contains(.driverOK))
+    }
+
     /// Features may be chosen.
     var isNegotiating: Bool {
         contains(.driver) && isDisjoint(with: [.featuresOK, .driverOK, .needsReset, .failed])

@@ -114,7 +114,9 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
             registers.status.insert(.driver)
         }
         if new.contains(.failed) { giveUp() }
-        if new.contains(.featuresOK), registers.status.isNegotiating, acceptsFeatures {
+        if new.contains(.featuresOK), registers.status.isNegotiating,
+            accepts(registers.driverFeatures)
+        {
             registers.status.insert(.featuresOK)
         }
         if new.contains(.driverOK), registers.status.isConfiguring { return activate() }
@@ -129,9 +131,8 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         queues = Self.idleQueues(memory)
     }
 
-    private var acceptsFeatures: Bool {
-        registers.driverFeatures.isSubset(of: offered)
-            && registers.driverFeatures.contains(.version1)
+    private func accepts(_ features: FeatureSet) -> Bool {
+        features.isSubset(of: offered) && features.contains(.version1)
     }
 
     private mutating func activate() -> UInt32 {
@@ -170,17 +171,15 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
             throw .version(transport.version)
         }
         guard transport.queues.count == queueSizes.count else { throw .value("queues") }
-        guard transport.status.isSubset(of: DeviceStatus.settable.union(.needsReset)) else {
-            throw .value("status")
-        }
-        let negotiated = transport.status.contains(.featuresOK)
-        guard !negotiated || transport.driverFeatures.isSubset(of: offered) else {
+        guard transport.status.isSubset(of: DeviceStatus.settable.union(.needsReset)),
+            transport.status.isInOrder
+        else { throw .value("status") }
+        guard !transport.status.contains(.featuresOK) || accepts(transport.driverFeatures) else {
             throw .value("driverFeatures")
         }
         guard transport.interruptStatus <= 3 else { throw .value("interruptStatus") }
         var restored = Self.idleQueues(memory)
         if transport.status.isLive {
-            guard negotiated else { throw .value("status") }
             for index in 0..<queueSizes.count where transport.queues[index].isReady {
                 do throws(VirtqueueError) {
                     restored[index] = try Virtqueue(

@@ -102,4 +102,18 @@ import Virtio
         }
         #expect(counts.suffix(2) == [0, 0], "\(counts)")
     }
+
+    @Test func `A statistic costs no allocation, and its tag says its name`() {
+        var statistics = BalloonStatistics()
+        var tag: UInt16 = 0
+        let before = allocationCount()
+        while tag < 20 {
+            statistics.set(tag, UInt64(tag) + 1)
+            tag += 1
+        }
+        let count = allocationCount() - before
+        #expect(count == 0)
+        let values = BalloonStatistics.fields.map { statistics[keyPath: $0.path] }
+        #expect(values == (1...16).map { $0 })
+    }
 }

@@ -25,7 +25,7 @@ package struct BalloonStatistics: Hashable, Sendable {
     package var directReclaim: UInt64?
 
     /// By tag, with the names that Firecracker's API gives them.
-    package static var fields: [(name: String, path: WritableKeyPath<Self, UInt64?>)] {
+    package static var fields: [(name: String, path: KeyPath<Self, UInt64?>)] {
         [
             ("swap_in", \.swapIn), ("swap_out", \.swapOut), ("major_faults", \.majorFaults),
             ("minor_faults", \.minorFaults), ("free_memory", \.freeMemory),
@@ -40,10 +40,27 @@ package struct BalloonStatistics: Hashable, Sendable {
 
     package init() {}
 
+    /// Notes what a guest says; ``fields`` are in the order of the tags.
     mutating func set(_ tag: UInt16, _ value: UInt64) {
-        let fields = Self.fields
-        guard Int(tag) < fields.count else { return }
-        self[keyPath: fields[Int(tag)].path] = value
+        switch tag {
+        case 0: swapIn = value
+        case 1: swapOut = value
+        case 2: majorFaults = value
+        case 3: minorFaults = value
+        case 4: freeMemory = value
+        case 5: totalMemory = value
+        case 6: availableMemory = value
+        case 7: diskCaches = value
+        case 8: hugetlbAllocations = value
+        case 9: hugetlbFailures = value
+        case 10: oomKill = value
+        case 11: allocStall = value
+        case 12: asyncScan = value
+        case 13: directScan = value
+        case 14: asyncReclaim = value
+        case 15: directReclaim = value
+        default: break
+        }
     }
 }
 
