@@ -327,6 +327,12 @@ package final class Machine: Sendable {
         try board.setLimits(ofPmem: id, limits.rates)
     }
 
+    /// Changes the limits of the running source of random bytes; false if there is none, or none that
+    /// was made with limits.
+    package func setEntropyLimits(_ limits: MachineConfiguration.Limits) -> Bool {
+        board.entropy?.withDevice { $0.setLimits(limits.rates) } ?? false
+    }
+
     /// Changes the limits of a running drive.
     package func setLimits(
         ofDrive id: String, _ limits: MachineConfiguration.Limits

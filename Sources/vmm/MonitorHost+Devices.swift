@@ -26,6 +26,10 @@ extension MonitorHost {
             }
         case .network(let update): try self.change(update, machine)
         case .pmem(let update): try self.change(update, machine)
+        case .entropy(let limiter):
+            guard machine.setEntropyLimits(MachineConfiguration.Limits(limiter)) else {
+                throw .deviceNotFound
+            }
         case .insertDrive, .insertNetwork, .insertPmem, .remove:
             throw APIFault("PCI is not enabled")
         }

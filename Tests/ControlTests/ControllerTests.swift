@@ -164,6 +164,7 @@ struct Rig {
             (.patch, "/drives/a", #"{"drive_id":"a"}"#),
             (.delete, "/drives/a", nil),
             (.patch, "/pmem/a", #"{"id":"a"}"#),
+            (.patch, "/entropy", "{}"),
             (.delete, "/pmem/a", nil),
             (.patch, "/network-interfaces/a", #"{"iface_id":"a"}"#),
             (.delete, "/network-interfaces/a", nil),

@@ -179,6 +179,38 @@ import Virtio
         #expect(turns.count < 50)
     }
 
+    @Test func `Limits change while frames wait for them, each way by itself`() throws {
+        func limits(_ size: UInt64) -> RateLimits {
+            RateLimits(operations: TokenBucketLimit(size: size, refillTime: 3_600_000))
+        }
+        func frames(_ seeds: Range<Int>) -> [[UInt8]] { seeds.map { testFrame(60, seed: $0) } }
+        var configuration = NetGuest.configuration
+        configuration.transmitLimits = limits(2)
+        configuration.receiveLimits = limits(2)
+        let guest = try NetGuest(configuration)
+        for frame in frames(0..<4) {
+            try guest.post(frame)
+            guest.far[0].send(frame)
+        }
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().map(\.bytes) == frames(0..<2))
+        #expect(try guest.receive().map(\.bytes) == frames(0..<2))
+
+        guest.driver.transport.withDevice { $0.setLimits(transmit: RateLimits.none) }
+        #expect(try guest.receive().isEmpty)
+        #expect(guest.far[0].receive().map(\.bytes) == frames(2..<4))
+        guest.driver.transport.withDevice { $0.setLimits(receive: limits(1)) }
+        #expect(try guest.receive().map(\.bytes) == frames(2..<3))
+
+        guest.driver.transport.withDevice {
+            $0.setLimits(receive: RateLimits.none, transmit: limits(1))
+        }
+        for frame in frames(4..<6) { try guest.post(frame) }
+        guest.driver.notify(1)
+        #expect(guest.far[0].receive().map(\.bytes) == frames(4..<5))
+        #expect(try guest.receive().map(\.bytes) == frames(3..<4))
+    }
+
     @Test(arguments: [1, 15, 16, 50])
     func `Each frame that was sent is counted and timed, none that was not`(_ count: Int) throws {
         let guest = try NetGuest()

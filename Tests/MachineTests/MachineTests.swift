@@ -113,6 +113,21 @@ import Testing
         #expect(memory == nil)
     }
 
+    @Test func `Limits of random bytes change if there are some`() throws {
+        let kernel = try TinyKernel(TinyKernel.exiting(with: 1))
+        for (isThere, limits) in [
+            (false, nil), (true, nil), (true, MachineConfiguration.Limits()),
+        ] as [(Bool, MachineConfiguration.Limits?)] {
+            var configuration = configuration(kernel.path)
+            configuration.entropy = isThere
+            configuration.entropyLimits = limits
+            let machine = try Machine(configuration)
+            let bucket = MachineConfiguration.Bucket(size: 7, refillTime: 1000)
+            let hasChanged = machine.setEntropyLimits(.init(operations: bucket))
+            #expect(hasChanged == (limits != nil))
+        }
+    }
+
     /// A configuration that no machine can be made of, and what is said of it.
     struct Refusal: CustomTestStringConvertible, Sendable {
         let rule: String

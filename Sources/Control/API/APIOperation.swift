@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Every operation of the API: Firecracker's, and `GET /metrics`, which is ours.
+/// Every operation of the API: Firecracker's, and `GET /metrics` and `PATCH /entropy`, which are ours.
 package enum APIOperation: CaseIterable, Hashable, Sendable {
     case getInstance
     case putAction
@@ -16,7 +16,7 @@ package enum APIOperation: CaseIterable, Hashable, Sendable {
     case getMetrics, putMetrics
     case getMMDS, putMMDS, patchMMDS
     case putMMDSConfig
-    case putEntropy
+    case putEntropy, patchEntropy
     case putSerial
     case getMemoryHotplug, putMemoryHotplug, patchMemoryHotplug
     case putNetwork, patchNetwork, deleteNetwork
@@ -64,6 +64,7 @@ package enum APIOperation: CaseIterable, Hashable, Sendable {
         case .patchMMDS: (.patch, "/mmds")
         case .putMMDSConfig: (.put, "/mmds/config")
         case .putEntropy: (.put, "/entropy")
+        case .patchEntropy: (.patch, "/entropy")
         case .putSerial: (.put, "/serial")
         case .getMemoryHotplug: (.get, "/hotplug/memory")
         case .putMemoryHotplug: (.put, "/hotplug/memory")
@@ -100,7 +101,7 @@ package enum APIOperation: CaseIterable, Hashable, Sendable {
         case .patchMachine: MachineUpdate.self
         case .putMetrics: MetricsConfig.self
         case .putMMDSConfig: MMDSConfig.self
-        case .putEntropy: EntropyConfig.self
+        case .putEntropy, .patchEntropy: EntropyConfig.self
         case .putSerial: SerialConfig.self
         case .putMemoryHotplug: MemoryHotplugConfig.self
         case .patchMemoryHotplug: MemoryHotplugUpdate.self

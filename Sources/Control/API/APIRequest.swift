@@ -66,6 +66,7 @@ package enum APIRequest: Hashable, Sendable {
     case patchMMDS(JSON)
     case putMMDSConfig(MMDSConfig)
     case putEntropy(EntropyConfig)
+    case patchEntropy(EntropyConfig)
     case putSerial(SerialConfig)
     case getMemoryHotplug
     case putMemoryHotplug(MemoryHotplugConfig)

@@ -159,6 +159,7 @@ package struct APIRouter: Sendable {
         case .patchMMDS: .patchMMDS(json)
         case .putMMDSConfig: .putMMDSConfig(try MMDSConfig(json: json))
         case .putEntropy: .putEntropy(try EntropyConfig(json: json))
+        case .patchEntropy: .patchEntropy(try EntropyConfig(json: json))
         case .putSerial: .putSerial(try SerialConfig(json: json))
         case .getMemoryHotplug: .getMemoryHotplug
         case .putMemoryHotplug: .putMemoryHotplug(try MemoryHotplugConfig(json: json))

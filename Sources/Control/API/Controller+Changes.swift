@@ -7,6 +7,7 @@ extension Controller {
         case .patchDrive(let update): try change(update)
         case .patchNetwork(let update): try change(update)
         case .patchPmem(let update): try change(update)
+        case .patchEntropy(let update): try change(update)
         case .patchBalloon, .patchBalloonStatistics, .startHinting, .stopHinting:
             try changeBalloon(request)
         case .patchMemoryHotplug(let update): try change(update)
@@ -68,6 +69,22 @@ extension Controller {
         }
         try host.change(.pmem(whole))
         if let limiter = whole.rateLimiter { config.pmems[index].rateLimiter = limiter }
+    }
+
+    private mutating func change(_ update: EntropyConfig) throws(APIFault) {
+        guard let entropy = config.entropy else {
+            throw APIFault("Entropy config error: Device not found")
+        }
+        guard let limiter = update.rateLimiter else { return }
+        // Without one its requests are the processors' own work, for ever.
+        guard let old = entropy.rateLimiter else {
+            throw APIFault(
+                "Entropy config error: the device was made without a rate limiter; one without"
+                    + " buckets limits nothing and can be changed")
+        }
+        let whole = old.updated(by: limiter)
+        try host.change(.entropy(whole))
+        config.entropy?.rateLimiter = whole
     }
 
     private mutating func changeBalloon(_ request: APIRequest) throws(APIFault) {

@@ -32,6 +32,8 @@ package enum DeviceChange: Hashable, Sendable {
     case drive(DriveUpdate)
     case network(NetworkUpdate)
     case pmem(PmemUpdate)
+    /// All limits of the source of random bytes, which has some.
+    case entropy(RateLimiterConfig)
     /// The balloon's new target, in MiB.
     case balloon(UInt32)
     /// The new interval of its statistics, in seconds.
