@@ -15,6 +15,8 @@ package protocol EmulationFallback: AnyObject, Sendable {
     ///
     /// `state` has all but ``CPUState/localAPIC``, ``CPUState/timeStamp`` and most of
     /// ``CPUState/msrs`` (STAR, LSTAR and SYSCALL's mask of flags are there), and only changes to
-    /// other fields than these three are taken over. Called on the processor's thread.
+    /// other fields than these three are taken over. An exception in it is what the engine has made
+    /// of its failure, not the guest's: the outcome's is the instruction's own, or none. Called on
+    /// the processor's thread.
     func complete(_ state: CPUState, processor index: Int) -> EmulationOutcome
 }

@@ -91,15 +91,12 @@ extension KVMVCPU {
         if after.system != before.system || after.events.exception?.payload != nil {
             try descriptor.setSystemRegisters(kvm_sregs(after.system, after.events.exception))
         }
-        if after.general != before.general {
-            try descriptor.setRegisters(kvm_regs(after.general))
-        }
+        try descriptor.setRegisters(kvm_regs(after.general))
         if after.debug != before.debug || after.events.exception?.payload != nil {
             try descriptor.setDebugRegisters(kvm_debugregs(after.debug, after.events.exception))
         }
-        if after.events != before.events {
-            try descriptor.setEvents(kvm_vcpu_events(after.events))
-        }
+        // Always, and after the registers: the kernel has queued #UD for the instruction.
+        try descriptor.setEvents(kvm_vcpu_events(after.events, isWhole: false))
         if after.activity != before.activity {
             try descriptor.setActivity(UInt32(after.activity.rawValue))
         }

@@ -182,7 +182,9 @@ extension PendingEvents {
 }
 
 extension kvm_vcpu_events {
-    init(_ events: PendingEvents) {
+    /// - Parameter isWhole: False: what another processor may have sent since `events` were read,
+    ///   an NMI or a start-up message, stays as it is by now.
+    init(_ events: PendingEvents, isWhole: Bool = true) {
         self.init()
         if let exception = events.exception {
             self.exception.injected = 1
@@ -204,9 +206,8 @@ extension kvm_vcpu_events {
         smi.smm_inside_nmi = events.systemManagement.isInsideNMI ? 1 : 0
         smi.latched_init = events.systemManagement.hasLatchedINIT ? 1 : 0
         sipi_vector = UInt32(events.startupVector)
-        flags =
-            CKVM_VCPUEVENT_VALID_NMI_PENDING | CKVM_VCPUEVENT_VALID_SIPI_VECTOR
-            | CKVM_VCPUEVENT_VALID_SHADOW
+        flags = CKVM_VCPUEVENT_VALID_SHADOW
+        if isWhole { flags |= CKVM_VCPUEVENT_VALID_NMI_PENDING | CKVM_VCPUEVENT_VALID_SIPI_VECTOR }
         // Kernels without that mode refuse its fields.
         if events.systemManagement != .init() { flags |= CKVM_VCPUEVENT_VALID_SMM }
     }

@@ -32,6 +32,7 @@ import Testing
         Guest(
             name: "interrupts",
             said: "software invalid 0000fff8 00000064 00000064 00000064 00000065 interrupts\n"),
+        Guest(name: "shadow", said: "00000008 00000004 invalid shadow\n"),
         Guest(name: "timers", said: "pit 00000000 apic\n"),
         Guest(name: "syscalls", said: "s0 s0 p0 6 s0 \n"),
     ]
@@ -54,6 +55,15 @@ import Testing
         let machine = try SmallMachine(.kvm, try GuestImage("syscalls"))
         _ = try machine.run()
         #expect(machine.machine.vcpus[0].completedInstructions["0f 05"] == 3)
+    }
+
+    @Test(.enabled(if: HostKVM.isEmulated, "guest kernels run natively here, or not at all"))
+    func `What KVM gives up on is completed once, and counted`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("shadow"))
+        _ = try machine.run()
+        let counts = machine.machine.vcpus[0].completedInstructions
+        #expect(counts["f3 0f b8"] == 2)
+        #expect(counts["0f 0b"] == 1)
     }
 
     @Test(arguments: TestedEngine.usable, [2, 4])

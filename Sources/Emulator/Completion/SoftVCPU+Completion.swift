@@ -6,6 +6,9 @@ import Memory
 extension SoftVCPU {
     /// Executes the instruction at `before`'s RIP.
     func complete(_ before: CPUState) -> EmulationOutcome {
+        var before = before
+        // KVM queues #UD before it says that it cannot emulate an instruction.
+        before.events.exception = nil
         guard let host = completion else { return .refused("this processor runs guests") }
         guard before.general.rflags & ControlBits.vm == 0 else {
             return .refused("virtual 8086 mode")
