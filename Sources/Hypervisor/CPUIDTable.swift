@@ -78,6 +78,13 @@ package struct CPUIDTable: Hashable, Sendable {
 
     package mutating func remove(_ leaf: UInt32) { entries.removeAll { $0.leaf == leaf } }
 
+    /// The first leaf of which the two tables say different things, in whatever order; nil: none.
+    package func difference(from other: CPUIDTable) -> UInt32? {
+        guard self != other else { return nil }
+        let mine = entries.first { !other.entries.contains($0) }
+        return (mine ?? other.entries.first { !entries.contains($0) })?.leaf
+    }
+
     /// The twelve letters of leaf 0.
     package var vendor: String {
         guard let first = self[0] else { return "" }

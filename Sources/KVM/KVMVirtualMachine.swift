@@ -14,6 +14,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
 
     let kernel: KernelMachine
     private let first: KVMVCPU?
+    /// Knows what the host offers, whatever this machine has been given.
+    private let maker: ProcessorMaker
     package let vcpus: [any VirtualCPU]
     /// Keeps the guest's RAM mapped as long as the kernel may use it.
     private let memory: GuestMemory
@@ -77,6 +79,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         }
         hasIODescriptors = device.check(.ioDescriptor) != 0
         self.first = first
+        self.maker = maker
         self.vcpus = vcpus
         self.memory = memory
         self.kind = kind
@@ -123,7 +126,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
 
     package func restore(_ state: MachineState) throws(EngineError) {
         do throws(KVMError) {
-            if let reason = state.profile.refusal(on: try profile()) {
+            if let reason = try refusal(of: state.profile) {
                 throw .engine(.state(reason))
             }
             try restoreChips(state)
@@ -131,6 +134,21 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
             try kernel.descriptor.setClock(kvm_clock_data(state.clock))
         } catch {
             throw error.asEngineError
+        }
+    }
+
+    /// Why a guest of this profile cannot go on in this machine: the host lacks something of it, or
+    /// the machine's processors are others than the guest has looked at.
+    private func refusal(of guest: CPUProfile) throws(KVMError) -> String? {
+        guard let first else { return nil }
+        let offered = CPUProfile(
+            kind: kind, cpuid: try maker.offered(first.tscKilohertz).table(of: 0),
+            tscKilohertz: first.tscKilohertz, scalesTSC: first.scalesTSC)
+        if let reason = guest.refusal(on: offered) { return reason }
+        let known = maker.restored(guest.cpuid).table(of: 0)
+        return known.difference(from: first.cpuid).map {
+            "the guest knows another answer of CPUID leaf 0x\(String($0, radix: 16)) than the "
+                + "processors of this machine give"
         }
     }
 

@@ -5,7 +5,7 @@ import Linux
 import Memory
 
 /// What the processors of one machine have in common, asked of the kernel once.
-struct ProcessorMaker {
+struct ProcessorMaker: Sendable {
     private let mapSize: Int
     private let stateRegisters: [UInt32]
     private let floatingPointBytes: Int
@@ -52,9 +52,12 @@ struct ProcessorMaker {
     }
 
     private func cpuid(_ rate: UInt32) throws(KVMError) -> GuestCPUID {
-        if let cpuid = configuration.cpuid {
-            return restored(cpuid)
-        }
+        if let cpuid = configuration.cpuid { return restored(cpuid) }
+        return try offered(rate)
+    }
+
+    /// What a machine without a past gets here, with the template's changes.
+    func offered(_ rate: UInt32) throws(KVMError) -> GuestCPUID {
         let offered = GuestCPUID(
             supported: supported, cpuCount: configuration.cpuCount,
             threadsPerCore: configuration.threadsPerCore,
@@ -69,7 +72,8 @@ struct ProcessorMaker {
         return restored(table)
     }
 
-    private func restored(_ table: CPUIDTable) -> GuestCPUID {
+    /// What a machine gets whose boot processor has answered so elsewhere.
+    func restored(_ table: CPUIDTable) -> GuestCPUID {
         GuestCPUID(
             restored: table, cpuCount: configuration.cpuCount,
             threadsPerCore: configuration.threadsPerCore)

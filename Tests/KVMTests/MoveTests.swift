@@ -96,6 +96,36 @@ import Testing
         #expect(throws: EngineError.self) { try machine.machine.restore(chips) }
     }
 
+    /// The machine has been given what its guest knew, and yet the host has to have it.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A guest of a richer processor is refused, whatever the machine was given`() throws {
+        var state = try SmallMachine(.kvm, nil).machine.save()
+        // Bit 16 of ECX is reserved: nobody offers it.
+        state.profile.cpuid.change(1) { $0.ecx |= 1 << 16 }
+        let machine = try SmallMachine(.kvm, nil, cpuid: state.profile.cpuid).machine
+        #expect {
+            try machine.restore(state)
+        } throws: { error in
+            "\(error)".contains("the processor feature CPUID leaf 0x1, ecx, bit 16")
+        }
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A guest of a poorer processor goes on where processors are as poor`() throws {
+        let richer = try SmallMachine(.kvm, nil).machine
+        var state = try richer.save()
+        // No x2APIC.
+        state.profile.cpuid.change(1) { $0.ecx &= ~(1 << 21) }
+        #expect {
+            try richer.restore(state)
+        } throws: { error in
+            "\(error)".contains("another answer of CPUID leaf 0x1 ")
+        }
+        let machine = try SmallMachine(.kvm, nil, cpuid: state.profile.cpuid).machine
+        try machine.restore(state)
+        #expect(try machine.save().profile.cpuid == state.profile.cpuid)
+    }
+
     @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
     func `The machine's state comes out as it went in`() throws {
         let machine = try SmallMachine(.kvm, try GuestImage("halt")).machine

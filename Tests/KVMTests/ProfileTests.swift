@@ -144,6 +144,72 @@ import Testing
         #expect(table == amd)
     }
 
+    /// Of each word a feature, and how it is called.
+    static let features: [(UInt32, UInt32, CPUIDRegister, UInt32, String)] = [
+        (1, 0, .ecx, 23, "POPCNT"), (1, 0, .edx, 26, "CPUID leaf 0x1, edx, bit 26"),
+        (7, 0, .ebx, 5, "AVX2"), (7, 0, .ebx, 31, "AVX512VL"), (7, 0, .ecx, 9, "VAES"),
+        (7, 0, .edx, 23, "AVX512_FP16"), (7, 1, .eax, 4, "AVX_VNNI"),
+        (7, 1, .ecx, 5, "CPUID leaf 0x7, subleaf 1, ecx, bit 5"), (7, 1, .edx, 19, "AVX10"),
+        (7, 2, .edx, 5, "CPUID leaf 0x7, subleaf 2, edx, bit 5"),
+        (0xd, 0, .eax, 2, "CPUID leaf 0xd, eax, bit 2"),
+        (0xd, 0, .edx, 30, "CPUID leaf 0xd, edx, bit 30"), (0xd, 1, .eax, 3, "XSAVES"),
+        (0xd, 1, .ecx, 8, "CPUID leaf 0xd, subleaf 1, ecx, bit 8"),
+        (0xd, 1, .edx, 1, "CPUID leaf 0xd, subleaf 1, edx, bit 1"),
+        (0x8000_0001, 0, .ecx, 5, "LZCNT"), (0x8000_0001, 0, .edx, 26, "1 GiB pages"),
+        (0x8000_0007, 0, .edx, 8, "an invariant TSC"), (0x8000_0008, 0, .ebx, 9, "WBNOINVD"),
+        (0x8000_0021, 0, .eax, 2, "CPUID leaf 0x80000021, eax, bit 2"),
+        (0x8000_0021, 0, .ecx, 1, "CPUID leaf 0x80000021, ecx, bit 1"),
+        (0x4000_0001, 0, .eax, 5, "KVM's steal time"),
+    ]
+
+    private func profile(
+        _ leaf: UInt32, _ index: UInt32, _ register: CPUIDRegister, _ value: UInt32
+    ) -> CPUProfile {
+        var entry = CPUIDEntry(leaf: leaf, index: index, isIndexed: leaf == 7 || leaf == 0xd)
+        entry[register] = value
+        return CPUProfile(kind: .hardware, cpuid: CPUIDTable([entry]), tscKilohertz: 2_000_000)
+    }
+
+    @Test(arguments: features.indices)
+    func `Each word of features is looked at`(_ row: Int) {
+        let (leaf, index, register, bit, name) = Self.features[row]
+        let with = profile(leaf, index, register, 1 << bit)
+        let without = profile(leaf, index, register, 0)
+        let nowhere = CPUProfile(kind: .hardware, cpuid: CPUIDTable(), tscKilohertz: 2_000_000)
+        let reason =
+            "the guest uses the processor feature \(name), which this host's hardware engine does "
+            + "not offer"
+        #expect(with.refusal(on: without) == reason)
+        #expect(with.refusal(on: nowhere) == reason)
+        #expect(without.refusal(on: with) == nil)
+        #expect(with.refusal(on: with) == nil)
+    }
+
+    /// What the guest itself has set, its topology, and what some processors do not do any more.
+    @Test(
+        arguments: [
+            (1, .ecx, 27), (1, .edx, 28), (7, .ebx, 6), (7, .ebx, 13), (7, .ecx, 4), (7, .ecx, 17),
+            (0x8000_0001, .ecx, 1),
+        ] as [(UInt32, CPUIDRegister, UInt32)])
+    func `What is no feature is not insisted on`(
+        _ row: (leaf: UInt32, register: CPUIDRegister, bit: UInt32)
+    ) {
+        let with = profile(row.leaf, 0, row.register, 1 << row.bit)
+        #expect(with.refusal(on: profile(row.leaf, 0, row.register, 0)) == nil)
+    }
+
+    @Test func `The leaf in which two tables differ is found in any order`() {
+        let table = guest(amd, cpus: 2)
+        #expect(table.difference(from: CPUIDTable(table.entries.reversed())) == nil)
+        var other = table
+        other.change(7) { $0.edx &= ~1 }
+        #expect(table.difference(from: other) == 7)
+        other = table
+        other.remove(0x8000_0008)
+        #expect(table.difference(from: other) == 0x8000_0008)
+        #expect(other.difference(from: table) == 0x8000_0008)
+    }
+
     @Test func `A guest is refused where a feature of it is missing`() throws {
         let here = CPUProfile(kind: .hardware, cpuid: guest(amd, cpus: 1), tscKilohertz: 2_000_000)
         #expect(here.refusal(on: here) == nil)
