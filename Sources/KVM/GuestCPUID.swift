@@ -58,38 +58,23 @@ struct GuestCPUID {
 
     // MARK: What is not given
 
-    /// Takes away what a microVM does not have: nested virtualization, performance counters,
-    /// MONITOR, debug stores, power and thermal control.
+    /// Takes away what a microVM does not have: ``WithheldFeature``.
     private static func filter(_ table: inout CPUIDTable) {
-        table.change(1) { entry in
-            // DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, PDCM.
-            for bit in [2, 3, 4, 5, 6, 7, 8, 15] as [UInt32] {
-                entry.set(.ecx, bit: bit, to: false)
+        let withheld = WithheldFeature.all
+        for place in table.entries.indices {
+            let entry = table.entries[place]
+            for feature in withheld where feature.isIn(entry) {
+                table.entries[place].set(feature.register, bit: feature.bit, to: false)
             }
-            // Debug store, ACPI thermal, thermal monitor.
-            for bit in [21, 22, 29] as [UInt32] { entry.set(.edx, bit: bit, to: false) }
         }
-        table.change(7) { entry in
-            // SGX; WAITPKG; resource control.
-            entry.set(.ebx, bit: 2, to: false)
-            entry.set(.ebx, bit: 12, to: false)
-            entry.set(.ebx, bit: 15, to: false)
-            entry.set(.ecx, bit: 5, to: false)
-        }
-        table.change(0x8000_0001) { entry in
-            // SVM, instruction-based sampling, SKINIT, counters, MWAITX.
-            for bit in [2, 10, 12, 23, 24, 28, 29] as [UInt32] {
-                entry.set(.ecx, bit: bit, to: false)
-            }
+        let leaves = WithheldFeature.leaves
+        table.entries.removeAll { entry in
+            leaves.contains { $0.leaf == entry.leaf && ($0.index == nil || $0.index == entry.index) }
         }
         // Of power management only this: the local APIC's timer runs in every state.
-        table.remove(6)
         var power = CPUIDEntry(leaf: 6)
         power.eax = 1 << 2
         table.set(power)
-        for leaf in [5, 0xa, 0x12, 0x1c, 0x1f, 0x8000_000a, 0x8000_001b, 0x8000_0022] as [UInt32] {
-            table.remove(leaf)
-        }
     }
 
     /// The kernel's own leaves, with the rates of counter and timer beside them.

@@ -63,6 +63,45 @@ import Testing
         #expect(table[0x4000_0010]?.eax == 2_000_000)
     }
 
+    /// Bits that must be gone, of a host that offers all.
+    static let withheld: [(leaf: UInt32, index: UInt32, register: CPUIDRegister, bits: UInt32)] = [
+        (1, 0, .ecx, 1 << 3 | 1 << 5 | 1 << 15), (1, 0, .edx, 1 << 21),
+        (7, 0, .ebx, 1 << 2 | 1 << 12 | 1 << 15), (7, 0, .ecx, 1 << 5 | 1 << 7 | 1 << 30),
+        (7, 0, .edx, 1 << 1 | 1 << 20 | 1 << 22 | 1 << 24 | 1 << 25), (7, 1, .eax, 1 << 21),
+        (7, 1, .edx, 1 << 8), (0xd, 0, .eax, 3 << 17), (0xd, 1, .eax, 1 << 4),
+        (0xd, 1, .ecx, 3 << 11), (0x8000_0001, 0, .ecx, 1 << 2 | 1 << 10 | 1 << 29),
+    ]
+
+    @Test(arguments: withheld.indices)
+    func `Of a host that offers all, a guest does not get what has no state here`(
+        _ row: Int
+    ) throws {
+        let (leaf, index, register, bits) = Self.withheld[row]
+        let isIndexed = leaf == 7 || leaf == 0xd
+        let supported = CPUIDTable([
+            entry(0, (0x20, 0x756e_6547, 0x6c65_746e, 0x4965_6e69)),
+            entry(leaf, isIndexed ? index : nil, (.max, .max, .max, .max)),
+        ])
+        let given = try #require(guest(supported, cpus: 2)[leaf, index])
+        #expect(given[register] & bits == 0)
+        // And keeps features that stand beside them.
+        #expect(given[register] != 0)
+    }
+
+    @Test func `Leaves and components that a guest does not get are gone`() {
+        let gone: [(UInt32, UInt32)] = [
+            (5, 0), (0xa, 0), (0xd, 11), (0xd, 12), (0xd, 17), (0xd, 18), (0x12, 0), (0x12, 1),
+            (0x1c, 0), (0x1d, 0), (0x1d, 1), (0x1e, 0), (0x1f, 0), (0x8000_000a, 0),
+            (0x8000_001b, 0), (0x8000_001f, 0), (0x8000_0022, 0),
+        ]
+        let kept: [(UInt32, UInt32)] = [(0xd, 2), (0xd, 9), (0x8000_0008, 0)]
+        let supported = CPUIDTable(
+            (gone + kept).map { entry($0, $1, (1, 1, 1, 1)) })
+        let given = guest(supported, cpus: 1)
+        for (leaf, index) in gone { #expect(given[leaf, index] == nil, "\(leaf) \(index)") }
+        for (leaf, index) in kept { #expect(given[leaf, index] != nil, "\(leaf) \(index)") }
+    }
+
     @Test(arguments: [(1, 0, 0), (2, 1, 1), (3, 2, 2), (32, 5, 31)] as [(Int, UInt32, Int)])
     func `The topology is the machine's own`(_ row: (cpus: Int, bits: UInt32, index: Int)) throws {
         let table = guest(amd, cpus: row.cpus, index: row.index)
