@@ -15,7 +15,7 @@ extension KVMVCPU {
             state.msrs = try savedModelSpecific()
             state.localAPIC = LocalAPICState(words: try descriptor.localAPIC())
             if let value = try descriptor.modelSpecific([MSR.timeStamp]).first {
-                state.timeStamp = TimeStamp(value: value, kilohertz: tscKilohertz)
+                state.timeStamp = TimeStamp(value: value, kilohertz: rate.kilohertz)
             }
             return state
         } catch {
@@ -25,7 +25,9 @@ extension KVMVCPU {
 
     package func restore(_ state: CPUState) throws(EngineError) {
         do throws(KVMError) {
-            try restoreTimeStampRate(state.timeStamp)
+            try rate.follow(state.timeStamp?.kilohertz ?? 0) { kilohertz throws(KVMError) in
+                try descriptor.setTSCRate(kilohertz)
+            }
             try descriptor.setActivity(UInt32(state.activity.rawValue))
             try setFloatingPoint(state.floatingPoint)
             try descriptor.setSystemRegisters(kvm_sregs(state.system, state.events.exception))
@@ -165,22 +167,6 @@ extension KVMVCPU {
             let present = try descriptor.modelSpecific([number]).first ?? 0
             guard present == value else { throw .modelSpecificRegister(number, value) }
             place += 1
-        }
-    }
-
-    /// Gives the time stamp counter the rate that the guest knows.
-    private func restoreTimeStampRate(_ stamp: TimeStamp?) throws(KVMError) {
-        guard let stamp, stamp.kilohertz != 0, tscKilohertz != 0, stamp.kilohertz != tscKilohertz
-        else { return }
-        if scalesTSC {
-            try descriptor.setTSCRate(stamp.kilohertz)
-        } else if stamp.kilohertz.distance(to: tscKilohertz).magnitude
-            > UInt(stamp.kilohertz) / CPUProfile.tscTolerance
-        {
-            throw .engine(
-                .state(
-                    "a time stamp counter of \(stamp.kilohertz) kHz, where the host's runs at "
-                        + "\(tscKilohertz) kHz and cannot be scaled"))
         }
     }
 }

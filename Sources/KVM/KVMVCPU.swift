@@ -11,9 +11,6 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     struct Facts: Sendable {
         /// As this processor answers.
         let cpuid: CPUIDTable
-        /// 0 if the kernel does not say.
-        let tscKilohertz: UInt32
-        let scalesTSC: Bool
         /// Model-specific registers that make up its state, as the kernel lists them.
         let stateRegisters: [UInt32]
         /// Bytes of the kernel's floating-point image.
@@ -32,24 +29,26 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     /// The thread inside ``run()``; 0: none.
     private let thread = Atomic<CInt>(0)
     var repair: SystemCallRepair?
+    /// Of the time stamp counter.
+    var rate: TimeStampRate
     private let completed = Mutex<[String: UInt64]>([:])
     package private(set) var exitCount: UInt64 = 0
 
     init(
         index: Int, descriptor: consuming VCPUDescriptor, bus: any MachineBus,
-        fallback: (any EmulationFallback)?, repair: SystemCallRepair?, facts: Facts
+        fallback: (any EmulationFallback)?, repair: SystemCallRepair?, rate: TimeStampRate,
+        facts: Facts
     ) {
         self.index = index
         self.descriptor = descriptor
         self.bus = bus
         self.fallback = fallback
         self.repair = repair
+        self.rate = rate
         self.facts = facts
     }
 
     var cpuid: CPUIDTable { facts.cpuid }
-    var tscKilohertz: UInt32 { facts.tscKilohertz }
-    var scalesTSC: Bool { facts.scalesTSC }
 
     /// The kernel does not count a guest's instructions.
     package var retiredInstructions: UInt64? { nil }

@@ -142,8 +142,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     private func refusal(of guest: CPUProfile) throws(KVMError) -> String? {
         guard let first else { return nil }
         let offered = CPUProfile(
-            kind: kind, cpuid: try maker.offered(first.tscKilohertz).table(of: 0),
-            tscKilohertz: first.tscKilohertz, scalesTSC: first.scalesTSC)
+            kind: kind, cpuid: try maker.offered(first.rate.kilohertz).table(of: 0),
+            tscKilohertz: first.rate.kilohertz, scalesTSC: first.rate.isScalable)
         if let reason = guest.refusal(on: offered) { return reason }
         let known = maker.restored(guest.cpuid).table(of: 0)
         return known.difference(from: first.cpuid).map {
@@ -157,8 +157,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
             return CPUProfile(kind: kind, cpuid: CPUIDTable(), tscKilohertz: 0)
         }
         return CPUProfile(
-            kind: kind, cpuid: first.cpuid, tscKilohertz: first.tscKilohertz,
-            scalesTSC: first.scalesTSC)
+            kind: kind, cpuid: first.cpuid, tscKilohertz: first.rate.kilohertz,
+            scalesTSC: first.rate.isScalable)
     }
 }
 

@@ -37,6 +37,8 @@ struct ProcessorMaker: Sendable {
         fallback: (any EmulationFallback)?, repairs memory: GuestMemory?
     ) throws(KVMError) -> KVMVCPU {
         let vcpu = try vm.makeVCPU(index: index, mapSize: mapSize)
+        // Before CPUID, which says it.
+        if scalesTSC, let wanted = configuration.tscKilohertz { try vcpu.setTSCRate(wanted) }
         let rate = knowsTSCRate ? try vcpu.tscRate() : 0
         let answers = try cpuid(rate)
         try vcpu.setCPUID(answers.table(of: index))
@@ -45,9 +47,9 @@ struct ProcessorMaker: Sendable {
         return KVMVCPU(
             index: index, descriptor: vcpu, bus: bus, fallback: fallback,
             repair: memory.map(SystemCallRepair.init),
+            rate: TimeStampRate(kilohertz: rate, isScalable: scalesTSC),
             facts: KVMVCPU.Facts(
-                cpuid: answers.table(of: index), tscKilohertz: rate, scalesTSC: scalesTSC,
-                stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes,
+                cpuid: answers.table(of: index), stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes,
                 persistent: persistent))
     }
 
