@@ -11,15 +11,21 @@ extension KVMHost {
         /// Instructions of the loop.
         package static var instructions: UInt64 { UInt64(iterations) * 2 }
 
+        /// Rounds of which the quickest counts, where the time decides.
+        private static var runs: Int { 8 }
+
         private static var base: UInt64 { 0x1000 }
 
-        /// MOV ECX, iterations; DEC ECX; JNZ to it; OUT 0x80, AL.
+        /// MOV ECX, iterations; DEC ECX; JNZ to it; OUT 0x80, AL; JMP to the first.
         private static var code: [UInt8] {
             let count = (0..<4).map { UInt8(truncatingIfNeeded: iterations >> UInt32($0 * 8)) }
-            return [0xb9] + count + [0x49, 0x75, 0xfd, 0xe6, 0x80]
+            return [0xb9] + count + [0x49, 0x75, 0xfd, 0xe6, 0x80, 0xeb, 0xf4]
         }
 
-        static func run(on device: borrowing KVMDevice) throws(KVMError) -> Evidence {
+        /// - Parameter mayCount: False: as on a kernel that does not count.
+        static func run(
+            on device: borrowing KVMDevice, mayCount: Bool = true
+        ) throws(KVMError) -> Evidence {
             let vm = try device.makeVM()
             let page = try makePage()
             // SAFETY is the mapping's: it outlives the machine, which goes first.
@@ -30,15 +36,24 @@ extension KVMHost {
                 slot: 0)
             let vcpu = try vm.makeVCPU(index: 0, mapSize: try device.vcpuMapSize())
             try setRegisters(vcpu)
-            let start = Clock.monotonic
-            try execute(vcpu)
-            let time = Clock.monotonic &- start
-            if device.check(.statistics) != 0,
+            var least = try time(vcpu)
+            if mayCount, device.check(.statistics) != 0,
                 let count = Statistics.value("insn_emulation", of: try vcpu.statistics())
             {
                 return .count(count)
             }
-            return .time(time)
+            // The first run includes page faults, and any may be interrupted.
+            for _ in 1..<runs where Evidence.time(least).isEmulated {
+                least = min(least, try time(vcpu))
+            }
+            return .time(least)
+        }
+
+        /// Nanoseconds that one more round takes.
+        private static func time(_ vcpu: borrowing VCPUDescriptor) throws(KVMError) -> UInt64 {
+            let start = Clock.monotonic
+            try execute(vcpu)
+            return Clock.monotonic &- start
         }
 
         private static func makePage() throws(KVMError) -> Mapping {

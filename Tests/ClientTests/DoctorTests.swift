@@ -222,6 +222,15 @@ import Testing
         #expect(json["can_run"] == .bool(true))
     }
 
+    @Test func `How long it took to find out what KVM is stands beside what auto takes`() throws {
+        let tried = try FakeHost().diagnosis(trial: 4_321_987)
+        #expect(tried.text.contains("takes kvm; what KVM is was found out in 4321 µs\n"))
+        #expect(tried.json["kvm_trial_us"] == .integer(4321))
+        let remembered = try FakeHost().diagnosis()
+        #expect(remembered.text.contains("takes kvm\n"))
+        #expect(remembered.json["kvm_trial_us"] == nil)
+    }
+
     @Test func `A device that cannot be opened says why`() throws {
         let host = try FakeHost()
         // Not even root can write to a directory.

@@ -64,13 +64,15 @@ final class FakeHost {
 
     /// What the doctor says of it.
     func diagnosis(
-        _ features: KernelFeatures = KernelFeatures(), missing: [String] = []
+        _ features: KernelFeatures = KernelFeatures(), trial: UInt64? = nil,
+        missing: [String] = []
     ) -> HostDiagnosis {
         // The files go with this value.
         withExtendedLifetime(self) {
             let files = HostFiles(root: root.path)
             return HostSurvey(
-                files: files, features: features, kvm: KVMState(files), missing: missing
+                files: files, features: features, kvm: KVMState(files), trial: trial,
+                missing: missing
             ).diagnosis
         }
     }

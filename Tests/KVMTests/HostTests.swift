@@ -69,6 +69,33 @@ import Testing
         }
     }
 
+    /// Where the kernel does not count, what was only slow is not remembered as emulation.
+    @Test(
+        arguments: [
+            (.count(3), false, true), (.count(1000), true, true), (.time(2_000), false, true),
+            (.time(150_000), false, true), (.time(250_000), true, false), (.memory, false, true),
+        ] as [(KVMHost.Evidence, Bool, Bool)])
+    func `What the trial says of the host`(
+        _ row: (evidence: KVMHost.Evidence, isEmulated: Bool, holdsForBoot: Bool)
+    ) {
+        #expect(row.evidence.isEmulated == row.isEmulated)
+        #expect(row.evidence.holdsForBoot == row.holdsForBoot)
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `Where the kernel does not count, the time decides the same`() throws {
+        let evidence = try timed()
+        guard case .time = evidence else {
+            Issue.record("\(evidence)")
+            return
+        }
+        #expect(evidence.isEmulated == HostKVM.isEmulated)
+    }
+
+    private func timed() throws -> KVMHost.Evidence {
+        try KVMHost.Scratch.run(on: try KVMDevice(), mayCount: false)
+    }
+
     @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
     func `What was found out is remembered for the boot`() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }

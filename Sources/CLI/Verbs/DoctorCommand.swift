@@ -26,7 +26,8 @@ struct DoctorCommand: Verb {
     var json = false
 
     func perform() -> CInt {
-        let diagnosis = HostSurvey.here(kvm: KVMState(.detect())).diagnosis
+        let host = KVMHost.detect()
+        let diagnosis = HostSurvey.here(kvm: KVMState(host), trial: host.trial).diagnosis
         let text = json ? diagnosis.json.text + "\n" : diagnosis.text
         CurrentProcess.writeAll(Array(text.utf8), to: 1)
         return diagnosis.canRun ? 0 : 1

@@ -4,6 +4,8 @@ import Control
 /// What `doctor` has found.
 package struct HostDiagnosis: Hashable, Sendable {
     package let kvm: KVMState
+    /// Nanoseconds that it took to try what KVM is; nil: nobody has, or it was remembered.
+    package let trial: UInt64?
     package let findings: [Finding]
 
     /// Whether `swiftlet run` can run a machine here.
@@ -13,6 +15,7 @@ package struct HostDiagnosis: Hashable, Sendable {
         .object([
             ("can_run", .bool(canRun)), ("kvm", .string(kvm.name)),
             ("engine", .string(kvm.isFast ? "kvm" : "soft")),
+            ("kvm_trial_us", trial.map { .integer($0 / 1000) }),
             ("findings", .array(findings.map(\.json))),
         ])
     }
