@@ -142,8 +142,21 @@ import Testing
             "short timers", "timer-period", .note, "echo 200 |",
             ["/sys/module/kvm/parameters/min_timer_period_us": "20"]),
         Pitfall(
-            "no transparent huge pages", "thp", .note, "echo madvise |",
-            ["/sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]"]),
+            "no transparent huge pages", "thp", .note,
+            "echo advise | sudo tee /sys/kernel/mm/transparent_hugepage/shmem_enabled",
+            [
+                "/sys/kernel/mm/transparent_hugepage/shmem_enabled":
+                    "always within_size advise [never] deny force"
+            ]),
+        Pitfall(
+            "huge pages denied to files in memory", "thp", .note, "echo advise |",
+            [
+                "/sys/kernel/mm/transparent_hugepage/shmem_enabled":
+                    "always within_size advise never [deny] force"
+            ]),
+        Pitfall(
+            "a kernel without huge pages", "thp", .note, "",
+            ["/sys/kernel/mm/transparent_hugepage/shmem_enabled": nil]),
         Pitfall(
             "a slow clock", "clock", .warning, "echo tsc |",
             ["/sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"]),

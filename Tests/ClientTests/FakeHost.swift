@@ -37,7 +37,9 @@ final class FakeHost {
         "/sys/devices/system/node/node0/cpulist": "0-3",
         "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages": "256",
         "/sys/kernel/mm/ksm/run": "0",
-        "/sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
+        "/sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]",
+        "/sys/kernel/mm/transparent_hugepage/shmem_enabled":
+            "always within_size [advise] never deny force",
         "/sys/module/kvm/parameters/halt_poll_ns": "200000",
         "/sys/module/kvm/parameters/ignore_msrs": "N",
         "/sys/module/kvm/parameters/min_timer_period_us": "200",
