@@ -67,6 +67,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         try vm.setTSSAddress(Self.tssAddress)
         try vm.makeIRQChip()
         try vm.makePIT()
+        // Before there are processors that the kernel would have to tell.
+        if Self.hasAVIC(kind) { try? vm.losePITTicks() }
         let maker = try ProcessorMaker(
             device, vm, configuration, persistent: memory.persistent)
         var vcpus: [any VirtualCPU] = []
@@ -85,6 +87,17 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         self.kind = kind
         kernel = KernelMachine(vm)
         memory.pluggable?.observer = BlockSlots(kernel, first: regions.count)
+    }
+
+    /// Whether KVM may use AMD's interrupt controllers in hardware, which it leaves off as long as it
+    /// makes up for the interval timer's lost ticks: for those it has to see the end of each interrupt.
+    ///
+    /// The request for it waits twice for the kernel's readers, so it is made nowhere else; nor in a
+    /// jail, which has no such file.
+    private static func hasAVIC(_ kind: EngineKind) -> Bool {
+        guard kind == .hardware else { return false }
+        let value = try? FileSystem.contents(of: "/sys/module/kvm_amd/parameters/avic", limit: 8)
+        return value?.first == UInt8(ascii: "Y") || value?.first == UInt8(ascii: "1")
     }
 
     /// What the engine needs, as a template changes it.

@@ -31,6 +31,7 @@ extension Request {
     static var setIdentityMapAddress: Self { Self(rawValue: CKVM_SET_IDENTITY_MAP_ADDR) }
     static var createIRQChip: Self { Self(rawValue: CKVM_CREATE_IRQCHIP) }
     static var createPIT: Self { Self(rawValue: CKVM_CREATE_PIT2) }
+    static var reinjectControl: Self { Self(rawValue: CKVM_REINJECT_CONTROL) }
     static var irqLine: Self { Self(rawValue: CKVM_IRQ_LINE) }
     static var irqDescriptor: Self { Self(rawValue: CKVM_IRQFD) }
     static var ioDescriptor: Self { Self(rawValue: CKVM_IOEVENTFD) }
@@ -91,6 +92,7 @@ extension Request: CustomStringConvertible {
             (.setTSSAddress, "KVM_SET_TSS_ADDR"),
             (.setIdentityMapAddress, "KVM_SET_IDENTITY_MAP_ADDR"),
             (.createIRQChip, "KVM_CREATE_IRQCHIP"), (.createPIT, "KVM_CREATE_PIT2"),
+            (.reinjectControl, "KVM_REINJECT_CONTROL"),
             (.irqLine, "KVM_IRQ_LINE"), (.irqDescriptor, "KVM_IRQFD"),
             (.ioDescriptor, "KVM_IOEVENTFD"), (.getIRQChip, "KVM_GET_IRQCHIP"),
             (.setIRQChip, "KVM_SET_IRQCHIP"), (.getPIT, "KVM_GET_PIT2"),

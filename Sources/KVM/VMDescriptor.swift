@@ -53,6 +53,14 @@ struct VMDescriptor: ~Copyable, Sendable {
         try descriptor.perform(.createPIT, &argument)
     }
 
+    /// Ticks of the 8254 that come while the last one is still waiting become one with it, and are
+    /// not made up for. KVM API, KVM_REINJECT_CONTROL.
+    func losePITTicks() throws(KVMError) {
+        // `struct kvm_reinject_control`: a byte that says no, and what is reserved.
+        var words = [UInt32](repeating: 0, count: 8)
+        try descriptor.perform(.reinjectControl, words: &words)
+    }
+
     /// Processor `index`, which is also its APIC ID.
     func makeVCPU(index: Int, mapSize: Int) throws(KVMError) -> VCPUDescriptor {
         let raw = try descriptor.perform(.createVCPU, value: UInt(index))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Linux
 import Testing
 
 @testable import KVM
@@ -39,7 +40,8 @@ import Testing
         (.getMSRIndexList, 4),
         // Plain numbers.
         (.createVM, 0), (.createVCPU, 0), (.run, 0), (.checkExtension, 0), (.getAPIVersion, 0),
-        (.setTSSAddress, 0), (.createIRQChip, 0), (.getTSCRate, 0), (.setTSCRate, 0),
+        (.setTSSAddress, 0), (.createIRQChip, 0), (.reinjectControl, 0), (.getTSCRate, 0),
+        (.setTSCRate, 0),
     ]
 
     @Test(arguments: sizes.indices)
@@ -51,6 +53,30 @@ import Testing
     @Test func `Every request has its name`() {
         for (request, _) in Self.sizes { #expect("\(request)".hasPrefix("KVM_")) }
         #expect("\(Request(rawValue: 0x1234))" == "request 0x1234")
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `The interval timer can be told to lose ticks, once it is there`() throws {
+        #expect(throws: KVMError.request(.reinjectControl, Errno(rawValue: 6))) {
+            try loseTicks(withPIT: false)
+        }
+        try loseTicks(withPIT: true)
+    }
+
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A guest gets its ticks where lost ones are not made up for`() throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("timers"))
+        let kvm = try #require(machine.machine as? KVMVirtualMachine)
+        try kvm.kernel.descriptor.losePITTicks()
+        #expect(try machine.run() == "pit 00000000 apic\n")
+    }
+
+    private func loseTicks(withPIT: Bool) throws {
+        let device = try KVMDevice()
+        let vm = try device.makeVM()
+        try vm.makeIRQChip()
+        if withPIT { try vm.makePIT() }
+        try vm.losePITTicks()
     }
 
     @Test func `An instruction is counted by its opcode`() {

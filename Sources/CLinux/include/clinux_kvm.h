@@ -20,6 +20,7 @@ _Static_assert(sizeof(struct kvm_msr_entry) == 16 && offsetof(struct kvm_msrs, e
 
 _Static_assert(sizeof(struct kvm_irqchip) == 520 && offsetof(struct kvm_irqchip, chip) == 8, "");
 _Static_assert(offsetof(struct kvm_ioapic_state, redirtbl) == 24, "after six words");
+_Static_assert(sizeof(struct kvm_reinject_control) == 32, "eight words");
 _Static_assert(sizeof(struct kvm_irq_level) == 8 && offsetof(struct kvm_irq_level, level) == 4, "");
 
 #define CKVM_REQUEST(name) static const unsigned long C##name = name
@@ -42,6 +43,7 @@ CKVM_REQUEST(KVM_SET_TSS_ADDR);
 CKVM_REQUEST(KVM_SET_IDENTITY_MAP_ADDR);
 CKVM_REQUEST(KVM_CREATE_IRQCHIP);
 CKVM_REQUEST(KVM_CREATE_PIT2);
+CKVM_REQUEST(KVM_REINJECT_CONTROL);
 CKVM_REQUEST(KVM_IRQ_LINE);
 CKVM_REQUEST(KVM_IRQFD);
 CKVM_REQUEST(KVM_IOEVENTFD);
