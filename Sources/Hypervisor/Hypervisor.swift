@@ -79,7 +79,8 @@ package protocol VirtualMachine: AnyObject, Sendable {
     func restore(_ state: MachineState) throws(EngineError)
     /// Makes the engine add one to the eventfd `descriptor` when the guest writes 32 bits to
     /// `address`, without asking the ``MachineBus``. False if it cannot: then the write comes to
-    /// the bus as any other. The descriptor stays the caller's.
+    /// the bus as any other. Accesses of another kind may count as well. The descriptor stays the
+    /// caller's.
     func signalOnWrite(to address: GuestAddress, descriptor: CInt) -> Bool
 }
 

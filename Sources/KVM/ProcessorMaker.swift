@@ -58,6 +58,9 @@ struct ProcessorMaker: Sendable {
         return try offered(rate)
     }
 
+    /// Of the host, whatever guests are told.
+    var isIntel: Bool { supported[0]?.ebx == 0x756e_6547 }
+
     /// What a machine without a past gets here, with the template's changes.
     func offered(_ rate: UInt32) throws(KVMError) -> GuestCPUID {
         let offered = GuestCPUID(

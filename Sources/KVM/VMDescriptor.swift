@@ -95,11 +95,16 @@ struct VMDescriptor: ~Copyable, Sendable {
         try descriptor.perform(.irqDescriptor, &argument)
     }
 
-    /// Lets writes of 32 bits to `address` count on an eventfd instead of coming here.
-    func bind(_ event: CInt, address: GuestAddress, on: Bool = true) throws(KVMError) {
+    /// Lets writes to `address` count on an eventfd instead of coming here, whatever is written.
+    ///
+    /// - Parameter length: Bytes of such a write; 0: any, and then Intel's processors tell of it
+    ///   without the kernel having to look at the instruction. Kernels before 4.4 do not know that.
+    func bind(
+        _ event: CInt, address: GuestAddress, length: UInt32, on: Bool = true
+    ) throws(KVMError) {
         var argument = kvm_ioeventfd()
         argument.addr = address.rawValue
-        argument.len = 4
+        argument.len = length
         argument.fd = event
         argument.flags = on ? 0 : CKVM_IOEVENTFD_FLAG_DEASSIGN
         try descriptor.perform(.ioDescriptor, &argument)

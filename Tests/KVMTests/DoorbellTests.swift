@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hypervisor
-import KVM
 import Linux
 import Memory
 import Synchronization
 import Testing
+
+@testable import KVM
 
 /// Exits by the hundred thousand, answered by descriptors that the kernel signals.
 @Suite(.serialized) struct DoorbellTests {
@@ -37,6 +38,27 @@ import Testing
                 + " doorbell\n")
         #expect(bell.drain() == UInt64(rings))
         #expect(machine.bus.state.withLock { $0.doorbells } == 0)
+    }
+
+    /// The kernel knows a doorbell of a certain length, and one of any; what else comes is the bus's.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"), arguments: [0, 4] as [UInt32])
+    func `A doorbell rings by writes of its length`(_ length: UInt32) throws {
+        let machine = try SmallMachine(.kvm, try GuestImage("knock"))
+        let bell = try EventFD()
+        let kvm = try #require(machine.machine as? KVMVirtualMachine)
+        try kvm.kernel.descriptor.bind(
+            bell.descriptor.rawValue, address: GuestAddress(GuestBus.registers + 0x50),
+            length: length)
+        #expect(try machine.run() == "knock\n")
+        #expect(bell.drain() == (length == 0 ? 3 : 1))
+        #expect(machine.bus.state.withLock { $0.doorbells } == (length == 0 ? 0 : 2))
+    }
+
+    @Test func `Where processors tell of a doorbell by themselves, any length rings it`() {
+        #expect(KVMVirtualMachine.doorbellLengths(.hardware, isIntel: true) == [0, 4])
+        #expect(KVMVirtualMachine.doorbellLengths(.nested, isIntel: true) == [0, 4])
+        #expect(KVMVirtualMachine.doorbellLengths(.hardware, isIntel: false) == [4])
+        #expect(KVMVirtualMachine.doorbellLengths(.pvm, isIntel: true) == [4])
     }
 
     @Test(arguments: TestedEngine.usable)
