@@ -49,12 +49,27 @@ extension KVMError: CustomStringConvertible {
         case .memorySlots(let count, let limit):
             "memory in \(count) pieces: KVM on this host allows \(limit); larger blocks of"
                 + " hot-plugged memory make fewer"
+        case .request(.createVM, .busy):
+            "another hypervisor has the processor's virtualization, which only one can have at a "
+                + "time"
         case .request(let request, let errno): "KVM refused \(request): \(errno)"
         case .modelSpecificRegister(let number, let value):
             "KVM refused the value 0x\(String(value, radix: 16)) for the model-specific register "
                 + "0x\(String(number, radix: 16))"
         case .scratch(let exit): "KVM on this host does not run a guest of ten bytes: \(exit)"
         case .engine(let error): "\(error)"
+        }
+    }
+
+    /// Another hypervisor is to let go of the processor's virtualization.
+    package var isHeldByAnother: Bool { self == .request(.createVM, .busy) }
+
+    /// It takes a newer kernel.
+    package var needsNewerKernel: Bool {
+        switch self {
+        case .apiVersion(let version, let expected): version < expected
+        case .missing: true
+        default: false
         }
     }
 

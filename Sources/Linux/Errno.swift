@@ -20,6 +20,7 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var notPermitted: Self { Self(rawValue: EPERM) }
     package static var badAddress: Self { Self(rawValue: EFAULT) }
     package static var invalid: Self { Self(rawValue: EINVAL) }
+    package static var busy: Self { Self(rawValue: EBUSY) }
     package static var exists: Self { Self(rawValue: EEXIST) }
     package static var notDirectory: Self { Self(rawValue: ENOTDIR) }
     package static var tooManyLinks: Self { Self(rawValue: ELOOP) }

@@ -268,6 +268,27 @@ import Testing
         #expect(KVMState.permission(files, .accessDenied).last == command)
     }
 
+    @Test(
+        arguments: [
+            (.anotherHypervisor, ["/sys/module/vboxdrv/refcnt": "1"], ["vboxdrv"]),
+            (.anotherHypervisor, ["/sys/module/vmmon/refcnt": "1"], ["vmmon"]),
+            (.anotherHypervisor, [:], []), (.oldKernel, [:], ["dist-upgrade"]), (.other, [:], []),
+        ] as [(KVMState.Obstacle, [String: String?], [String])])
+    func `What keeps KVM from making machines comes with what mends it`(
+        _ obstacle: KVMState.Obstacle, _ changes: [String: String?], _ commands: [String]
+    ) throws {
+        let host = try FakeHost(changes)
+        let state = withExtendedLifetime(host) {
+            KVMState.refused("it does not", by: obstacle, HostFiles(root: host.root.path))
+        }
+        guard case .unavailable("it does not", let remedy) = state else {
+            Issue.record("\(state)")
+            return
+        }
+        #expect(remedy.count == commands.count)
+        for (line, word) in zip(remedy, commands) { #expect(line.contains(word)) }
+    }
+
     @Test func `What is missing makes the host unfit, by name`() throws {
         let diagnosis = try FakeHost().diagnosis(missing: ["no guest kernel found"])
         #expect(!diagnosis.canRun)

@@ -3,6 +3,7 @@ import CLinux
 import Foundation
 import Glibc
 import Hypervisor
+import Linux
 import Testing
 
 @testable import KVM
@@ -61,6 +62,18 @@ import Testing
     private func version13() throws -> Bool {
         let device = try KVMDevice(version: 13)
         return device.check(.irqChip) != 0
+    }
+
+    @Test func `What mends it is told apart`() {
+        let busy = KVMError.request(.createVM, .busy)
+        #expect("\(busy)".hasPrefix("another hypervisor has the processor's virtualization"))
+        #expect(busy.isHeldByAnother)
+        #expect(!KVMError.request(.createVM, .invalid).isHeldByAnother)
+        #expect(!KVMError.request(.createVCPU, .busy).isHeldByAnother)
+        #expect(KVMError.apiVersion(11, expected: 12).needsNewerKernel)
+        #expect(!KVMError.apiVersion(13, expected: 12).needsNewerKernel)
+        #expect(KVMError.missing(.immediateExit).needsNewerKernel)
+        #expect(!busy.needsNewerKernel)
     }
 
     @Test func `Each missing capability is named`() {

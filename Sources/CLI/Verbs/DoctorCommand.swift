@@ -42,12 +42,21 @@ extension KVMState {
         case .nested: self = .nested
         case .pvm: self = .pvm
         case .soft, nil:
-            let seen = KVMState(HostFiles())
+            let files = HostFiles()
+            let seen = KVMState(files)
             if case .unavailable = seen {
                 self = seen
             } else {
-                self = .unavailable(reason: "\(host)", remedy: [])
+                self = .refused("\(host)", by: Obstacle(host.error), files)
             }
         }
+    }
+}
+
+extension KVMState.Obstacle {
+    fileprivate init(_ error: KVMError?) {
+        self =
+            error?.isHeldByAnother == true
+            ? .anotherHypervisor : error?.needsNewerKernel == true ? .oldKernel : .other
     }
 }

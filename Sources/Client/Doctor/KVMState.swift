@@ -42,6 +42,41 @@ package enum KVMState: Hashable, Sendable {
         }
     }
 
+    /// What has kept KVM, whose device can be opened, from making a machine.
+    package enum Obstacle: Hashable, Sendable {
+        /// Another hypervisor has the processor's virtualization.
+        case anotherHypervisor
+        /// The kernel lacks something, or is too old.
+        case oldKernel
+        case other
+    }
+
+    /// A device with which no machine can be made.
+    package static func refused(
+        _ reason: String, by obstacle: Obstacle, _ files: HostFiles
+    ) -> KVMState {
+        let remedy: [String] =
+            switch obstacle {
+            case .anotherHypervisor: release(files)
+            case .oldKernel:
+                ["sudo apt-get update && sudo apt-get dist-upgrade -y && sudo reboot"]
+            case .other: []
+            }
+        return .unavailable(reason: reason, remedy: remedy)
+    }
+
+    /// What ends the other hypervisors that are known to keep virtualization for themselves.
+    private static func release(_ files: HostFiles) -> [String] {
+        var commands: [String] = []
+        if files.exists("/sys/module/vboxdrv") {
+            commands.append("sudo modprobe -r vboxnetflt vboxnetadp vboxdrv")
+        }
+        if files.exists("/sys/module/vmmon") {
+            commands.append("sudo systemctl stop vmware && sudo modprobe -r vmmon")
+        }
+        return commands
+    }
+
     private static func missing(_ flags: Set<Substring>) -> KVMState {
         let module = flags.contains("vmx") ? "kvm_intel" : flags.contains("svm") ? "kvm_amd" : nil
         if let module {
