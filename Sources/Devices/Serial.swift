@@ -7,8 +7,8 @@ import Virtio
 /// A 16550A serial port, as PC kernels expect it. National Semiconductor PC16550D data sheet.
 ///
 /// Output is buffered, up to a limit, and written by the event loop; a reader that blocks costs
-/// bytes, which are counted, and never holds a vCPU. Input is only taken from its descriptor as
-/// the guest has room for it.
+/// bytes, which are counted, and never holds a vCPU; so do bytes above the port's limit, if it has
+/// one. Input is only taken from its descriptor as the guest has room for it.
 package final class Serial: BusDevice {
     /// The first port of the PC's first one.
     package static let port: UInt64 = 0x3f8
@@ -24,15 +24,30 @@ package final class Serial: BusDevice {
         var uart = UART()
         var output: [UInt8] = []
         var dropped: UInt64 = 0
+        /// A token a byte of output; nil: no limit.
+        var limit: TokenBucket?
         var counts = Counts()
         var input: [UInt8] = []
         /// The loop was told that there is output.
         var isFlushing = false
+
+        /// Pays for a byte of output, or counts it as lost. The guest is not told: it would wait.
+        mutating func isWithinLimit() -> Bool {
+            guard limit != nil else { return true }
+            guard limit?.has(1, now: Clock.monotonic) == true else {
+                counts.aboveLimit &+= 1
+                return false
+            }
+            limit?.take(1)
+            return true
+        }
     }
 
     package struct Counts: Hashable, Sendable {
         package var reads: UInt64 = 0
         package var writes: UInt64 = 0
+        /// Bytes of output above the port's limit, which are lost.
+        package var aboveLimit: UInt64 = 0
     }
 
     let shared = Mutex(Shared())
@@ -43,15 +58,21 @@ package final class Serial: BusDevice {
     /// - Parameters:
     ///   - output: Where the guest's bytes go; -1 to drop them.
     ///   - input: Where the guest's input comes from; -1 for none.
+    ///   - limit: How much output there may be, a token a byte; what is above it is lost. Nil: no
+    ///     limit.
     ///   - interrupt: Pulses IRQ 4.
     package init(
         output: consuming FileDescriptor = FileDescriptor(adopting: -1),
         input: consuming FileDescriptor = FileDescriptor(adopting: -1),
+        limit: TokenBucketLimit? = nil,
         interrupt: @escaping @Sendable () -> Void
     ) throws(Errno) {
         self.interrupt = interrupt
         wake = try EventFD()
         stream = SerialStream(output: output, input: input)
+        if let limit {
+            shared.withLock { $0.limit = TokenBucket(limit, now: Clock.monotonic) }
+        }
         Signals.ignoreBrokenPipe()
     }
 
@@ -125,6 +146,7 @@ package final class Serial: BusDevice {
             let sent = shared.uart.write(UInt8(truncatingIfNeeded: offset & 7), byte)
             let edge = shared.uart.takeEdge()
             guard sent else { return (edge, false) }
+            guard shared.isWithinLimit() else { return (edge, false) }
             shared.counts.writes &+= 1
             if shared.output.count < Self.outputLimit {
                 shared.output.append(byte)

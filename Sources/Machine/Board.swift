@@ -122,7 +122,9 @@ final class Board: Sendable {
         let input = try descriptor(configuration.serialInput) { raw throws(Errno) in
             try FileDescriptor.duplicating(raw)
         }
-        return try Serial(output: output, input: input) { line.pulse() }
+        return try Serial(
+            output: output, input: input, limit: configuration.serialLimit?.limit
+        ) { line.pulse() }
     }
 
     private static func makeEntropy(

@@ -239,6 +239,7 @@ extension Board {
             [
                 ("read_count", counts.reads), ("write_count", counts.writes),
                 ("missed_write_count", serial.droppedBytes),
+                ("rate_limiter_dropped_bytes", counts.aboveLimit),
             ])
     }
 

@@ -101,6 +101,8 @@ package struct MachineConfiguration: Sendable {
     /// Descriptors of the serial console, which stay the caller's; nil: nobody there.
     package var serialInput: CInt?
     package var serialOutput: CInt?
+    /// Of the serial console's output, a token a byte; nil: none.
+    package var serialLimit: Bucket?
     /// The first thing that each thread of the machine does: gives up what its role does not need.
     package var confine: @Sendable (ThreadRole) -> Void = { _ in }
 

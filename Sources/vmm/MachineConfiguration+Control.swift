@@ -3,10 +3,8 @@ import Control
 import Machine
 
 extension MachineConfiguration {
-    /// The machine that a configuration asks for. `console` stays open as long as it runs. What
-    /// this version cannot do is refused.
-    init(_ config: VMConfig, input: CInt?, output: CInt?) throws(MachineError) {
-        try Self.refuseAbsent(config)
+    /// The machine that a configuration asks for. `console` stays open as long as it runs.
+    init(_ config: VMConfig, input: CInt?, output: CInt?) {
         self.init(
             kernelPath: config.bootSource.kernelPath,
             commandLine: config.bootSource.arguments ?? Self.defaultCommandLine)
@@ -43,16 +41,7 @@ extension MachineConfiguration {
         self.commandLine = Self.commandLine(self.commandLine, adding: Self.words(config))
         serialInput = input
         serialOutput = output
-    }
-
-    /// Throws for what is configured and not there: a machine without it would be another machine.
-    private static func refuseAbsent(_ config: VMConfig) throws(MachineError) {
-        let absent: [(String, Bool)] = [
-            ("a rate limiter of the serial console", config.serial?.rateLimiter != nil)
-        ]
-        for (name, isWanted) in absent where isWanted {
-            throw .device("\(name): not supported by this version of swiftlet-vmm")
-        }
+        serialLimit = config.serial?.rateLimiter.map(Bucket.init)
     }
 
     /// Takes a processor configuration over; a file of one has been read by now.

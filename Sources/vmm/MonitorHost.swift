@@ -148,7 +148,7 @@ final class MonitorHost: MachineHost {
         let console = try Console(config)
         let machine: Machine
         do throws(MachineError) {
-            var configuration = try MachineConfiguration(
+            var configuration = MachineConfiguration(
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
             configuration.confine = walls.enter

@@ -201,6 +201,56 @@ private enum Register {
         port.detach(from: loop)
     }
 
+    @Test func `Bytes above the limit are lost and counted, and more may come later`() throws {
+        let pipe = try UnixSocket.Pair()
+        let limit = TokenBucketLimit(size: 10, refillTime: 100, oneTimeBurst: 5)
+        let port = try Serial(
+            output: pipe.far.duplicate(), limit: limit, interrupt: interrupts.wire)
+        var sent: UInt64 = 0
+        func send(_ byte: Character) {
+            port.write(offset: Register.data, size: 1, value: UInt64(byte.asciiValue ?? 0))
+            sent += 1
+        }
+        func arrived() throws -> [UInt8] {
+            port.flush()
+            var buffer = [UInt8](repeating: 0, count: 256)
+            let count = try pipe.near.read(into: &buffer)
+            return Array(buffer[..<count])
+        }
+
+        port.write(offset: Register.enable, size: 1, value: 2)
+        for _ in 0..<100 { send("a") }
+        // The guest is told of each byte as if it had left.
+        #expect(interrupts.take() > 0)
+        let first = try arrived()
+        #expect(first.count >= 15)
+        #expect(port.counts.aboveLimit == 100 - UInt64(first.count))
+        let deadline = Clock.monotonic + 10_000_000_000
+        var lost = port.counts.aboveLimit
+        send("b")
+        while port.counts.aboveLimit > lost, Clock.monotonic < deadline {
+            lost = port.counts.aboveLimit
+            send("b")
+        }
+        let later = try arrived()
+
+        #expect(later.first == Character("b").asciiValue)
+        let counts = port.counts
+        #expect(counts.writes == UInt64(first.count + later.count))
+        #expect(counts.writes + counts.aboveLimit == sent)
+        #expect(port.droppedBytes == 0)
+    }
+
+    @Test func `A limit of nothing or in no time is none`() throws {
+        for limit in [
+            TokenBucketLimit(size: 0, refillTime: 100), TokenBucketLimit(size: 1, refillTime: 0),
+        ] {
+            let port = try Serial(limit: limit, interrupt: interrupts.wire)
+            for _ in 0..<100 { port.write(offset: Register.data, size: 1, value: 0x41) }
+            #expect(port.counts == Serial.Counts(writes: 100))
+        }
+    }
+
     @Test func `Input is taken as the guest has room for it`() throws {
         let pipe = try UnixSocket.Pair()
         let port = try Serial(input: pipe.far.duplicate(), interrupt: interrupts.wire)
