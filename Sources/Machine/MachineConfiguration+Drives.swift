@@ -92,6 +92,8 @@ extension MachineConfiguration {
         package var isAsync = false
         /// The guest's flushes wait for the host's medium.
         package var isWriteback = false
+        /// The guest may give sectors back, which become holes in the file.
+        package var discards = true
         package var limits = Limits()
 
         package init(id: String, path: String) {
@@ -126,6 +128,7 @@ extension BlockConfiguration {
         engine = drive.isAsync ? .concurrent : .serial
         cache = drive.isWriteback ? .writeback : .lax
         limits = drive.limits.rates
+        discards = drive.discards
         queueCount = max(1, min(cpuCount, Self.queueLimit))
     }
 }

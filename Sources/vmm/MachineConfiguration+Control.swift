@@ -137,6 +137,7 @@ extension MachineConfiguration.Drive {
         isReadOnly = config.isReadOnly
         isAsync = config.ioEngine == .concurrent
         isWriteback = config.cacheType == .writeback
+        discards = config.discards
         limits = MachineConfiguration.Limits(config.rateLimiter)
     }
 }

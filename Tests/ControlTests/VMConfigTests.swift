@@ -63,7 +63,7 @@ import Testing
               "drives": [{
                 "drive_id": "root", "is_root_device": true, "path_on_host": "/r",
                 "partuuid": "0eaa91a0-01", "cache_type": "Writeback", "is_read_only": true,
-                "io_engine": "Async", "rate_limiter": \(limiter)
+                "io_engine": "Async", "rate_limiter": \(limiter), "discard": false
               }],
               "network-interfaces": [{
                 "iface_id": "eth0", "host_dev_name": "tap0", "guest_mac": "06:00:ac:10:00:02",
@@ -96,6 +96,7 @@ import Testing
             """
         let config = try VMConfig(Array(text.utf8))
         #expect(config.drives.first?.rateLimiter?.bandwidth?.oneTimeBurst == 2)
+        #expect(config.drives.first?.discards == false)
         #expect(config.logger?.level == .warn)
         guard case .here(let cpu) = config.cpu else {
             Issue.record("no processor configuration")

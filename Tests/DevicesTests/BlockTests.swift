@@ -189,6 +189,34 @@ import Virtio
     }
 
     @Test(arguments: Engine.both)
+    func `A disk that gives nothing back keeps all its space`(_ engine: Engine) throws {
+        let guest = try BlockGuest(engine) { $0.discards = false }
+        try guest.file.write([UInt8](repeating: 9, count: Int(BlockGuest.sectors) * 512))
+        let before = try guest.file.allocated
+        #expect(guest.driver.offered.contains(Block.Feature.writeZeroes))
+        #expect(!guest.driver.offered.contains(Block.Feature.discard))
+        // Zeroes must not give space back.
+        #expect(guest.driver.transport.withDevice { $0.configurationByte(at: 56) } == 0)
+        func ask(_ type: UInt32, flags: UInt32) throws -> BlockGuest.Answer {
+            let range = BlockRange(sector: 8, count: 1024, flags: flags)
+            try guest.memory.store(range, at: GuestAddress(BlockGuest.data))
+            return guest.perform(type: type, [.readable(BlockGuest.data, 16)])
+        }
+
+        #expect(try ask(BlockType.discard, flags: 0) == BlockGuest.Answer(2, 1))
+        #expect(try guest.file.read(at: 8 * 512, count: 1) == [9])
+        // Before and after another file, or the same one anew, has come.
+        for _ in 0..<2 {
+            _ = try ask(BlockType.writeZeroes, flags: 1)
+            #expect(try guest.file.allocated >= before)
+            try guest.driver.transport.updateConfiguration { device throws(BlockError) in
+                try device.replaceDisk(path: guest.file.path)
+            }
+        }
+        #expect(try ask(BlockType.discard, flags: 0) == BlockGuest.Answer(2, 1))
+    }
+
+    @Test(arguments: Engine.both)
     func `A read-only disk is read, and nothing else`(_ engine: Engine) throws {
         let file = try ScratchFile(byteCount: 4096)
         try file.write([UInt8](repeating: 5, count: 4096))

@@ -17,7 +17,7 @@ package struct DriveConfig: APIObject {
     package static var fields: [String] {
         [
             "drive_id", "partuuid", "is_root_device", "cache_type", "is_read_only",
-            "path_on_host", "rate_limiter", "io_engine", "socket",
+            "path_on_host", "rate_limiter", "io_engine", "socket", "discard",
         ]
     }
 
@@ -30,6 +30,8 @@ package struct DriveConfig: APIObject {
     package var path: String
     package var rateLimiter: RateLimiterConfig?
     package var ioEngine = IOEngine.serial
+    /// The guest may give sectors back, which become holes in the file.
+    package var discards = true
 
     package init(id: String, path: String, isRootDevice: Bool = false) {
         self.id = id
@@ -46,6 +48,7 @@ package struct DriveConfig: APIObject {
         isReadOnly = try fields.flag("is_read_only")
         rateLimiter = try fields.optional("rate_limiter")
         ioEngine = try fields.optional("io_engine") ?? .serial
+        discards = try fields.optional("discard") ?? true
         _ = try fields.optional("socket") { json throws(JSONError) in
             _ = try json.asPath()
             throw json.invalid("vhost-user block devices are not supported; give `path_on_host`")
@@ -60,6 +63,7 @@ package struct DriveConfig: APIObject {
             ("is_read_only", .bool(isReadOnly)), ("path_on_host", .string(path)),
             ("rate_limiter", rateLimiter?.json ?? .null),
             ("io_engine", .string(ioEngine.rawValue)), ("socket", .null),
+            ("discard", .bool(discards)),
         ])
     }
 }

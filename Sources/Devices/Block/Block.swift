@@ -64,7 +64,9 @@ package struct Block: ~Copyable, VirtioDevice {
         guard 1...BlockConfiguration.queueLimit ~= configuration.queueCount else {
             throw .queueCount(configuration.queueCount)
         }
-        let disk = try BlockDisk(configuration.path, isReadOnly: configuration.isReadOnly)
+        let disk = try BlockDisk(
+            configuration.path, isReadOnly: configuration.isReadOnly,
+            discards: configuration.discards)
         let limiter = try Self.makeLimiter(configuration.limits)
         ring = configuration.engine == .concurrent ? try Self.makeRing(tally) : nil
         self.disk = disk
@@ -89,7 +91,8 @@ package struct Block: ~Copyable, VirtioDevice {
         if disk.isReadOnly {
             features.insert(Feature.readOnly)
         } else {
-            features.formUnion([Feature.discard, Feature.writeZeroes])
+            features.insert(Feature.writeZeroes)
+            if disk.discards { features.insert(Feature.discard) }
         }
         return features
     }
@@ -112,7 +115,7 @@ package struct Block: ~Copyable, VirtioDevice {
             case 48..<52: (UInt64(BlockRequest.zeroLimit), 48)
             case 52..<56: (UInt64(BlockRequest.rangeLimit), 52)
             // Zeroes may give space back.
-            case 56: (1, 56)
+            case 56: (disk.discards ? 1 : 0, 56)
             default: (0, offset)
             }
         return UInt8(truncatingIfNeeded: value >> UInt64((offset - start) * 8))
@@ -124,7 +127,8 @@ package struct Block: ~Copyable, VirtioDevice {
     /// The driver is to be told (``Virtio/MMIOTransport/updateConfiguration(_:)``).
     package mutating func replaceDisk(path: String) throws(BlockError) {
         tally.failedUpdates &+= 1
-        disk = try BlockDisk(path, isReadOnly: configuration.isReadOnly)
+        disk = try BlockDisk(
+            path, isReadOnly: configuration.isReadOnly, discards: configuration.discards)
         tally.failedUpdates &-= 1
         tally.updates &+= 1
         configuration.path = path
@@ -350,6 +354,7 @@ package struct Block: ~Copyable, VirtioDevice {
             return configuration.cache == .lax || disk.isReadOnly ? .ok : nil
         case .identify: return input == 0 ? nil : .ioError
         case .discard, .writeZeroes:
+            guard operation == .writeZeroes || disk.discards else { return .unsupported }
             guard output == 0, count > 0, count % UInt64(BlockRange.byteCount) == 0,
                 count / UInt64(BlockRange.byteCount) <= UInt64(BlockRequest.rangeLimit),
                 !disk.isReadOnly

@@ -34,6 +34,8 @@ package struct BlockConfiguration: Hashable, Sendable {
     package var limits = RateLimits.none
     /// Queues that the driver may use, 1 to 8.
     package var queueCount = 1
+    /// The driver may give sectors back, which become holes in the file.
+    package var discards = true
 
     package init(id: String, path: String) {
         self.id = id
@@ -78,11 +80,15 @@ package struct BlockDisk: ~Copyable {
     let file: FileDescriptor
     let path: String
     package let isReadOnly: Bool
+    /// What the guest gives back becomes a hole; otherwise the file keeps all its space.
+    let discards: Bool
     /// Whole sectors of the file; what is left over at its end is not seen by the guest.
     package let sectors: UInt64
 
     /// Opens `path`, read-only if the guest may not write: the host's kernel holds to that.
-    package init(_ path: String, isReadOnly: Bool) throws(BlockError) {
+    package init(
+        _ path: String, isReadOnly: Bool, discards: Bool = true
+    ) throws(BlockError) {
         let opened: FileDescriptor
         let size: UInt64
         do throws(Errno) {
@@ -99,6 +105,7 @@ package struct BlockDisk: ~Copyable {
         file = opened
         self.path = path
         self.isReadOnly = isReadOnly
+        self.discards = discards
         sectors = size / Self.sectorSize
     }
 

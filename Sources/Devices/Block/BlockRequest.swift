@@ -126,8 +126,9 @@ struct BlockRequest: ~Copyable {
                 chain.readable.removeFirst(BlockRange.byteCount)
                 continue
             }
+            // Drivers set the flag without a look at whether they were told of it.
             let manner: FileDescriptor.Zeroing =
-                operation == .discard || mayGiveBack ? .giveBack : .keep
+                operation == .discard || mayGiveBack && disk.discards ? .giveBack : .keep
             return .zero(manner, position: position, count: count * BlockDisk.sectorSize)
         }
         return .done(.ok)
