@@ -49,6 +49,8 @@ package struct Entropy: ~Copyable, VirtioDevice {
 
     /// Times that requests had to wait for the limits.
     package var limiterWaits: UInt64 { limits?.limiter.waits ?? 0 }
+    /// Times that such a wait was over.
+    package var limiterEvents: UInt64 { limits?.limiter.events ?? 0 }
 
     package var hostEvents: CInt? { limits?.limiter.descriptor }
 

@@ -40,6 +40,10 @@ package final class I8042: Sendable {
         package var resets: UInt64 = 0
         /// Key presses that the guest left no room for.
         package var lost: UInt64 = 0
+        /// Reads of the data port with nothing there.
+        package var emptyReads: UInt64 = 0
+        /// Commands that mean nothing.
+        package var unknownCommands: UInt64 = 0
     }
 
     private let tally = Mutex(Counts())
@@ -97,7 +101,10 @@ package final class I8042: Sendable {
 
     private func readData() -> UInt8 {
         let (byte, more) = state.withLock { state -> (UInt8, Bool) in
-            guard !state.output.isEmpty else { return (0, false) }
+            guard !state.output.isEmpty else {
+                tally.withLock { $0.emptyReads &+= 1 }
+                return (0, false)
+            }
             return (state.output.removeFirst(), !state.output.isEmpty && state.interrupts)
         }
         if more { interrupt() }
@@ -124,7 +131,7 @@ package final class I8042: Sendable {
             case 0xa8: state.configuration &= ~0x20
             case 0xc0: state.answer(0x80)
             case 0xd0: state.answer(state.outputPort)
-            default: break
+            default: tally.withLock { $0.unknownCommands &+= 1 }
             }
             return .none
         }

@@ -43,6 +43,8 @@ package struct Pmem: ~Copyable, VirtioDevice {
 
     /// Times that the limiter held a flush back.
     package var limiterWaits: UInt64 { limiter.waits }
+    /// Times that such a wait was over.
+    package var limiterEvents: UInt64 { limiter.events }
 
     /// Changes the limits of the running device.
     package mutating func setLimits(_ limits: RateLimits) { limiter.setLimits(limits) }

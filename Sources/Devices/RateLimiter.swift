@@ -29,6 +29,10 @@ package struct RateLimiter: ~Copyable {
     package private(set) var isWaiting = false
     /// Times that a device had to wait, since it was made.
     package private(set) var waits: UInt64 = 0
+    /// Times that such a wait was over, and the device was told.
+    package private(set) var events: UInt64 = 0
+    /// What is waited for is the limits, not one's next turn.
+    private var isHeldBack = false
 
     package init(_ limits: RateLimits = .none) throws(Errno) {
         timer = try Timer()
@@ -78,6 +82,7 @@ package struct RateLimiter: ~Copyable {
         timer.arm(at: overflow ? .max >> 1 : min(deadline, .max >> 1))
         if !isWaiting { waits &+= 1 }
         isWaiting = true
+        isHeldBack = true
         return false
     }
 
@@ -86,6 +91,8 @@ package struct RateLimiter: ~Copyable {
     package mutating func wake() -> Bool {
         guard timer.drain() > 0, isWaiting else { return false }
         isWaiting = false
+        if isHeldBack { events &+= 1 }
+        isHeldBack = false
         return true
     }
 
@@ -113,6 +120,7 @@ package struct RateLimiter: ~Copyable {
         guard isWaiting else { return }
         timer.disarm()
         isWaiting = false
+        isHeldBack = false
     }
 
     // MARK: Save and restore

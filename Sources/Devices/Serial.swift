@@ -48,6 +48,11 @@ package final class Serial: BusDevice {
         package var writes: UInt64 = 0
         /// Bytes of output above the port's limit, which are lost.
         package var aboveLimit: UInt64 = 0
+        /// Reads and writes of another width than a register's, which do nothing.
+        package var wideReads: UInt64 = 0
+        package var wideWrites: UInt64 = 0
+        /// Times that the host did not take the output, other than for want of room.
+        package var failures: UInt64 = 0
     }
 
     let shared = Mutex(Shared())
@@ -126,7 +131,10 @@ package final class Serial: BusDevice {
     // MARK: Bus
 
     package func read(offset: UInt64, size: Int) -> UInt64 {
-        guard size == 1 else { return size >= 8 ? .max : (1 << (UInt64(size) * 8)) - 1 }
+        guard size == 1 else {
+            shared.withLock { $0.counts.wideReads &+= 1 }
+            return size >= 8 ? .max : (1 << (UInt64(size) * 8)) - 1
+        }
         let (value, edge, hasRoom) = shared.withLock { shared -> (UInt8, Bool, Bool) in
             let value = shared.uart.read(UInt8(truncatingIfNeeded: offset & 7))
             guard offset == 0 else { return (value, shared.uart.takeEdge(), false) }
@@ -140,7 +148,7 @@ package final class Serial: BusDevice {
     }
 
     package func write(offset: UInt64, size: Int, value: UInt64) {
-        guard size == 1 else { return }
+        guard size == 1 else { return shared.withLock { $0.counts.wideWrites &+= 1 } }
         let byte = UInt8(truncatingIfNeeded: value)
         let (edge, mustWake) = shared.withLock { shared -> (Bool, Bool) in
             let sent = shared.uart.write(UInt8(truncatingIfNeeded: offset & 7), byte)

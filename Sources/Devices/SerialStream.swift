@@ -163,9 +163,12 @@ extension Serial {
         shared.withLock { $0.output.removeFirst(min(count, $0.output.count)) }
     }
 
-    /// `count` bytes of the buffered output cannot be written.
+    /// `count` bytes of the buffered output cannot be written, and are lost.
     func drop(_ count: Int) {
         didOutput(count)
-        shared.withLock { $0.dropped &+= UInt64(count) }
+        shared.withLock { shared in
+            shared.dropped &+= UInt64(count)
+            shared.counts.failures &+= 1
+        }
     }
 }

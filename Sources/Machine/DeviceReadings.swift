@@ -48,7 +48,7 @@ package struct DeviceReading: Sendable {
     ) {
         self.init(group, id, counts)
         self.counts.append(("activate_fails", transport.failedActivations))
-        if let failures { self.counts.append((failures, transport.brokenRings)) }
+        if let failures { self.counts.append((failures, transport.allBrokenRings)) }
         interrupts = transport.interrupts
         configurationChanges = transport.configurationChanges
     }
@@ -58,6 +58,11 @@ extension TransportCounts {
     /// Of all queues.
     fileprivate var allNotifications: UInt64 {
         notifications.indices.reduce(0) { $0 &+ notifications[$1] }
+    }
+
+    /// By whatever was served.
+    fileprivate var allBrokenRings: UInt64 {
+        brokenRings.indices.reduce(0) { $0 &+ brokenRings[$1] }
     }
 
     /// Of every second queue from `first` on, `count` of them.
@@ -89,6 +94,8 @@ extension Board {
             var reading = DeviceReading(
                 "block", id, transport, failures: "event_fails",
                 [
+                    ("cfg_fails", transport.wrongConfigurations),
+                    ("rate_limiter_event_count", device.limiterEvents),
                     ("no_avail_buffer", tally.idle), ("execute_fails", tally.failures),
                     ("invalid_reqs_count", device.statistics.violations),
                     ("flush_count", tally.flushes),
@@ -114,9 +121,14 @@ extension Board {
         return network.withDevice { device in
             let counts = device.statistics
             let waits = device.limiterWaits
+            let events = device.limiterEvents
             var reading = DeviceReading(
                 "net", id, transport, failures: "event_fails",
                 [
+                    ("cfg_fails", transport.wrongConfigurations),
+                    ("rx_event_rate_limiter_count", events.receive),
+                    ("tx_rate_limiter_event_count", events.transmit),
+                    ("tx_spoofed_mac_count", counts.spoofed),
                     ("no_rx_avail_buffer", counts.starved), ("no_tx_avail_buffer", counts.idle),
                     ("rx_queue_event_count", transport.notifications(from: 0, count: 3)),
                     ("tx_queue_event_count", transport.notifications(from: 1, count: 3)),
@@ -142,9 +154,10 @@ extension Board {
             DeviceReading(
                 "pmem", id, transport, failures: "event_fails",
                 [
+                    ("cfg_fails", transport.wrongConfigurations),
                     ("queue_event_count", transport.allNotifications),
                     ("rate_limiter_throttled_events", device.limiterWaits),
-                    ("rate_limiter_event_count", transport.hostEvents),
+                    ("rate_limiter_event_count", device.limiterEvents),
                 ])
         }
     }
@@ -154,8 +167,13 @@ extension Board {
         return vsock.withDevice { device in
             let counts = device.statistics
             return DeviceReading(
-                "vsock", nil, transport, failures: "tx_queue_event_fails",
+                "vsock", nil, transport, failures: nil,
                 [
+                    ("cfg_fails", transport.wrongConfigurations),
+                    ("rx_queue_event_fails", transport.brokenRings[0]),
+                    ("tx_queue_event_fails", transport.brokenRings[1]),
+                    ("ev_queue_event_fails", transport.brokenRings[2]),
+                    ("muxer_event_fails", transport.brokenRings[TransportCounts.hostSide]),
                     ("rx_queue_event_count", transport.notifications[0]),
                     ("tx_queue_event_count", transport.notifications[1]),
                     ("rx_bytes_count", counts.bytesToGuest),
@@ -166,6 +184,7 @@ extension Board {
                     ("conns_killed", counts.abandoned), ("conn_event_fails", counts.violations),
                     ("rx_read_fails", counts.readFailures),
                     ("tx_write_fails", counts.writeFailures),
+                    ("tx_flush_fails", counts.flushFailures),
                 ])
         }
     }
@@ -179,7 +198,7 @@ extension Board {
                     ("entropy_event_count", transport.allNotifications),
                     ("entropy_bytes", device.byteCount), ("host_rng_fails", device.failures),
                     ("entropy_rate_limiter_throttled", device.limiterWaits),
-                    ("rate_limiter_event_count", transport.hostEvents),
+                    ("rate_limiter_event_count", device.limiterEvents),
                 ])
         }
     }
@@ -193,6 +212,7 @@ extension Board {
                 [
                     ("inflate_count", counts.inflations), ("deflate_count", counts.deflations),
                     ("stats_updates_count", counts.reports),
+                    ("stats_update_fails", counts.wrongReports),
                     ("free_page_report_count", counts.free.chains),
                     ("free_page_report_freed", counts.free.bytes),
                     ("free_page_report_fails", counts.free.failures),
@@ -238,7 +258,9 @@ extension Board {
             "uart", nil,
             [
                 ("read_count", counts.reads), ("write_count", counts.writes),
-                ("missed_write_count", serial.droppedBytes),
+                ("missed_read_count", counts.wideReads),
+                ("missed_write_count", serial.droppedBytes &+ counts.wideWrites),
+                ("error_count", counts.failures),
                 ("rate_limiter_dropped_bytes", counts.aboveLimit),
             ])
     }
@@ -249,7 +271,9 @@ extension Board {
             "i8042", nil,
             [
                 ("read_count", counts.reads), ("write_count", counts.writes),
-                ("reset_count", counts.resets), ("missed_read_count", counts.lost),
+                ("reset_count", counts.resets), ("error_count", counts.lost),
+                ("missed_read_count", counts.emptyReads),
+                ("missed_write_count", counts.unknownCommands),
             ])
     }
 }

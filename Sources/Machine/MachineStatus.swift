@@ -28,7 +28,11 @@ extension Machine {
         return [
             ("rx_accepted", sum(\.accepted)), ("rx_accepted_err", sum(\.malformed)),
             ("rx_accepted_unusual", sum(\.unusual)),
-            ("rx_count", sum(\.accepted) &+ sum(\.malformed) &+ sum(\.unusual)),
+            ("rx_bad_eth", sum(\.foreign)), ("tx_errors", sum(\.lost)),
+            (
+                "rx_count",
+                sum(\.accepted) &+ sum(\.malformed) &+ sum(\.unusual) &+ sum(\.foreign)
+            ),
             ("tx_frames", sum(\.sentFrames)), ("tx_count", sum(\.sentFrames)),
             ("tx_bytes", sum(\.sentBytes)), ("connections_created", sum(\.opened)),
             ("connections_destroyed", sum(\.closed)),

@@ -65,8 +65,9 @@ extension MMIOCore where Device: ~Copyable {
     }
 
     /// Any width; bytes past the end read as zero. VIRTIO 1.2, 4.2.2.2.
-    func readConfiguration(offset: UInt64, size: Int) -> UInt64 {
+    mutating func readConfiguration(offset: UInt64, size: Int) -> UInt64 {
         let start = offset &- MMIORegister.configuration
+        noteConfigurationAccess(start, size)
         var value: UInt64 = 0
         for index in 0..<UInt64(size) where start &+ index < UInt64(device.configurationSize) {
             let byte = device.configurationByte(at: Int(start &+ index))
@@ -81,9 +82,20 @@ extension MMIOCore where Device: ~Copyable {
             registers.status.isDisjoint(with: [.needsReset, .failed])
         else { return }
         let start = offset &- MMIORegister.configuration
+        noteConfigurationAccess(start, size)
         for index in 0..<UInt64(size) where start &+ index < UInt64(device.configurationSize) {
             device.setConfigurationByte(
                 at: Int(start &+ index), to: UInt8(truncatingIfNeeded: value >> (index * 8)))
+        }
+    }
+}
+
+extension MMIOCore where Device: ~Copyable {
+    /// Counts an access that goes past the end.
+    private mutating func noteConfigurationAccess(_ start: UInt64, _ size: Int) {
+        let end = start.addingReportingOverflow(UInt64(size))
+        if end.overflow || end.partialValue > UInt64(device.configurationSize) {
+            counts.wrongConfigurations &+= 1
         }
     }
 }

@@ -33,17 +33,20 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
             if host { try? device.serveHost(&queues) }
             return 0
         }
+        var place = TransportCounts.hostSide
         do throws(VirtqueueError) {
             for index in 0..<queueSizes.count where mask & 1 << UInt32(index) != 0 {
                 counts.notifications[index] &+= 1
+                place = index
                 try device.serve(&queues, index: index)
             }
             if host {
                 counts.hostEvents &+= 1
+                place = TransportCounts.hostSide
                 try device.serveHost(&queues)
             }
         } catch {
-            counts.brokenRings &+= 1
+            counts.brokenRings[place] &+= 1
             return breakRing()
         }
         return takeInterrupts()

@@ -198,6 +198,8 @@ import Virtio
         #expect(statistics.freeMemory == 1 << 40)
         #expect(statistics.directReclaim == 3)
         #expect(statistics.totalMemory == nil)
+        // The tag that nobody knows, and the three bytes.
+        #expect(driver.transport.withDevice { $0.counts.wrongReports } == 2)
 
         // A new interval asks at once.
         #expect(driver.transport.withDevice { $0.setStatisticsInterval(1800) })
@@ -209,6 +211,7 @@ import Virtio
         driver.notify(2)
         #expect(driver.transport.withDevice { $0.statistics.freeMemory } == 5)
         #expect(driver.transport.withDevice { $0.statistics.directReclaim } == 3)
+        #expect(driver.transport.withDevice { $0.counts.wrongReports } == 2)
     }
 
     @Test(arguments: [0, 1, 9, 4096, 0x80_0000] as [UInt32])

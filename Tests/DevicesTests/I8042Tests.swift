@@ -99,6 +99,23 @@ import Virtio
         #expect(interrupts.count == 0)
     }
 
+    @Test func `What leads to nothing is counted`() {
+        let device = controller()
+        _ = command(device, 0xaa)
+        #expect(device.counts.emptyReads == 0)
+        #expect(device.data.read(offset: 0, size: 1) == 0)
+        #expect(device.counts.emptyReads == 1)
+        _ = command(device, 0x10)
+        // A pulse of a line that nothing hangs on is a command all the same.
+        _ = command(device, 0xff)
+        #expect(device.counts.unknownCommands == 1)
+        #expect(device.counts.lost == 0)
+        #expect(device.pressControlAltDelete())
+        #expect(device.pressControlAltDelete())
+        #expect(!device.pressControlAltDelete())
+        #expect(device.counts.lost == 1)
+    }
+
     @Test func `Any byte to any port is survived`() {
         let device = controller()
         for byte in 0..<256 as Range<UInt64> {

@@ -165,6 +165,7 @@ import Testing
         var frames = 0
         while client.stack.nextFrame(now: client.now) != nil { frames += 1 }
         #expect(frames == 30 + MetadataStack.replyLimit)
+        #expect(client.stack.counts.lost == UInt64(1000 - MetadataStack.replyLimit))
     }
 
     @Test func `Other protocols, pieces and ports are counted or refused`() {
@@ -174,6 +175,11 @@ import Testing
         #expect(client.stack.counts.unusual == 2)
         client.give(GuestFrame.packet([1, 2, 3]))
         #expect(client.stack.counts.malformed == 1)
+        // The guest has changed it since it was looked at.
+        var other = GuestFrame.arpRequest()
+        other[13] = 0x07
+        client.give(other)
+        #expect(client.stack.counts.foreign == 1)
         client.give(client.segment(.syn, to: 81))
         let answer14 = client.next()
         #expect(answer14?.flags == [.rst, .ack])

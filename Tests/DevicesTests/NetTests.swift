@@ -19,6 +19,28 @@ import Virtio
         #expect(guest.statistics.sentBytes == UInt64(count))
     }
 
+    @Test func `Frames from another address than the interface's are counted, and sent`() throws {
+        let own = try #require(MACAddress(NetGuest.mac)).bytes
+        let payload = [UInt8](repeating: 7, count: 60)
+        let others = [[UInt8](own.reversed()), [0xff] + own.dropFirst(), own.dropLast() + [0]]
+        let guest = try NetGuest()
+        for pieces in [1, 30] {
+            // The receiver's address is of no account.
+            try guest.send([1, 2, 3, 4, 5, 6] + own + payload, pieces: pieces)
+        }
+        #expect(guest.statistics.spoofed == 0)
+        for (index, other) in others.enumerated() {
+            try guest.send(own + other + payload, pieces: index == 0 ? 30 : 1)
+        }
+        #expect(guest.statistics.spoofed == 3)
+        #expect(guest.statistics.sentFrames == 5)
+        #expect(guest.far[0].receive().count == 5)
+
+        let free = try NetGuest(Net.Configuration())
+        try free.send(own + own + payload)
+        #expect(free.statistics.spoofed == 0)
+    }
+
     @Test(arguments: [14, 60, 1514, 4084, 4085, 9014, 65_535])
     func `A frame comes to the guest unchanged, in as many buffers as it fills`(
         _ count: Int

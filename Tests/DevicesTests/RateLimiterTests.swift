@@ -116,9 +116,16 @@ import Testing
         set.add(limiter.descriptor, .readable)
         set.wait(milliseconds: 10_000)
         #expect(set.isReadable(limiter.descriptor))
+        #expect(limiter.events == 0)
         #expect(limiter.wake() == true)
+        #expect(limiter.events == 1)
         #expect(limiter.admit(bytes: 1) == true)
         #expect(limiter.wake() == false)
+        // A device's next turn is nothing that the limits have caused.
+        limiter.yield()
+        #expect(limiter.wake() == true)
+        #expect(limiter.waits == 1)
+        #expect(limiter.events == 1)
     }
 
     @Test func `Both buckets must have what is asked, and neither pays for a refusal`() throws {

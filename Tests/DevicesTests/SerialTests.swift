@@ -197,6 +197,7 @@ private enum Register {
         for _ in 0..<10 { loop.serveOnce(milliseconds: 5) }
 
         #expect(port.droppedBytes == 100)
+        #expect(port.counts.failures > 0)
         #expect(Clock.processCPU - start < 1_000_000_000)
         port.detach(from: loop)
     }
@@ -307,6 +308,8 @@ private enum Register {
         }
         #expect(port.read(offset: 5, size: 2) == 0xffff)
         #expect(port.read(offset: 5, size: 8) == .max)
+        #expect(port.counts.wideReads == 8 * 3 * 6 + 2)
+        #expect(port.counts.wideWrites == 8 * 3 * 6)
     }
 
     @Test func `What is saved is what is restored`() throws {

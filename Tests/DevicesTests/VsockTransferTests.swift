@@ -186,6 +186,19 @@ import Virtio
         #expect(guest.connectionCount == 0)
     }
 
+    @Test func `A host that leaves before it has all is counted`() throws {
+        for isKept in [false, true] {
+            let guest = try VsockGuest()
+            let (peer, host) = try guest.accept(port: 9)
+            let bytes = [UInt8](repeating: 3, count: isKept ? 60_000 : 100)
+            for _ in 0..<6 { try guest.send(.data, host: host, guest: 9, bytes) }
+            peer.close()
+            #expect(try guest.operations().contains(.shutdown))
+            let statistics = guest.driver.transport.withDevice { $0.statistics }
+            #expect(statistics.flushFailures == (isKept ? 1 : 0))
+        }
+    }
+
     @Test func `A call that the guest refuses ends for the host`() throws {
         let guest = try VsockGuest()
         let peer = VsockGuest.Peer(try UnixSocket.connect(to: guest.path))

@@ -58,6 +58,8 @@ package struct Balloon: ~Copyable, VirtioDevice {
         package var violations: UInt64 = 0
         /// Times that the guest sent statistics.
         package var reports: UInt64 = 0
+        /// Statistics among them that nobody knows, or that were cut off.
+        package var wrongReports: UInt64 = 0
         /// Lists of pages put in, and taken out.
         package var inflations: UInt64 = 0
         package var deflations: UInt64 = 0

@@ -40,8 +40,8 @@ package struct BalloonStatistics: Hashable, Sendable {
 
     package init() {}
 
-    /// Notes what a guest says; ``fields`` are in the order of the tags.
-    mutating func set(_ tag: UInt16, _ value: UInt64) {
+    /// Notes what a guest says; ``fields`` are in the order of the tags. False for a tag that nobody knows.
+    mutating func set(_ tag: UInt16, _ value: UInt64) -> Bool {
         switch tag {
         case 0: swapIn = value
         case 1: swapOut = value
@@ -59,8 +59,9 @@ package struct BalloonStatistics: Hashable, Sendable {
         case 13: directScan = value
         case 14: asyncReclaim = value
         case 15: directReclaim = value
-        default: break
+        default: return false
         }
+        return true
     }
 }
 
@@ -100,11 +101,13 @@ extension Balloon {
         for number in 0..<count {
             let place = number * Self.statisticSize
             if let tag = chain.readable.load(UInt16.self, at: place),
-                let value = chain.readable.load(UInt64.self, at: place + 2)
+                let value = chain.readable.load(UInt64.self, at: place + 2),
+                !statistics.set(tag, value)
             {
-                statistics.set(tag, value)
+                counts.wrongReports &+= 1
             }
         }
+        if chain.readable.byteCount != count * Self.statisticSize { counts.wrongReports &+= 1 }
         counts.reports &+= 1
         queues[index].putBack(chain)
     }

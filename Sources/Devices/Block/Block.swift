@@ -155,6 +155,8 @@ package struct Block: ~Copyable, VirtioDevice {
 
     /// Times that requests had to wait for the limits.
     package var limiterWaits: UInt64 { limiter.waits }
+    /// Times that such a wait was over.
+    package var limiterEvents: UInt64 { limiter.events }
 
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {
         defer { settle(&queues) }

@@ -45,7 +45,7 @@ struct MetadataStack {
     mutating func take(_ frame: [UInt8], now: UInt64, number: UInt32) {
         let frame = frame[...]
         guard claims(frame), let mac = MACAddress(frame.bytes(6, 6) ?? []) else {
-            counts.malformed &+= 1
+            counts.foreign &+= 1
             return
         }
         if frame.half(12) == 0x0806 {
@@ -143,7 +143,7 @@ struct MetadataStack {
     }
 
     private mutating func reply(_ frame: [UInt8]) {
-        if replies.count < Self.replyLimit { replies.append(frame) }
+        if replies.count < Self.replyLimit { replies.append(frame) } else { counts.lost &+= 1 }
     }
 
     private mutating func removeDone() {
@@ -182,11 +182,16 @@ struct MetadataStack {
 /// What has happened at a metadata service's link.
 package struct MetadataCounts: Hashable, Sendable {
     package var accepted: UInt64 = 0
-    /// Frames that claim to be for the service and make no sense.
+    /// Frames whose Ethernet header is no longer that of a frame for the service, or without a
+    /// sender.
+    package var foreign: UInt64 = 0
+    /// Packets that claim to be for the service and make no sense.
     package var malformed: UInt64 = 0
     /// Well-formed, and not what the service speaks.
     package var unusual: UInt64 = 0
     package var sentFrames: UInt64 = 0
+    /// Answers that there was no room for: the guest asks and takes nothing.
+    package var lost: UInt64 = 0
     package var sentBytes: UInt64 = 0
     package var opened: UInt64 = 0
     package var closed: UInt64 = 0

@@ -8,6 +8,9 @@ package struct MACAddress: Hashable, Sendable {
     /// Six zeroes: no address.
     package init() { value = 0 }
 
+    /// The six lowest bytes of `word`, the first of the address in the lowest.
+    package init(_ word: UInt64) { value = word & 0xffff_ffff_ffff }
+
     /// Six bytes; nil if there are more or fewer.
     package init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == 6 else { return nil }

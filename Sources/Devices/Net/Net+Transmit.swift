@@ -73,6 +73,7 @@ extension Net {
                 series.note(in: &writes)
                 statistics.sentFrames &+= 1
                 statistics.sentBytes &+= UInt64(frame.byteCount)
+                if let givenMAC { noteSender(of: frame, givenMAC) }
                 return true
             } catch .interrupted {
                 continue
@@ -86,6 +87,17 @@ extension Net {
                 return true
             }
         }
+    }
+
+    /// Counts a frame that another interface seems to have sent. The guest may have given its own
+    /// another address, or have a bridge; who wants to forbid that has the host's filters for it.
+    @inline(__always)
+    private mutating func noteSender(of frame: borrowing GuestSlices, _ mac: MACAddress) {
+        // The last two bytes of the receiver's address come with it.
+        guard let word = frame.load(UInt64.self, at: 4), MACAddress(word >> 16) != mac else {
+            return
+        }
+        statistics.spoofed &+= 1
     }
 
     /// Gives a frame to the responder if that claims it.

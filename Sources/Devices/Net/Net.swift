@@ -62,13 +62,17 @@ package struct Net: ~Copyable, VirtioDevice {
         package var linkEvents: UInt64 = 0
         /// Errors of the link at a read.
         package var readFailures: UInt64 = 0
+        /// Frames from another address than the host gave the interface; they are sent.
+        package var spoofed: UInt64 = 0
         /// Notifications without a frame.
         package var idle: UInt64 = 0
     }
 
     let link: TapDevice
     let mtu: UInt16?
-    let hasMAC: Bool
+    /// The address that the host gave the interface, if it did.
+    let givenMAC: MACAddress?
+    var hasMAC: Bool { givenMAC != nil }
     package let features: FeatureSet
     /// As the driver sees and sets it.
     package internal(set) var mac: MACAddress
@@ -149,7 +153,7 @@ package struct Net: ~Copyable, VirtioDevice {
         features = Self.features(configuration, link)
         mtu = configuration.mtu
         mac = configuration.mac ?? MACAddress()
-        hasMAC = configuration.mac != nil
+        givenMAC = configuration.mac
         self.link = link
         events.reserveCapacity(64)
     }
@@ -255,6 +259,11 @@ package struct Net: ~Copyable, VirtioDevice {
     /// Times that frames had to wait for the limits, to the guest and from it.
     package var limiterWaits: (receive: UInt64, transmit: UInt64) {
         (limits.receive.waits, limits.transmit.waits)
+    }
+
+    /// Times that such a wait was over.
+    package var limiterEvents: (receive: UInt64, transmit: UInt64) {
+        (limits.receive.events, limits.transmit.events)
     }
 
     private mutating func unblock() {

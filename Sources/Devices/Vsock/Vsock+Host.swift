@@ -185,6 +185,7 @@ extension Vsock {
         guard !connection.host.isGone else { return }
         connection.host.isGone = true
         let lost = connection.guest.backlog.count
+        if lost > 0 { statistics.flushFailures &+= 1 }
         connection.guest.backlog.removeAll()
         connection.guest.forwarded &+= UInt32(lost)
         switch connection.phase {

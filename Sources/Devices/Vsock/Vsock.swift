@@ -54,6 +54,8 @@ package struct Vsock: ~Copyable, VirtioDevice {
         /// Errors of sockets.
         package var readFailures: UInt64 = 0
         package var writeFailures: UInt64 = 0
+        /// Programs of the host that left before they had all that was kept for them.
+        package var flushFailures: UInt64 = 0
         package var bytesToGuest: UInt64 = 0
         package var bytesFromGuest: UInt64 = 0
         /// Packets that no well-behaved driver sends.
