@@ -14,6 +14,8 @@ package struct JSONError: Error, Hashable, Sendable {
         case wrongType(found: String, expected: String)
         /// The sentence says what is wrong with the value.
         case invalid(String)
+        /// All of it can be read, and no machine can be so.
+        case unfit(ConfigFault)
     }
 
     package var reason: Reason
@@ -40,6 +42,7 @@ extension JSONError: CustomStringConvertible {
         let text =
             switch reason {
             case .syntax(let text), .invalid(let text): text
+            case .unfit(let fault): fault.text
             case .tooLong(let limit): "more than \(limit) bytes"
             case .unknownField(let name, let expected):
                 "unknown field `\(Self.printable(name))`, expected \(Self.choice(of: expected))"

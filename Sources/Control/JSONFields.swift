@@ -40,6 +40,12 @@ package struct JSONFields {
         return value
     }
 
+    /// An error about a member, or all of them, that can be read and that no machine can have.
+    package func unfit(_ name: String?, _ fault: ConfigFault) -> JSONError {
+        guard let name, let json = self[name] else { return JSONError(.unfit(fault), at: position) }
+        return JSONError(.unfit(fault), at: json.position).inside(name)
+    }
+
     /// Reads a member that may be there with `read`.
     package func optional<Value>(
         _ name: String, _ read: (JSON) throws(JSONError) -> Value
@@ -115,10 +121,15 @@ extension JSON {
     }
 
     /// A whole number in `range`.
+    ///
+    /// - Parameter sensible: What an error names instead of `range`, if some of that is refused later.
     package func asInteger<Value: FixedWidthInteger>(
-        in range: ClosedRange<Value> = Value.min...Value.max
+        in range: ClosedRange<Value> = Value.min...Value.max, sensible: ClosedRange<Value>? = nil
     ) throws(JSONError) -> Value {
-        func expected() -> String { "an integer from \(range.lowerBound) to \(range.upperBound)" }
+        func expected() -> String {
+            let range = sensible ?? range
+            return "an integer from \(range.lowerBound) to \(range.upperBound)"
+        }
         guard case .integer(let number) = value else { throw wrongType(expected: expected()) }
         guard let result = Value(exactly: number), range.contains(result) else {
             throw invalid("invalid value: integer `\(number)`, expected \(expected())")

@@ -39,44 +39,50 @@ package struct MachineConfig: APIObject {
     package init(json: JSON) throws(JSONError) {
         self.init()
         let fields = try JSONFields(json, Self.fields)
-        vcpuCount = try fields.require("vcpu_count") { json throws(JSONError) in
-            try json.asInteger(in: 1...Self.vcpuLimit)
-        }
+        vcpuCount = try fields.require("vcpu_count", Self.readCount)
         hugePages = try fields.optional("huge_pages") ?? .none
-        memorySize = try fields.require("mem_size_mib") { json throws(JSONError) in
-            let size: UInt64 = try json.asInteger()
-            if let fault = Self.fault(ofMemory: size, hugePages) { throw json.invalid(fault) }
-            return size
-        }
+        memorySize = try fields.require("mem_size_mib")
         tracksDirtyPages = try fields.flag("track_dirty_pages")
-        let count = vcpuCount
-        hasThreads =
-            try fields.optional("smt") { json throws(JSONError) in
-                let wish = try json.asBool()
-                if let fault = Self.fault(ofThreads: wish, count) { throw json.invalid(fault) }
-                return wish
-            } ?? false
+        hasThreads = try fields.flag("smt")
         try Self.refuse(fields)
+        if let fault = Self.fault(ofCount: vcpuCount, hasThreads) {
+            throw fields.unfit(1...Self.vcpuLimit ~= vcpuCount ? "smt" : "vcpu_count", fault)
+        }
+        if let fault = Self.fault(ofMemory: memorySize, hugePages) {
+            throw fields.unfit("mem_size_mib", fault)
+        }
+    }
+
+    /// How many can be read; what is no number hears how many there may be.
+    static func readCount(_ json: JSON) throws(JSONError) -> UInt8 {
+        try json.asInteger(sensible: 1...vcpuLimit)
+    }
+
+    private static func unfit(_ text: String) -> ConfigFault {
+        ConfigFault("Machine config error", text)
     }
 
     /// What is wrong with `size` MiB of memory; nil: nothing.
-    static func fault(ofMemory size: UInt64, _ hugePages: HugePages) -> String? {
+    static func fault(ofMemory size: UInt64, _ hugePages: HugePages) -> ConfigFault? {
         guard size > 0, hugePages != .twoMiB || size.isMultiple(of: 2) else {
-            return "The memory size (MiB) is either 0, or not a multiple of the configured page"
-                + " size."
+            return unfit(
+                "The memory size (MiB) is either 0, or not a multiple of the configured page size.")
         }
         guard memoryRange.contains(size) else {
-            return "The memory size (MiB) is \(size); it must be from \(memoryRange.lowerBound) to"
-                + " \(memoryRange.upperBound)."
+            return unfit(
+                "The memory size (MiB) is \(size); it must be from \(memoryRange.lowerBound) to"
+                    + " \(memoryRange.upperBound).")
         }
         return nil
     }
 
-    /// What is wrong with two threads a core; nil: nothing.
-    static func fault(ofThreads hasThreads: Bool, _ count: UInt8) -> String? {
-        guard hasThreads, count > 1, !count.isMultiple(of: 2) else { return nil }
-        return "The number of vCPUs must be greater than 0, less than 33 and must be 1 or an even"
-            + " number if SMT is enabled."
+    /// What is wrong with so many processors, two threads a core or not; nil: nothing.
+    static func fault(ofCount count: UInt8, _ hasThreads: Bool) -> ConfigFault? {
+        let isEven = count == 1 || count.isMultiple(of: 2)
+        guard count == 0 || count > vcpuLimit || hasThreads && !isEven else { return nil }
+        return unfit(
+            "The number of vCPUs must be greater than 0, less than \(vcpuLimit + 1) and must be 1 or"
+                + " an even number if SMT is enabled.")
     }
 
     /// Throws for one of Firecracker's own CPU templates, which it has deprecated.
@@ -126,16 +132,18 @@ package struct MachineUpdate: APIObject {
     package init(json: JSON) throws(JSONError) {
         let fields = try JSONFields(json, Self.fields)
         isEmpty = Self.fields.allSatisfy { fields[$0] == nil }
-        vcpuCount = try fields.integer("vcpu_count", in: 1...MachineConfig.vcpuLimit)
-        memorySize = try fields.optional("mem_size_mib") { json throws(JSONError) in
-            let size: UInt64 = try json.asInteger()
-            if let fault = MachineConfig.fault(ofMemory: size, .none) { throw json.invalid(fault) }
-            return size
-        }
+        vcpuCount = try fields.optional("vcpu_count", MachineConfig.readCount)
+        memorySize = try fields.optional("mem_size_mib")
         hasThreads = try fields.optional("smt")
         tracksDirtyPages = try fields.optional("track_dirty_pages")
         hugePages = try fields.optional("huge_pages")
         try MachineConfig.refuse(fields)
+        if let vcpuCount, let fault = MachineConfig.fault(ofCount: vcpuCount, false) {
+            throw fields.unfit("vcpu_count", fault)
+        }
+        if let memorySize, let fault = MachineConfig.fault(ofMemory: memorySize, .none) {
+            throw fields.unfit("mem_size_mib", fault)
+        }
     }
 }
 
@@ -148,12 +156,8 @@ extension MachineConfig {
         copy.hasThreads = update.hasThreads ?? hasThreads
         copy.tracksDirtyPages = update.tracksDirtyPages ?? tracksDirtyPages
         copy.hugePages = update.hugePages ?? hugePages
-        if let fault = Self.fault(ofMemory: copy.memorySize, copy.hugePages) {
-            throw ConfigFault("Machine config error", fault)
-        }
-        if let fault = Self.fault(ofThreads: copy.hasThreads, copy.vcpuCount) {
-            throw ConfigFault("Machine config error", fault)
-        }
+        if let fault = Self.fault(ofCount: copy.vcpuCount, copy.hasThreads) { throw fault }
+        if let fault = Self.fault(ofMemory: copy.memorySize, copy.hugePages) { throw fault }
         return copy
     }
 }

@@ -44,7 +44,7 @@ final class APIAnswerer: Sendable {
 
     func answer(_ request: HTTPRequest) -> HTTPReply {
         let start = Clock.monotonic
-        logger.log(.info, "The API server received a \(Self.description(of: request)).")
+        logger.log(.info, "The API server received a \(description(of: request)).")
         var reply: HTTPReply
         do throws(APIFault) {
             reply = try answer(try Self.router.match(request), request.body, since: start)
@@ -111,15 +111,20 @@ final class APIAnswerer: Sendable {
         logger.log(.error, "Received Error. \(status) Message: \(message)")
     }
 
-    /// As Firecracker's log has it. Metadata may be secret and stay out.
-    private static func description(of request: HTTPRequest) -> String {
+    /// As Firecracker's log has it. Metadata may be secret and stay out; a configuration of
+    /// processors is long, and only there for who asks.
+    private func description(of request: HTTPRequest) -> String {
         let name = request.method.name
         let method = name.prefix(1) + name.dropFirst().lowercased()
-        let what = "\(method) request on \(quoted(request.target))"
+        let what = "\(method) request on \(Self.quoted(request.target))"
         guard let body = request.body, !APIRouter.carriesMetadata(request.target) else {
             return what
         }
-        return what + " with body \(quoted(String(decoding: body, as: UTF8.self)))"
+        guard request.target != "/cpu-config" || logger.isWanted(.debug) else {
+            return what
+                + ". To view the CPU template received by the API, configure log-level to DEBUG"
+        }
+        return what + " with body \(Self.quoted(String(decoding: body, as: UTF8.self)))"
     }
 
     private static func quoted(_ text: String) -> String {

@@ -48,6 +48,11 @@ final class Logger: Sendable {
         }
     }
 
+    /// Whether lines of `level` may be written: others need not be made.
+    func isWanted(_ level: LogLevel) -> Bool {
+        state.withLock { level <= $0.style.level && (!isSilent || $0.target != nil) }
+    }
+
     /// Logs something that only the host's side can cause.
     func log(
         _ level: LogLevel, _ message: String, file: String = #fileID, line: Int = #line

@@ -131,7 +131,11 @@ import Testing
     static let faults = [
         Fault(
             #""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,
-            "machine-config.vcpu_count: invalid value: integer `0`, expected an integer from 1 to"
+            "machine-config.vcpu_count: The number of vCPUs must be greater than 0, less than 33"
+                + " and must be 1 or an even number if SMT is enabled. at line 2 column 32"),
+        Fault(
+            #""machine-config":{"vcpu_count":256,"mem_size_mib":128}"#,
+            "machine-config.vcpu_count: invalid value: integer `256`, expected an integer from 1 to"
                 + " 32 at line 2 column 32"),
         Fault(
             #""machine-config":{"vcpu_count":"2","mem_size_mib":128}"#,
@@ -148,6 +152,9 @@ import Testing
             #""machine-config":{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
                 + " the configured page size. at line 2 column 49"),
+        Fault(
+            #""memory-hotplug":{"total_size_mib":128,"slot_size_mib":64}"#,
+            "memory-hotplug: Slot size must not be lower than 128 MiB at line 2 column 18"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":128.5}"#,
             "machine-config.mem_size_mib: invalid type: floating point `128.5`, expected an"

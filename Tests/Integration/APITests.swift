@@ -80,7 +80,7 @@ import Testing
             ("PUT", "/logger", "{\"log_path\":\"\(monitor.path("log"))\"}", 204, ""),
             ("PUT", "/machine-config", #"{"vcpu_count":32,"mem_size_mib":65536}"#, 204, ""),
             ("PUT", "/machine-config", #"{"vcpu_count":1,"mem_size_mib":8}"#, 204, ""),
-            ("PATCH", "/machine-config", #"{"vcpu_count":33}"#, 400, "from 1 to 32"),
+            ("PATCH", "/machine-config", #"{"vcpu_count":33}"#, 400, "Machine config error: The number"),
             ("PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 204, ""),
             (
                 "PUT", "/metrics", "{\"metrics_path\":\"\(monitor.path("m"))\"}", 400,
@@ -244,6 +244,7 @@ import Testing
         for path in ["/mmds", "/mmds/", "//mmds", "/mmds?x"] {
             _ = try client.ask("PUT", path, #"{"secret":"hidden"}"#)
         }
+        _ = try client.ask("PUT", "/cpu-config", #"{"cpuid_modifiers":[]}"#)
         _ = try client.ask("PATCH", "/vm", #"{"state":"Paused"}"#)
         #expect(try client.ask("PUT", "/actions", #"{"action_type":"FlushMetrics"}"#).status == 204)
         let lines = try String(contentsOfFile: metrics, encoding: .utf8).split(separator: "\n")
@@ -269,6 +270,8 @@ import Testing
             "The API server received a Put request on \"/vsock\" with body"
                 + " \"{\\\"a\\\": \\\"b\\nc\\\"}\".",
             "The API server received a Put request on \"/mmds\".",
+            "The API server received a Put request on \"/cpu-config\" with body"
+                + " \"{\\\"cpuid_modifiers\\\":[]}\".",
             "The request was executed successfully. Status code: 204 No Content.",
             "Received Error. Status code: 400 Bad Request. Message: An error occurred when",
             "Total previous API call duration: ", "'pause vm' API request took ",

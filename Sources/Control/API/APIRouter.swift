@@ -110,6 +110,7 @@ package struct APIRouter: Sendable {
             if case .invalid(let text) = error.reason, error.position == nil, error.path.isEmpty {
                 throw APIFault(text)
             }
+            if case .unfit(let fault) = error.reason { throw APIFault(fault) }
             throw .body(error)
         }
     }

@@ -20,7 +20,7 @@ package struct MemoryHotplugConfig: APIObject {
         totalSize = try fields.require("total_size_mib")
         blockSize = try fields.optional("block_size_mib") ?? Self.leastBlock
         slotSize = try fields.optional("slot_size_mib") ?? Self.leastSlot
-        if let fault { throw json.invalid(fault) }
+        if let fault { throw fields.unfit(nil, ConfigFault("Memory hotplug config error", fault)) }
     }
 
     /// What is wrong with the sizes, in Firecracker's words; nil: nothing.
