@@ -19,6 +19,8 @@ package struct MonitorArguments: Hashable, Sendable {
     private static var highestLimit: UInt64 { 1 << 30 }
     /// Longest ``clientPatience`` that may be given: an hour.
     private static var longestPatience: UInt64 { 3_600_000 }
+    /// Seconds between two lines of metrics at most.
+    private static var longestInterval: UInt64 { 86_400 }
 
     package var request = Request.run
     package var configPath: String?
@@ -39,6 +41,8 @@ package struct MonitorArguments: Hashable, Sendable {
     package var metadataLimit = Self.payloadLimit
     package var logger = LoggerConfig()
     package var metricsPath: String?
+    /// Seconds between two lines of metrics.
+    package var metricsInterval: UInt64 = 60
     /// When and after how much processor time this process began, and what its parent used before
     /// that; all in microseconds, as the jailer says it.
     package var startTime: UInt64?
@@ -100,12 +104,11 @@ package struct MonitorArguments: Hashable, Sendable {
             try checkIdentifier()
         case "--engine": engine = try Self.engine(try words.value(of: argument))
         case "--http-api-max-payload-size":
-            payloadLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
+            payloadLimit = Int(try words.number(of: argument, 0...Self.highestLimit))
         case "--http-api-timeout":
-            clientPatience = try words.number(
-                of: argument, atLeast: 1, atMost: Self.longestPatience)
+            clientPatience = try words.number(of: argument, 1...Self.longestPatience)
         case "--mmds-size-limit":
-            metadataLimit = Int(try words.number(of: argument, atMost: Self.highestLimit))
+            metadataLimit = Int(try words.number(of: argument, 0...Self.highestLimit))
         case "--start-time-us": startTime = try words.number(of: argument)
         case "--start-time-cpu-us": startCPUTime = try words.number(of: argument)
         case "--parent-cpu-time-us": parentCPUTime = try words.number(of: argument)
@@ -133,6 +136,8 @@ package struct MonitorArguments: Hashable, Sendable {
         case "--show-level": logger.showsLevel = true
         case "--show-log-origin": logger.showsOrigin = true
         case "--metrics-path": metricsPath = try words.value(of: argument)
+        case "--metrics-interval":
+            metricsInterval = try words.number(of: argument, 1...Self.longestInterval)
         case "--level":
             let text = try words.value(of: argument)
             guard let level = LogLevel(text) else {
@@ -214,13 +219,16 @@ extension MonitorArguments {
         }
 
         mutating func number(
-            of name: String, atLeast least: UInt64 = 0, atMost limit: UInt64 = .max
+            of name: String, _ range: ClosedRange<UInt64> = 0...UInt64.max
         ) throws(Failure) -> UInt64 {
             let text = try value(of: name)
-            guard let number = UInt64(text), number >= least, number <= limit else {
-                let range = least > 0 ? "from \(least) to \(limit)" : "of at most \(limit)"
+            guard let number = UInt64(text), range.contains(number) else {
+                let bounds =
+                    range.lowerBound > 0
+                    ? "from \(range.lowerBound) to \(range.upperBound)"
+                    : "of at most \(range.upperBound)"
                 throw Failure(
-                    description: "The argument '\(name)' is a whole number \(range), not"
+                    description: "The argument '\(name)' is a whole number \(bounds), not"
                         + " '\(JSONError.printable(text))'.")
             }
             return number
@@ -251,7 +259,8 @@ extension MonitorArguments {
           --module <prefix>      log only modules whose name begins so
           --show-level           each line of the log shows its level
           --show-log-origin      each line of the log shows its place in the source
-          --metrics-path <path>  file or named pipe for metrics, a line of JSON a minute
+          --metrics-path <path>  file or named pipe for metrics, lines of JSON
+          --metrics-interval <seconds> between two lines [default: 60]
           --http-api-max-payload-size <bytes>  of a request's body [default: 51200]
           --mmds-size-limit <bytes>            of the metadata [default: as of a body]
           --http-api-timeout <ms>              of a client that stops in the middle [default: 10000]

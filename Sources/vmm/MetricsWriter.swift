@@ -3,11 +3,8 @@ import Control
 import Linux
 import Synchronization
 
-/// Writes the metrics, a line a minute and when asked.
+/// Writes the metrics, a line now and then and when asked.
 final class MetricsWriter: Sendable {
-    /// Nanoseconds between two lines.
-    private static var period: UInt64 { 60_000_000_000 }
-
     private final class Target: Sendable {
         let config: MetricsConfig
         let file: FileDescriptor
@@ -30,13 +27,17 @@ final class MetricsWriter: Sendable {
     let metrics: Metrics
     private let id: String
     private let target = Mutex<Target?>(nil)
+    /// Nanoseconds between two lines.
+    private let period: UInt64
 
-    init(id: String, _ metrics: Metrics) {
+    /// - Parameter seconds: Between two lines, at most a day.
+    init(id: String, _ metrics: Metrics, seconds: UInt64) {
         self.metrics = metrics
         self.id = id
+        period = seconds * 1_000_000_000
     }
 
-    /// Opens the file, and lets `loop` write a line a minute to it; once only. `refresh` brings the
+    /// Opens the file, and lets `loop` write a line to it each time; once only. `refresh` brings the
     /// numbers up to date before each.
     func configure(
         _ config: MetricsConfig, on loop: EventLoop, refresh: @escaping @Sendable () -> Void
@@ -53,7 +54,7 @@ final class MetricsWriter: Sendable {
             }
             target.withLock { $0 = new }
             keepParting(for: new)
-            new.timer.arm(at: Clock.monotonic &+ Self.period, period: Self.period)
+            new.timer.arm(at: Clock.monotonic &+ period, period: period)
         } catch {
             throw APIFault(Self.failure + error.withNumber)
         }

@@ -42,7 +42,8 @@ final class Session: Sendable {
         } catch {
             throw Monitor.Refusal("cannot make an event loop: \(error)", Monitor.ExitStatus.failure)
         }
-        let writer = MetricsWriter(id: arguments.identifier, metrics)
+        let writer = MetricsWriter(
+            id: arguments.identifier, metrics, seconds: arguments.metricsInterval)
         let metadata = Metadata(limit: arguments.metadataLimit)
         host = MonitorHost(arguments, loop, logger, writer, metadata, walls)
         try Self.fill(metadata, arguments.metadataPath)

@@ -74,8 +74,8 @@ import Testing
             "--api-sock", "/s", "--log-path", "/l", "--level", "WARNING", "--show-level",
             "--show-log-origin", "--module", "swiftlet", "--metrics-path", "/m", "--metadata",
             "/d", "--http-api-max-payload-size", "100", "--http-api-timeout", "500",
-            "--start-time-us", "1", "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3",
-            "--no-seccomp",
+            "--metrics-interval", "86400", "--start-time-us", "1", "--start-time-cpu-us", "2",
+            "--parent-cpu-time-us", "3", "--no-seccomp",
         ])
         #expect(arguments.socketPath == "/s")
         #expect(arguments.logger.path == "/l")
@@ -84,6 +84,7 @@ import Testing
         #expect(arguments.logger.showsOrigin == true)
         #expect(arguments.logger.module == "swiftlet")
         #expect(arguments.metricsPath == "/m")
+        #expect(arguments.metricsInterval == 86_400)
         #expect(arguments.metadataPath == "/d")
         #expect(arguments.payloadLimit == 100)
         #expect(arguments.clientPatience == 500)
@@ -93,6 +94,10 @@ import Testing
         #expect(arguments.startCPUTime == 2)
         #expect(arguments.parentCPUTime == 3)
         #expect(arguments.seccomp == .off)
+    }
+
+    @Test func `Metrics are a line a minute by default`() throws {
+        #expect(try MonitorArguments([]).metricsInterval == 60)
     }
 
     @Test func `The API has a socket of its own by default`() throws {
@@ -136,6 +141,14 @@ import Testing
             (
                 ["--http-api-timeout", "0"],
                 "The argument '--http-api-timeout' is a whole number from 1 to 3600000, not '0'."
+            ),
+            (
+                ["--metrics-interval", "0"],
+                "The argument '--metrics-interval' is a whole number from 1 to 86400, not '0'."
+            ),
+            (
+                ["--metrics-interval", "86401"],
+                "The argument '--metrics-interval' is a whole number from 1 to 86400, not"
             ),
             (["--start-time-us", "-1"], "The argument '--start-time-us' is a whole number"),
             (

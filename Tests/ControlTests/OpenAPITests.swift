@@ -218,17 +218,7 @@ import Testing
         let body = try Self.example(operation)
         for member in Self.members(body) {
             let property = Self.resolved(try #require(schema["properties"]?[member.name]))
-            var wrong: [JSON] = []
-            if Self.text(property["type"]) != "boolean" { wrong.append(.bool(true)) }
-            if Self.text(property["type"]) != "array" { wrong.append(.array([.array([])])) }
-            if Self.text(property["type"]) != "string" { wrong.append(.string("\u{1}")) }
-            if property["enum"] != nil { wrong.append(.string("Nonsense")) }
-            for (bound, step) in [("minimum", -1), ("maximum", 1)] as [(String, Int128)] {
-                if let limit: Int128 = try property[bound]?.asInteger() {
-                    wrong.append(.integer(limit + step))
-                }
-            }
-            for value in wrong {
+            for value in try Self.wrong(property) {
                 #expect(throws: JSONError.self, "\(member.name): \(value.text)") {
                     try Self.read(operation, Self.replacing(body, member.name, value))
                 }
@@ -239,5 +229,68 @@ import Testing
         #expect(
             error?.reason
                 == .unknownField("surplus", expected: operation.body.map { $0.fields } ?? []))
+    }
+
+    /// Values of another type than the schema's, or just outside its bounds.
+    static func wrong(_ schema: JSON) throws -> [JSON] {
+        var wrong: [JSON] = []
+        if text(schema["type"]) != "boolean" { wrong.append(.bool(true)) }
+        if text(schema["type"]) != "array" { wrong.append(.array([.array([])])) }
+        if text(schema["type"]) != "string" { wrong.append(.string("\u{1}")) }
+        if schema["enum"] != nil { wrong.append(.string("Nonsense")) }
+        if schema["minLength"] != nil { wrong.append(.string("")) }
+        for (bound, step) in [("minimum", -1), ("maximum", 1)] as [(String, Int128)] {
+            if let limit: Int128 = try schema[bound]?.asInteger() {
+                wrong.append(.integer(limit + step))
+            }
+        }
+        return wrong
+    }
+
+    /// `whole`, which fits, with one fault each in what it holds, however deep; and where that is.
+    static func spoiled(_ whole: JSON, _ given: JSON, at place: String) throws -> [(String, JSON)] {
+        let schema = resolved(given)
+        var spoiled = try wrong(schema).map { (place, $0) }
+        if case .array(let elements) = whole.value, let first = elements.first {
+            let item = try #require(schema["items"])
+            spoiled += try Self.spoiled(first, item, at: place + ".0").map { ($0, .array([$1])) }
+        }
+        guard case .object(let members) = whole.value, schema["properties"] != nil else {
+            return spoiled
+        }
+        for member in members {
+            let property = try #require(schema["properties"]?[member.name])
+            let place = place + "." + member.name
+            spoiled += try Self.spoiled(member.value, property, at: place).map {
+                ($0, replacing(whole, member.name, $1))
+            }
+        }
+        for name in elements(schema["required"]).compactMap(text) {
+            spoiled.append((place + " without " + name, replacing(whole, name, nil)))
+            spoiled.append((place + " with no " + name, replacing(whole, name, .null)))
+        }
+        let more = JSON(.object(members + [JSON.Member("surplus", .null)]))
+        return spoiled + [(place + " with more", more)]
+    }
+
+    @Test(arguments: bodies)
+    func `What lies inside other objects is as carefully looked at`(
+        _ operation: APIOperation
+    ) throws {
+        let schema = try #require(Self.body(operation))
+        let rows = try Self.spoiled(try Self.example(operation), schema, at: "body")
+        for (place, body) in rows {
+            #expect(throws: JSONError.self, "\(place): \(body.text)") {
+                try Self.read(operation, body)
+            }
+        }
+    }
+
+    @Test func `Objects inside others have many ways to be wrong`() throws {
+        let schema = try #require(Self.body(.putCPUConfig))
+        let rows = try Self.spoiled(try Self.example(.putCPUConfig), schema, at: "body")
+        let places = Set(rows.map { $0.0 })
+        #expect(places.contains("body.cpuid_modifiers.0.modifiers.0.register"))
+        #expect(places.contains("body.cpuid_modifiers.0.modifiers.0 with more"))
     }
 }

@@ -29,7 +29,9 @@ import Testing
     }
 
     /// - Parameter drive: The drive's file; nil: one in the monitor's folder.
-    private func start(_ arguments: [String] = [], drive: String? = nil) throws -> (
+    private func start(
+        _ arguments: [String] = [], drive: String? = nil, engine: String = "Sync"
+    ) throws -> (
         APIMonitor, APIClient, LongModeKernel
     ) {
         let monitor = try APIMonitor(arguments)
@@ -40,7 +42,8 @@ import Testing
             ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
             (
                 "/drives/d",
-                "{\"drive_id\":\"d\",\"is_root_device\":false,\"path_on_host\":\"\(path)\"}"
+                "{\"drive_id\":\"d\",\"is_root_device\":false,\"path_on_host\":\"\(path)\","
+                    + "\"io_engine\":\"\(engine)\"}"
             ),
             ("/actions", APITests.started),
         ] {
@@ -122,6 +125,49 @@ import Testing
             #expect(reply.status == status, "\(reply)")
             #expect(status == 204 || reply.fault.contains("--allow-folder"), "\(reply)")
         }
+    }
+
+    @Test func `An Async drive may get another file, and new limits, behind the filters`() throws {
+        let (monitor, client, kernel) = try start(engine: "Async")
+        defer { withExtendedLifetime(kernel) {} }
+        let other = try disk(monitor, "other")
+        for body in [
+            "{\"drive_id\":\"d\",\"path_on_host\":\"\(other)\"}",
+            #"{"drive_id":"d","rate_limiter":{"ops":{"size":1,"refill_time":1000}}}"#,
+            "{\"drive_id\":\"d\",\"path_on_host\":\"\(monitor.path("disk"))\"}",
+        ] {
+            let reply = try client.ask("PATCH", "/drives/d", body)
+            #expect(reply.status == 204, "\(reply)")
+        }
+        #expect(try client.ask("GET", "/").json["state"] as? String == "Running")
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root, to become an ordinary user and to look"))
+    func `What the kernel tells of a monitor is root's, not its user's`() throws {
+        let manager = FileManager.default
+        let folder = manager.temporaryDirectory
+            .appending(path: "swiftlet-dump-\(UUID().uuidString.prefix(8))")
+        try manager.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? manager.removeItem(at: folder) }
+        let program = folder.appending(path: "swiftlet-vmm").path
+        try manager.copyItem(atPath: try Built.file("bin/swiftlet-vmm"), toPath: program)
+        #expect(Posix.chown(folder.path, JailFolder.user, JailFolder.user) == 0)
+        let socket = folder.appending(path: "s").path
+        let user = "\(JailFolder.user)"
+        let become = ["--reuid", user, "--regid", user, "--clear-groups"]
+        let monitor = try RunningProgram(
+            "setpriv", become + [program, "--api-sock", socket, "--engine", "soft"])
+        let other = try RunningProgram("setpriv", become + ["sleep", "600"])
+        try #require(RunningProgram.wait(seconds: 30) { (try? APIClient(socket)) != nil })
+        func owner(_ process: RunningProgram) throws -> Int? {
+            let path = "/proc/\(process.identifier)/environ"
+            return try manager.attributesOfItem(atPath: path)[.ownerAccountID] as? Int
+        }
+        #expect(RunningProgram.wait(seconds: 30) { (try? owner(other)) == JailFolder.user })
+        let status = try String(
+            contentsOfFile: "/proc/\(monitor.identifier)/status", encoding: .utf8)
+        #expect(status.contains("Uid:\t\(user)\t\(user)\t"))
+        #expect(try owner(monitor) == 0)
     }
 
     @Test func `--allow-folder lets requests name files of other folders`() throws {
