@@ -307,36 +307,6 @@ struct Rig {
                 "/hotplug/memory", #"{"total_size_mib":128,"block_size_mib":3}"#,
                 "Memory hotplug config error: Block size must be a power of 2"
             ),
-            (
-                "/hotplug/memory", #"{"total_size_mib":192}"#,
-                "Memory hotplug config error: Total size must be a multiple of slot size (128 MiB)"
-            ),
-            (
-                "/machine-config", #"{"vcpu_count":33,"mem_size_mib":128}"#,
-                "Machine config error: The number of vCPUs must be greater than 0, less than 33 and"
-                    + " must be 1 or an even number if SMT is enabled."
-            ),
-            (
-                "/machine-config", #"{"vcpu_count":1,"mem_size_mib":0}"#,
-                "Machine config error: The memory size (MiB) is either 0, or not a multiple of the"
-                    + " configured page size."
-            ),
-            (
-                "/machine-config", #"{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
-                "Machine config error: The memory size (MiB) is either 0, or not a multiple of the"
-                    + " configured page size."
-            ),
-            // What cannot be read comes before what no machine can be.
-            (
-                "/machine-config", #"{"vcpu_count":0,"mem_size_mib":0,"smt":1}"#,
-                "An error occurred when deserializing the json body of a request: smt: invalid"
-                    + " type: integer `1`, expected a boolean at line 1 column 40."
-            ),
-            (
-                "/machine-config", #"{"vcpu_count":0}"#,
-                "An error occurred when deserializing the json body of a request: missing field"
-                    + " `mem_size_mib` at line 1 column 1."
-            ),
         ] as [(String, String, String)])
     func `What does not fit together is refused and changes nothing`(
         _ path: String, _ body: String, _ message: String

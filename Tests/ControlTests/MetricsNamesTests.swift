@@ -59,7 +59,8 @@ import Testing
     static var ofRequests: [String: Set<String>] {
         var names: [String: Set<String>] = [:]
         for metric in APIOperation.allCases.compactMap(\.metric) {
-            names[metric.group, default: []].formUnion(["_count", "_fails"].map { metric.name + $0 })
+            names[metric.group, default: []]
+                .formUnion(["_count", "_fails"].map { metric.name + $0 })
         }
         return names
     }

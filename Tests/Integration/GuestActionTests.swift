@@ -20,7 +20,7 @@ import Testing
         [0x0f, 0x20, 0xd8, 0x48, 0x25, 0x00, 0xf0, 0xff, 0xff, 0x48, 0x8b, 0x18]
         // and rbx, -4096; mov qword [rbx + 24], 0x200003
         + [0x48, 0x81, 0xe3, 0x00, 0xf0, 0xff, 0xff, 0x48, 0xc7, 0x43, 0x18, 0x03, 0, 0x20, 0]
-        // There, a page of 2 MiB at 0xc0000000: mov edi, 0x200000; mov eax, 0xc0000083; mov [rdi], rax
+        // A page of 2 MiB at 0xc0000000: mov edi, 0x200000; mov eax, 0xc0000083; mov [rdi], rax
         + [0xbf, 0, 0, 0x20, 0, 0xb8, 0x83, 0, 0, 0xc0, 0x48, 0x89, 0x07]
         // mov edx, 0xc0000000; mov byte [rdx], 123
         + [0xba, 0, 0, 0, 0xc0, 0xc6, 0x02, 123] + LongModeKernel.resetting
@@ -53,7 +53,9 @@ import Testing
             let reply = try client.ask("PUT", "/actions", Self.press)
             #expect(reply.status == 204, "\(reply)")
             let wanted = Data((0..<times).flatMap { _ in codes })
-            let came = RunningProgram.wait(seconds: 30) { (try? Data(contentsOf: console)) == wanted }
+            let came = RunningProgram.wait(seconds: 30) {
+                (try? Data(contentsOf: console)) == wanted
+            }
             #expect(came, "\((try? Data(contentsOf: console)).map(Array.init) ?? [])")
         }
     }
@@ -117,7 +119,7 @@ import Testing
         ]
         #expect(ContinuousClock.now - begun < .seconds(20))
         #expect(answers[1].status == 400, "\(answers)")
-        #expect(answers.contains { $0.fault.contains(path) || $0.fault.contains("cannot be opened") })
+        #expect(answers.contains { $0.fault.contains("cannot be opened") }, "\(answers)")
         #expect(try client.ask("GET", "/").json["state"] as? String == "Not started")
         let good = "{\"kernel_image_path\":\"\(kernel.path)\"}"
         #expect(try client.ask("PUT", "/boot-source", good).status == 204)

@@ -19,10 +19,11 @@ import Testing
     }
 
     /// The device has six bytes of configuration.
-    @Test(arguments: [
-        (0, 1, false), (0, 4, false), (4, 2, false), (2, 4, false), (4, 4, true), (6, 1, true),
-        (0xf00 - 8, 8, true),
-    ] as [(UInt64, Int, Bool)])
+    @Test(
+        arguments: [
+            (0, 1, false), (0, 4, false), (4, 2, false), (2, 4, false), (4, 4, true), (6, 1, true),
+            (0xf00 - 8, 8, true),
+        ] as [(UInt64, Int, Bool)])
     func `Accesses that go past the configuration's end are counted`(
         _ offset: UInt64, _ size: Int, _ isWrong: Bool
     ) throws {
