@@ -7,4 +7,4 @@ here=$(dirname "$0")
 exec gcc -m32 -std=gnu11 -O1 -Wall -Werror -ffreestanding -fno-pie -fno-stack-protector \
     -fcf-protection=none -mgeneral-regs-only -fno-asynchronous-unwind-tables \
     -nostdlib -static -no-pie -Wl,-T,"$here/hostile.ld" -Wl,--build-id=none -Wl,-z,noexecstack \
-    -Wl,--no-warn-rwx-segments "$here/hostile.c" "$here/hostile_cpu.c" "$here/hostile_virtio.c" -o "$1"
+    -Wl,--no-warn-rwx-segments "$here"/hostile*.c -o "$1"

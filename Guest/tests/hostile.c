@@ -2,7 +2,7 @@
 // Entry, exceptions, and the choice of a case by the word `case=` of the command line.
 //
 // Ends with 42 if the case was survived, 66 and a line on the serial port if not.
-#include "hostile.h"
+#include "hostile_driver.h"
 
 __asm__(".section .multiboot, \"ax\"\n"
         ".balign 4\n"
@@ -79,6 +79,16 @@ struct __attribute__((packed)) table {
     u32 base;
 };
 
+/// Segments and gates of ours for the processor that calls.
+void set_tables(void) {
+    struct table gdtr = {sizeof gdt - 1, (u32)gdt}, idtr = {sizeof idt - 1, (u32)idt};
+    __asm__ volatile("lgdt %0\n\tlidt %1\n\t"
+                     "ljmp $8, $1f\n1:\n\t"
+                     "movl $16, %%eax\n\tmovl %%eax, %%ds\n\tmovl %%eax, %%es\n\t"
+                     "movl %%eax, %%ss\n\tmovl %%eax, %%fs\n\tmovl %%eax, %%gs"
+                     : : "m"(gdtr), "m"(idtr) : "eax", "memory");
+}
+
 __attribute__((used)) static void set_up(void) {
     extern char stubs[];
     for (u32 vector = 0; vector < 256; vector++) {
@@ -86,12 +96,7 @@ __attribute__((used)) static void set_up(void) {
         idt[vector] = (u64)(address & 0xffff0000) << 32 | (u64)0x8e00 << 32 | 8u << 16 |
                       (address & 0xffff);
     }
-    struct table gdtr = {sizeof gdt - 1, (u32)gdt}, idtr = {sizeof idt - 1, (u32)idt};
-    __asm__ volatile("lgdt %0\n\tlidt %1\n\t"
-                     "ljmp $8, $1f\n1:\n\t"
-                     "movl $16, %%eax\n\tmovl %%eax, %%ds\n\tmovl %%eax, %%es\n\t"
-                     "movl %%eax, %%ss\n\tmovl %%eax, %%fs\n\tmovl %%eax, %%gs"
-                     : : "m"(gdtr), "m"(idtr) : "eax", "memory");
+    set_tables();
     // The 8259s interrupt from vector 32 on, and are silent.
     static const u8 words[][2] = {{0x20, 0x11}, {0xa0, 0x11}, {0x21, 32}, {0xa1, 40}, {0x21, 4},
                                   {0xa1, 2},    {0x21, 1},    {0xa1, 1},  {0x21, 0xff}, {0xa1, 0xff}};
@@ -111,8 +116,11 @@ static void say(const char *text) {
     }
 }
 
+const char *about = "";
+
 void fail(const char *text) {
     say("hostile: ");
+    say(about);
     say(text);
     say("\n");
     finish(66);
@@ -141,7 +149,10 @@ __attribute__((used)) void hostile_main(const u32 *information) {
         if (line[0] == 'c' && line[1] == 'a' && line[2] == 's' && line[3] == 'e' &&
             line[4] == '=') {
             choose(cpu_cases, line + 5);
+            look();
             choose(virtio_cases, line + 5);
+            choose(device_cases, line + 5);
+            choose(many_cases, line + 5);
         }
     }
     fail("no such case");

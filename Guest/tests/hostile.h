@@ -50,6 +50,8 @@ extern volatile u32 interrupts;
 
 /// Ends the machine.
 void finish(u32 status) __attribute__((noreturn));
+/// What is being tried, for a message.
+extern const char *about;
 /// Says what went wrong, and ends the machine with 66.
 void fail(const char *text) __attribute__((noreturn));
 #define EXPECT(condition, text)                                                                    \
@@ -64,3 +66,5 @@ struct hostile_case {
 };
 extern const struct hostile_case cpu_cases[];
 extern const struct hostile_case virtio_cases[];
+extern const struct hostile_case device_cases[];
+extern const struct hostile_case many_cases[];
