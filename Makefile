@@ -15,7 +15,7 @@ GUEST := bin/guest/vmlinux bin/guest/initramfs.cpio
 SWIFT_FILES := Package.swift Sources Tests \
 	Fuzz/Package.swift Fuzz/Driver Fuzz/Sources Fuzz/Judge/Package.swift Fuzz/Judge/Sources Guest/initramfs/newc.swift
 
-.PHONY: help build policy guest kernel initramfs run test test-tools lint bench fuzz judge sanitize api clean
+.PHONY: help build policy guest kernel initramfs run test test-tools proof lint bench fuzz judge sanitize api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -55,6 +55,12 @@ test: build guest test-tools ## All tests, then a line that counts them
 test-tools:
 	@.ci/prepare test
 	@[ $$(id -u) -ne 0 ] || .ci/prepare images
+
+# What tests do for a moment, for as long as it takes to be sure of it. SWIFTLET_FIO_SECONDS: how long fio writes
+# and verifies on each engine of disks, in peace and through 50 pauses; SWIFTLET_NET_MIB: MiB by TCP, each way.
+proof: build guest test-tools ## Disks and network under load for long: SWIFTLET_FIO_SECONDS (60), SWIFTLET_NET_MIB (100)
+	@SWIFTLET_FIO_SECONDS=$(or $(SWIFTLET_FIO_SECONDS),60) SWIFTLET_NET_MIB=$(or $(SWIFTLET_NET_MIB),100) \
+		.ci/test --filter 'IntegrationTests\.(DiskTests|DiskPauseTests|NetworkTests|GuestMemoryTests)'
 
 lint: ## The style of all Swift files
 	@.ci/prepare build

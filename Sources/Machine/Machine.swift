@@ -287,13 +287,6 @@ package final class Machine: Sendable {
         }
     }
 
-    /// Once this returns no virtio device touches guest memory, and none has a request under way.
-    /// Processors go on; what they ask of devices waits.
-    package func pauseDevices() { board.pauseDevices() }
-
-    /// Lets virtio devices go on.
-    package func resumeDevices() throws(Errno) { try board.resumeDevices() }
-
     /// Presses Ctrl-Alt-Del on the guest's keyboard; false if the guest does not read it.
     package func pressControlAltDelete() -> Bool { board.keyboard.pressControlAltDelete() }
 

@@ -5,15 +5,22 @@ import Machine
 import Support
 import Testing
 
-/// A machine in this process, whose devices are paused while its guest keeps its disk busy.
+/// A machine in this process that is paused and resumed, processors and devices, while its guest
+/// keeps its disk busy.
 @Suite(.serialized, .enabled(if: Image.isAvailable, "debootstrap cannot make an image here"))
 struct DiskPauseTests {
+    /// SWIFTLET_FIO_SECONDS: how long each engine is under load, at least 8.
+    static let seconds = max(
+        8, ProcessInfo.processInfo.environment["SWIFTLET_FIO_SECONDS"].flatMap(Int.init) ?? 8)
+    static let pauses = 50
+
     /// What the guest does as its only process; the console says how it went.
     static let script = """
         mount -t proc proc /proc; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp; cd /tmp;
         echo begin;
         fio --name=p --filename=/dev/vdb --size=32M --rw=randrw --bs=4k-32k --direct=1
-        --ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --time_based --runtime=8
+        --ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --time_based
+        --runtime=\(seconds)
         --output=/tmp/log && echo verified; sync; sha256sum /dev/vdb
         """
 
@@ -37,27 +44,45 @@ struct DiskPauseTests {
         load.isAsync = isAsync
         load.isWriteback = true
         configuration.drives = [root, load]
-        let machine = try Machine(configuration)
-        let hasEnded = Flag()
-        let thread = try Linux.Thread(name: "machine") {
-            _ = machine.run()
-            hasEnded.set()
-        }
+        let loop = try EventLoop()
+        let machine = try Machine(configuration, loop: loop)
         func text() -> String {
             String(decoding: (try? console.read(count: 1 << 16)) ?? [], as: UTF8.self)
         }
-        #expect(RunningProgram.wait(seconds: 120) { text().contains("begin") || hasEnded.isSet })
-        for _ in 0..<50 where !hasEnded.isSet {
-            machine.pauseDevices()
+        machine.start()
+        _ = Self.serve(loop, seconds: 120) { !text().contains("begin") }
+        try #require(text().contains("begin"), "\(text())")
+        // They are over before the load is.
+        let interval = Double(Self.seconds) * 0.6 / Double(Self.pauses)
+        var pauses = 0
+        for _ in 0..<Self.pauses where Self.serve(loop, seconds: interval, while: { true }) {
+            try machine.pause()
+            let before = try #require(machine.timeline.instructions)
             usleep(10_000)
-            try machine.resumeDevices()
-            usleep(50_000)
+            #expect(machine.timeline.instructions == before, "a processor has gone on")
+            try machine.resume()
+            pauses += 1
         }
-        #expect(RunningProgram.wait(seconds: 300) { hasEnded.isSet })
-        thread.join()
+        #expect(pauses == Self.pauses, "the machine has ended: \(text())")
+        #expect(!text().contains("verified"), "the load was over before the pauses")
+        let isLate = Self.serve(loop, seconds: 300 + Double(Self.seconds)) { true }
+        #expect(!isLate, "the machine does not end: \(text())")
+        loop.stop()
+        _ = machine.finish()
         let outside = try Program.run("sha256sum", [disk.path])
         let digest = try #require(outside.outputText.split(separator: " ").first)
         #expect(text().contains("verified"), "\(text())")
         #expect(text().contains("\(digest)  /dev/vdb"), "\(text()) \(digest)")
+    }
+
+    /// Serves the machine's devices for so long, or as long as `goesOn`; false once it has ended.
+    private static func serve(
+        _ loop: EventLoop, seconds: Double, while goesOn: () -> Bool
+    ) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < deadline, goesOn() {
+            guard loop.serveOnce(milliseconds: 5) else { return false }
+        }
+        return true
     }
 }
