@@ -57,7 +57,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         do throws(VirtqueueError) {
             try device.finishErrand(result, &queues)
         } catch {
-            counts.brokenRings &+= 1
+            counts.brokenRings[TransportCounts.hostSide] &+= 1
             return breakRing()
         }
         return registers.status.isLive ? takeInterrupts() : 0
