@@ -108,7 +108,7 @@ import Virtio
         var tag: UInt16 = 0
         let before = allocationCount()
         while tag < 20 {
-            statistics.set(tag, UInt64(tag) + 1)
+            _ = statistics.set(tag, UInt64(tag) + 1)
             tag += 1
         }
         let count = allocationCount() - before

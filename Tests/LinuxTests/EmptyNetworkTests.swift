@@ -26,7 +26,7 @@ struct EmptyNetworkTests {
         }
 
         deinit {
-            umount2(kept, detach)
+            unsafe umount2(kept, detach)
             try? FileManager.default.removeItem(atPath: path)
         }
     }
@@ -79,7 +79,7 @@ struct EmptyNetworkTests {
     @Test func `What has the name and is no namespace is replaced`() async throws {
         for mode: mode_t in [S_IFREG, S_IFIFO] {
             let folder = try Folder()
-            try #require(mknod(folder.kept, mode | 0o600, 0) == 0)
+            try #require(unsafe mknod(folder.kept, mode | 0o600, 0) == 0)
             let first = try await visit(folder.kept)
             let second = try await visit(folder.kept)
             #expect(try first.namespace != host)
@@ -94,7 +94,7 @@ struct EmptyNetworkTests {
         let visit = try await visit(folder.kept)
         #expect(try visit.namespace != nil && visit.namespace != host)
         #expect(visit.interfaces.contains("lo:"))
-        umount2(folder.kept, detach)
+        unsafe umount2(folder.kept, detach)
     }
 
     @Test func `A folder that others may write is not believed, nor a link`() async throws {
