@@ -71,7 +71,7 @@ import Testing
             persistent: [try PersistentFile(file.path, isReadOnly: false)],
             prepare: { $0.otherProcessors = 0x40 })
         let region = machine.memory.persistent[0].region
-        let start = UnsafeMutableRawPointer(bitPattern: region.hostAddress)
+        let start = unsafe UnsafeMutableRawPointer(bitPattern: region.hostAddress)
         try #require(unsafe mprotect(start, Int(region.byteCount), PROT_NONE) == 0)
         let failure = #expect(throws: SmallMachine.Failure.self) { try machine.run() }
         let text = failure?.description ?? ""
