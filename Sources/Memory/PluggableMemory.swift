@@ -38,6 +38,8 @@ package final class PluggableMemory: @unchecked Sendable {
     private let blockShift: UInt64
     /// A bit a block, set if it is plugged.
     private let bits: Mapping
+    /// A bit a block, set while it is on its way out: see ``clear(_:)``.
+    private let leaving: Mapping
     /// A count a block: how often it is pinned.
     private let pins: Mapping
     /// Held while blocks change, or give memory back.
@@ -50,13 +52,14 @@ package final class PluggableMemory: @unchecked Sendable {
     convenience init(_ size: PluggableSize, host: UInt, offset: UInt64) throws(Errno) {
         let count = Int(size.byteCount / size.blockSize)
         let bits = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
+        let leaving = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
         let pins = try Mapping.anonymous(byteCount: count * 4)
-        self.init(size, host: host, offset: offset, bits: bits, pins: pins)
+        self.init(size, host: host, offset: offset, bits: bits, leaving: leaving, pins: pins)
     }
 
     private init(
         _ size: PluggableSize, host: UInt, offset: UInt64, bits: consuming Mapping,
-        pins: consuming Mapping
+        leaving: consuming Mapping, pins: consuming Mapping
     ) {
         region = GuestRegion(
             base: GuestAddress(Self.base), byteCount: size.byteCount,
@@ -65,6 +68,7 @@ package final class PluggableMemory: @unchecked Sendable {
         blockShift = UInt64(size.blockSize.trailingZeroBitCount)
         blockCount = Int(size.byteCount / size.blockSize)
         self.bits = bits
+        self.leaving = leaving
         self.pins = pins
     }
 
@@ -105,25 +109,36 @@ package final class PluggableMemory: @unchecked Sendable {
         return unsafe UnsafeMutableRawPointer(bitPattern: pins.address + UInt(index * 4))
     }
 
-    /// Makes the plugged blocks of `range` unplugged, and answers them; nil, and nothing changes, if
-    /// one of the range is pinned.
-    func clear(_ range: Range<Int>) -> [Int]? {
-        guard !isPinned(range) else { return nil }
-        let plugged = range.filter { isPlugged($0) }
-        for block in plugged { set(block, plugged: false) }
+    /// Makes the plugged blocks of `range` unplugged, and notes them for ``takeLeaving(_:)``; false, and
+    /// nothing changes, if one of the range is pinned.
+    func clear(_ range: Range<Int>) -> Bool {
+        guard !isPinned(range) else { return false }
+        for block in range where isPlugged(block) {
+            set(block, in: leaving, true)
+            set(block, plugged: false)
+        }
         clinux_fence()
         // Who pins asks afterwards whether a block is plugged. Either it hears that it is not, or it
         // is seen here.
         guard !isPinned(range) else {
-            for block in plugged { set(block, plugged: true) }
-            return nil
+            for block in range where takeLeaving(block) { set(block, plugged: true) }
+            return false
         }
-        return plugged
+        return true
+    }
+
+    /// Whether ``clear(_:)`` has unplugged block `index`; once.
+    func takeLeaving(_ index: Int) -> Bool {
+        guard unsafe clinux_load64(word(index, in: leaving)) & Self.bit(index) != 0 else {
+            return false
+        }
+        set(index, in: leaving, false)
+        return true
     }
 
     /// Whether block `index`, below ``blockCount``, is plugged.
     package func isPlugged(_ index: Int) -> Bool {
-        unsafe clinux_load64(word(index)) & Self.bit(index) != 0
+        unsafe clinux_load64(word(index, in: bits)) & Self.bit(index) != 0
     }
 
     /// Where block `index` lies.
@@ -150,17 +165,19 @@ package final class PluggableMemory: @unchecked Sendable {
         }
     }
 
-    func set(_ index: Int, plugged: Bool) {
-        if plugged {
-            _ = unsafe clinux_or64(word(index), Self.bit(index))
+    func set(_ index: Int, plugged: Bool) { set(index, in: bits, plugged) }
+
+    private func set(_ index: Int, in map: borrowing Mapping, _ isSet: Bool) {
+        if isSet {
+            _ = unsafe clinux_or64(word(index, in: map), Self.bit(index))
         } else {
-            _ = unsafe clinux_and64(word(index), ~Self.bit(index))
+            _ = unsafe clinux_and64(word(index, in: map), ~Self.bit(index))
         }
     }
 
-    private func word(_ index: Int) -> UnsafeMutableRawPointer? {
+    private func word(_ index: Int, in map: borrowing Mapping) -> UnsafeMutableRawPointer? {
         precondition(index >= 0 && index < blockCount)
-        return unsafe UnsafeMutableRawPointer(bitPattern: bits.address + UInt(index / 64 * 8))
+        return unsafe UnsafeMutableRawPointer(bitPattern: map.address + UInt(index / 64 * 8))
     }
 
     private static func bit(_ index: Int) -> UInt64 { 1 << UInt64(index % 64) }
@@ -205,8 +222,10 @@ extension GuestMemory {
         let range = range.clamped(to: 0..<pluggable.blockCount)
         guard !range.isEmpty else { return }
         try pluggable.changes.withLock { _ throws(MemoryError) in
-            guard let blocks = pluggable.clear(range) else { throw .inUse }
-            for block in blocks { pluggable.observer?.unplug(block) }
+            guard pluggable.clear(range) else { throw .inUse }
+            for block in range where pluggable.takeLeaving(block) {
+                pluggable.observer?.unplug(block)
+            }
             try punch(blocks: range)
         }
         pluggable.observer?.didUnplug(range)

@@ -70,6 +70,17 @@ final class VsockGuest {
         return header
     }
 
+    /// A packet to a port of the host's at which nobody listens.
+    static var unknownPort: VsockHeader {
+        var header = VsockHeader()
+        header.sourceCID = UInt64(cid)
+        header.destinationCID = VsockHeader.hostCID
+        header.sourcePort = 1
+        header.destinationPort = 1
+        header.operation = VsockOperation.request.rawValue
+        return header
+    }
+
     /// Publishes one packet; a header of its own may lie about everything.
     func post(_ header: VsockHeader, _ payload: [UInt8] = []) throws {
         let address = Self.transmitBase + sent % 64 * 0x2_0000

@@ -46,6 +46,38 @@ import Virtio
         #expect(try guest.receive().map(\.payload) == [[4, 5]])
     }
 
+    @Test func `Of many packets the guest hears at most once`() throws {
+        let guest = try VsockGuest()
+        let (peer, host) = try guest.accept(port: 5)
+        // The driver wants to hear of the next.
+        for index in 0...1 {
+            guest.driver.rings[index].setUsedEvent(guest.driver.rings[index].deviceUsedIndex)
+        }
+        _ = guest.driver.interrupts.take()
+        let payload = [UInt8](repeating: 7, count: 100)
+        for _ in 0..<32 {
+            try guest.post(guest.header(.data, host: host, guest: 5, length: 100), payload)
+        }
+        guest.driver.write(MMIORegister.queueNotify, 1)
+        guest.driver.transport.serveNotified()
+        #expect(peer.bytes()?.count == 3200)
+        #expect(guest.driver.interrupts.take() == 1)
+
+        let sent = peer.send([UInt8](repeating: 8, count: 60_000))
+        guest.driver.transport.serveHost()
+        #expect(guest.driver.interrupts.take() == 1)
+        #expect(try guest.receive(keeping: true).reduce(0) { $0 + $1.payload.count } == sent)
+        // And not at all, if it does not want to.
+        guest.driver.rings[1].setUsedEvent(0x8000)
+        for _ in 0..<8 {
+            try guest.post(guest.header(.data, host: host, guest: 5, length: 100), payload)
+        }
+        guest.driver.write(MMIORegister.queueNotify, 1)
+        guest.driver.transport.serveNotified()
+        #expect(peer.bytes()?.count == 800)
+        #expect(guest.driver.interrupts.take() == 0)
+    }
+
     @Test func `The host's file is private and goes with the device`() throws {
         var path = ""
         do {
