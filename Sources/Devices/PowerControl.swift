@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Bus
-import Synchronization
 
 /// The registers that ACPI's tables name for sleep, reset and the power button of a
 /// hardware-reduced machine. ACPI 6.5, 4.8.3.
@@ -10,13 +9,14 @@ import Synchronization
 /// | 0 | 1 | sleep control: bit 5 sleeps, bits 2–4 say how; 5 is off |
 /// | 1 | 1 | sleep status: always zero, this machine never wakes |
 /// | 2 | 1 | reset: writing 1 restarts |
-/// | 4 | 1 | events of the generic event device, bit 0 the power button; reading clears |
+///
+/// The power button is the wire of the generic event device: its pulse says all there is to say, so
+/// there is no state to save.
 package final class PowerControl: BusDevice {
-    package static let windowSize: UInt64 = 8
+    package static let windowSize: UInt64 = 3
     package static let sleepControl: UInt64 = 0
     package static let sleepStatus: UInt64 = 1
     package static let resetRegister: UInt64 = 2
-    package static let events: UInt64 = 4
     /// What the reset register wants to see.
     package static let resetValue: UInt8 = 1
     /// The sleep type that means off; the `\_S5` package must say the same.
@@ -27,7 +27,6 @@ package final class PowerControl: BusDevice {
 
     private let requested: @Sendable (Request) -> Void
     private let interrupt: @Sendable () -> Void
-    private let pending = Atomic<UInt8>(0)
 
     /// - Parameters:
     ///   - interrupt: Pulses the wire of the generic event device.
@@ -40,15 +39,9 @@ package final class PowerControl: BusDevice {
     }
 
     /// Asks the guest to power off, as a person would.
-    package func pressPowerButton() {
-        pending.bitwiseOr(1, ordering: .releasing)
-        interrupt()
-    }
+    package func pressPowerButton() { interrupt() }
 
-    package func read(offset: UInt64, size: Int) -> UInt64 {
-        guard offset == Self.events else { return 0 }
-        return UInt64(pending.exchange(0, ordering: .acquiring))
-    }
+    package func read(offset: UInt64, size: Int) -> UInt64 { 0 }
 
     package func write(offset: UInt64, size: Int, value: UInt64) {
         let byte = UInt8(truncatingIfNeeded: value)

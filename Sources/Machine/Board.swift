@@ -23,6 +23,7 @@ final class Board: Sendable {
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
     let keyboard: I8042
+    let power: PowerControl
     /// Where the guest finds its metadata.
     let metadata: [MetadataEndpoint]
     /// The devices for memory, if the machine has them.
@@ -66,7 +67,7 @@ final class Board: Sendable {
         do throws(MachineError) {
             try layout.addPorts(serial, at: Serial.port, count: Serial.portCount)
             keyboard = try layout.addKeyboard(outcome)
-            try layout.addPower(outcome)
+            power = try layout.addPower(outcome)
             if configuration.debugExit {
                 let exit = DebugExit { outcome.end(.debugExit($0)) }
                 try layout.addPorts(exit, at: DebugExit.port, count: DebugExit.portCount)
@@ -258,12 +259,13 @@ struct Layout: ~Copyable {
         return keyboard
     }
 
-    mutating func addPower(_ outcome: Outcome) throws(MachineError) {
+    mutating func addPower(_ outcome: Outcome) throws(MachineError) -> PowerControl {
         let line = machine.interruptLine(gsi: BootLayout.powerButtonGSI)
         let power = PowerControl(
             interrupt: { line.pulse() },
             requested: { outcome.end($0 == .powerOff ? .powerOff : .reset) })
         try addPorts(power, at: UInt64(BootLayout.sleepControlPort), count: PowerControl.windowSize)
+        return power
     }
 
     /// Adds all network interfaces, by name, and where metadata are found on them.

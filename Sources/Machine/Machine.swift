@@ -290,6 +290,9 @@ package final class Machine: Sendable {
     /// Presses Ctrl-Alt-Del on the guest's keyboard; false if the guest does not read it.
     package func pressControlAltDelete() -> Bool { board.keyboard.pressControlAltDelete() }
 
+    /// Presses the power button, which a guest hears that uses ACPI.
+    package func pressPowerButton() { board.power.pressPowerButton() }
+
     /// Accesses of the processors to devices since the start.
     package var busReadings: BusReadings { bus.readings }
 

@@ -255,6 +255,11 @@ final class MonitorHost: MachineHost {
                 "Internal VMM error: the guest does not read its keyboard; nothing was sent")
         }
     }
+
+    func pressPowerButton() throws(APIFault) {
+        guard let machine else { throw .beforeStart }
+        machine.pressPowerButton()
+    }
 }
 
 /// One connection's state, shared by its answers.

@@ -45,7 +45,7 @@ import Testing
                 .put, "/actions", #"{"action_type":"Reboot"}"#,
                 "An error occurred when deserializing the json body of a request: action_type:"
                     + " unknown variant `Reboot`, expected one of `FlushMetrics`, `InstanceStart`,"
-                    + " `SendCtrlAltDel` at line 1 column 16."
+                    + " `SendCtrlAltDel`, `PressPowerButton` at line 1 column 16."
             ),
             (
                 .put, "/vsock", "{\n\"guest_cid\": 3,\n\"uds\": \"v\"}",
@@ -80,6 +80,15 @@ import Testing
         var rig = Rig()
         #expect(try rig.fault(method, path, body) == message)
         #expect(rig.host.all.isEmpty)
+    }
+
+    @Test func `Keys and the power button of a running machine are pressed`() {
+        var rig = Rig()
+        rig.start()
+        for action in ["SendCtrlAltDel", "PressPowerButton"] {
+            #expect(rig.send(.put, "/actions", "{\"action_type\":\"\(action)\"}").status == 204)
+        }
+        #expect(rig.host.all.suffix(2) == ["keys", "power"])
     }
 
     @Test func `Every operation is found by its path and by no other's`() throws {

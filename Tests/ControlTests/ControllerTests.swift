@@ -66,6 +66,7 @@ import Testing
         arguments: [
             (.put, "/actions", #"{"action_type":"FlushMetrics"}"#),
             (.put, "/actions", #"{"action_type":"SendCtrlAltDel"}"#),
+            (.put, "/actions", #"{"action_type":"PressPowerButton"}"#),
             (.patch, "/vm", #"{"state":"Paused"}"#),
             (.patch, "/vm", #"{"state":"Resumed"}"#),
             (.get, "/balloon/statistics", nil),

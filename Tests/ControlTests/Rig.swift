@@ -32,6 +32,7 @@ final class QuietHost: MachineHost {
     func pause() throws(APIFault) { try note("pause") }
     func resume() throws(APIFault) { try note("resume") }
     func sendCtrlAltDel() throws(APIFault) { try note("keys") }
+    func pressPowerButton() throws(APIFault) { try note("power") }
     func change(_ change: DeviceChange) throws(APIFault) {
         try note("change")
         changes.withLock { $0.append(change) }

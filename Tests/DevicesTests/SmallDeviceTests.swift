@@ -60,14 +60,18 @@ final class Log<Entry: Sendable>: Sendable {
         #expect(power.read(offset: PowerControl.sleepStatus, size: 1) == 0)
     }
 
-    @Test func `The power button is an event that is read once`() {
+    @Test func `The power button is one pulse each time, and asks for nothing by itself`() {
         let interrupts = InterruptCounter()
-        let power = PowerControl(interrupt: interrupts.wire, requested: { _ in })
+        let requests = Log<PowerControl.Request>()
+        let power = PowerControl(interrupt: interrupts.wire, requested: { requests.add($0) })
 
         power.pressPowerButton()
-
-        #expect(interrupts.count == 1)
-        #expect(power.read(offset: PowerControl.events, size: 1) == 1)
-        #expect(power.read(offset: PowerControl.events, size: 1) == 0)
+        #expect(interrupts.take() == 1)
+        for offset in 0..<PowerControl.windowSize {
+            #expect(power.read(offset: offset, size: 1) == 0)
+        }
+        power.pressPowerButton()
+        #expect(interrupts.take() == 1)
+        #expect(requests.entries.isEmpty)
     }
 }

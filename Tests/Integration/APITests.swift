@@ -47,6 +47,7 @@ import Testing
             ("PUT", "/actions", Self.started, 400, "without kernel configuration"),
             ("PUT", "/actions", #"{"action_type":"FlushMetrics"}"#, 400, before),
             ("PUT", "/actions", #"{"action_type":"SendCtrlAltDel"}"#, 400, before),
+            ("PUT", "/actions", #"{"action_type":"PressPowerButton"}"#, 400, before),
             ("PUT", "/balloon", #"{"amount_mib":1,"deflate_on_oom":true}"#, 204, ""),
             ("GET", "/balloon", nil, 200, ""),
             ("PATCH", "/balloon", #"{"amount_mib":2}"#, 400, before),

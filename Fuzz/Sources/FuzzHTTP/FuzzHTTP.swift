@@ -108,6 +108,7 @@ final class NoHost: MachineHost {
     func pause() throws(APIFault) {}
     func resume() throws(APIFault) {}
     func sendCtrlAltDel() throws(APIFault) {}
+    func pressPowerButton() throws(APIFault) {}
     func change(_ change: DeviceChange) throws(APIFault) {}
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON { .object([]) }
 }

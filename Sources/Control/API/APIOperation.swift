@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Every operation of the API: Firecracker's, and `GET /metrics` and `PATCH /entropy`, which are ours.
+/// Every operation of the API: Firecracker's, and `GET /metrics` and `PATCH /entropy`, which are
+/// ours.
 package enum APIOperation: CaseIterable, Hashable, Sendable {
     case getInstance
     case putAction

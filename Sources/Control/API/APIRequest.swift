@@ -6,6 +6,8 @@ package struct InstanceAction: APIObject {
         case flushMetrics = "FlushMetrics"
         case start = "InstanceStart"
         case sendCtrlAltDel = "SendCtrlAltDel"
+        /// Ours: for guests that use ACPI and have no driver for a keyboard.
+        case pressPowerButton = "PressPowerButton"
     }
 
     package static var fields: [String] { ["action_type"] }
@@ -38,7 +40,7 @@ package struct InstanceState: APIObject {
 /// A request of the API that is right in itself.
 package enum APIRequest: Hashable, Sendable {
     case getInstance
-    case flushMetrics, start, sendCtrlAltDel
+    case flushMetrics, start, sendCtrlAltDel, pressPowerButton
     case getBalloon
     case putBalloon(BalloonConfig)
     case patchBalloon(BalloonUpdate)

@@ -179,6 +179,7 @@ package struct APIRouter: Sendable {
         case .flushMetrics: .flushMetrics
         case .start: .start
         case .sendCtrlAltDel: .sendCtrlAltDel
+        case .pressPowerButton: .pressPowerButton
         }
     }
 

@@ -199,6 +199,7 @@ package struct Controller {
         switch request {
         case .flushMetrics: try host.flushMetrics()
         case .sendCtrlAltDel: try host.sendCtrlAltDel()
+        case .pressPowerButton: try host.pressPowerButton()
         case .pause:
             if instance.state != .paused { try host.pause() }
             instance.state = .paused

@@ -21,6 +21,7 @@ package protocol MachineHost: AnyObject, Sendable {
     func pause() throws(APIFault)
     func resume() throws(APIFault)
     func sendCtrlAltDel() throws(APIFault)
+    func pressPowerButton() throws(APIFault)
     /// Changes a device of the running machine.
     func change(_ change: DeviceChange) throws(APIFault)
     /// Asks a device of the running machine.
