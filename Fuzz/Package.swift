@@ -33,7 +33,7 @@ let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", path: "Shelves/CLinux"),
-        .target(name: "Driver", dependencies: ["Memory"], path: "Driver", swiftSettings: counted),
+        .target(name: "Driver", path: "Driver", swiftSettings: counted),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
         shelf("Hypervisor", ["Memory"]),
@@ -49,6 +49,7 @@ let package = Package(
             swiftSettings: counted),
         fuzzer("Virtqueue", ["Support", "Virtio", "Memory"]),
         fuzzer("Net", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
+        fuzzer("Entropy", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Balloon", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Pmem", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Memory", ["Support", "Devices", "Virtio", "Memory", "Linux"]),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import Memory
 
 /// libFuzzer's driver, which calls `body` with each input.
 @_extern(c, "LLVMFuzzerRunDriver")
@@ -41,14 +40,5 @@ package enum Fuzzer {
         // SAFETY: libFuzzer lends `count` bytes for the time of the call.
         unsafe check([UInt8](UnsafeBufferPointer(start: start, count: count)))
         return 0
-    }
-
-    /// The memory of a guest that is there for all inputs.
-    package static func memory(pluggable: PluggableSize? = nil) -> GuestMemory {
-        do throws(MemoryError) {
-            return try GuestMemory(byteCount: 32 << 20, pluggable: pluggable)
-        } catch {
-            fatalError("\(error)")
-        }
     }
 }

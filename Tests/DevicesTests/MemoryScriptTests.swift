@@ -8,10 +8,10 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever is done with a balloon, it starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: 32 << 20)
+        let guarded = try GuardedMemory.make()
         for round in 0..<200 {
             let bytes = dice.bytes(Int.random(in: 0..<1000, using: &dice))
-            let wrong = try BalloonScript.run(bytes, memory: memory)
+            let wrong = try guarded.verdict(BalloonScript.run(bytes, memory: guarded.memory))
             #expect(wrong == nil, "seed \(seed), round \(round)")
         }
     }
@@ -20,10 +20,11 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever is plugged, the device knows how much it is`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try MemoryDeviceTests.memory(blocks: MemoryScript.blocks)
+        let guarded = try GuardedMemory.make(
+            pluggable: PluggableSize(byteCount: MemoryScript.blocks * PluggableSize.leastBlock))
         for round in 0..<200 {
             let bytes = dice.bytes(Int.random(in: 0..<1000, using: &dice))
-            let wrong = try MemoryScript.run(bytes, memory: memory)
+            let wrong = try guarded.verdict(MemoryScript.run(bytes, memory: guarded.memory))
             #expect(wrong == nil, "seed \(seed), round \(round)")
         }
     }

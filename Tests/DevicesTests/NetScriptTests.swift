@@ -8,10 +8,10 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever guest and host do, the device starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: 32 << 20)
+        let guarded = try GuardedMemory.make()
         for round in 0..<200 {
             let bytes = dice.bytes(Int.random(in: 0..<1500, using: &dice))
-            let wrong = try NetScript.run(bytes, memory: memory)
+            let wrong = try guarded.verdict(NetScript.run(bytes, memory: guarded.memory))
             #expect(wrong == nil, "seed \(seed), round \(round)")
         }
     }

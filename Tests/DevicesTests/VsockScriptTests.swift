@@ -8,10 +8,12 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever guest and host do, the device starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: 32 << 20)
+        let guarded = try GuardedMemory.make()
         for round in 0..<200 {
             let bytes = dice.bytes(Int.random(in: 0..<1500, using: &dice))
-            let wrong = try VsockScript.run(bytes, path: VsockGuest.freshPath(), memory: memory)
+            let path = VsockGuest.freshPath()
+            let wrong = try guarded.verdict(
+                VsockScript.run(bytes, path: path, memory: guarded.memory))
             #expect(wrong == nil, "seed \(seed), round \(round)")
         }
     }

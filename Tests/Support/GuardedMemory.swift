@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import Memory
+import Synchronization
 
-/// Guest memory between two stretches of the host's that nobody may touch.
-package struct GuardedMemory: ~Copyable {
+/// Guest memory between two stretches of the host's that nobody may touch. Who has touched them ends
+/// the process, at the latest when this goes.
+package final class GuardedMemory: Sendable {
     package let memory: GuestMemory
     private let below: Mapping
     private let above: Mapping
@@ -11,8 +13,10 @@ package struct GuardedMemory: ~Copyable {
     /// The host gave no place with room on both sides.
     package struct NoPlace: Error {}
 
-    /// Bytes on each side.
-    private static var guardSize: Int { 1 << 20 }
+    /// Bytes on each side. All of them are looked at.
+    private static let guardSize = 64 << 10
+    /// Those who make such memory at the same time would take each other's places.
+    private static let turn = Mutex(())
 
     private init(
         _ memory: GuestMemory, below: consuming Mapping, above: consuming Mapping
@@ -21,65 +25,84 @@ package struct GuardedMemory: ~Copyable {
         self.below = below
         self.above = above
         for start in starts {
-            let place = unsafe Self.bytes(at: start)
-            for index in 0..<Self.checkedSize { unsafe place[index] = Self.pattern(index) }
+            let words = unsafe Self.words(at: start)
+            for index in 0..<Self.wordCount { unsafe words[index] = Self.pattern(index) }
         }
     }
 
-    /// - Parameter pluggable: As for `GuestMemory`.
-    package static func make(pluggable: PluggableSize? = nil) throws -> GuardedMemory {
-        // The kernel gives addresses downwards, one mapping below the other, but for small gaps
-        // that older mappings have left: those are filled by the tries that fail.
-        var wasted: [Waste] = []
-        for attempt in 0..<64 {
-            let above = try Mapping.anonymous(byteCount: guardSize)
-            let memory = try GuestMemory(byteCount: 32 << 20, pluggable: pluggable)
-            let below = try Mapping.anonymous(byteCount: guardSize)
-            let start = memory.regions[0].hostAddress
-            let isBetween =
-                below.address + UInt(guardSize) == start
-                && start + UInt(memory.mappedByteCount) == above.address
-            // Tests that run beside this one map memory too; then what is looked at lies near, not
-            // next to it.
-            if isBetween || attempt == 63 {
-                return GuardedMemory(memory, below: below, above: above)
+    deinit {
+        if !isIntact { fatalError("memory beside the guest's was written") }
+    }
+
+    /// - Parameters:
+    ///   - byteCount: Whole MiB.
+    ///   - pluggable: As for `GuestMemory`.
+    package static func make(
+        byteCount: UInt64 = 32 << 20, pluggable: PluggableSize? = nil
+    ) throws -> GuardedMemory {
+        try turn.withLock { _ in
+            // The kernel gives addresses downwards, one mapping below the other, but for gaps that
+            // older mappings have left: those are filled by the tries that fail. Other threads may
+            // come between, too.
+            var tries: [Try] = []
+            for _ in 0..<256 {
+                let next = try Try(byteCount, pluggable)
+                if let guarded = next.take() { return guarded }
+                tries.append(next)
             }
-            wasted.append(Waste(above, below))
-        }
-        throw NoPlace()
-    }
-
-    private final class Waste {
-        private let first: Mapping
-        private let second: Mapping
-        init(_ first: consuming Mapping, _ second: consuming Mapping) {
-            self.first = first
-            self.second = second
+            throw NoPlace()
         }
     }
 
-    /// Bytes next to guest memory that are looked at, on each side.
-    private static var checkedSize: Int { 64 << 10 }
+    /// Three mappings, one after the other.
+    private final class Try {
+        private let memory: GuestMemory
+        private var below: Mapping?
+        private var above: Mapping?
 
-    private var starts: [UInt] {
-        [below.address + UInt(Self.guardSize - Self.checkedSize), above.address]
+        init(_ byteCount: UInt64, _ pluggable: PluggableSize?) throws {
+            above = try Mapping.anonymous(byteCount: guardSize)
+            memory = try GuestMemory(byteCount: byteCount, pluggable: pluggable)
+            below = try Mapping.anonymous(byteCount: guardSize)
+        }
+
+        /// Nil if they do not lie one beside the other.
+        func take() -> GuardedMemory? {
+            let start = memory.regions[0].hostAddress
+            guard let low = below?.address, let high = above?.address,
+                low + UInt(guardSize) == start, start + UInt(memory.mappedByteCount) == high,
+                let below = below.take(), let above = above.take()
+            else { return nil }
+            return GuardedMemory(memory, below: below, above: above)
+        }
     }
 
-    private static func bytes(at start: UInt) -> UnsafeMutableRawBufferPointer {
-        unsafe UnsafeMutableRawBufferPointer(
-            start: UnsafeMutableRawPointer(bitPattern: start), count: checkedSize)
+    private var starts: [UInt] { [below.address, above.address] }
+
+    private static var wordCount: Int { guardSize / 8 }
+
+    private static func words(at start: UInt) -> UnsafeMutableBufferPointer<UInt64> {
+        unsafe UnsafeMutableBufferPointer(
+            start: UnsafeMutablePointer(bitPattern: start), count: wordCount)
     }
 
-    private static func pattern(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 31) }
+    private static func pattern(_ index: Int) -> UInt64 {
+        UInt64(index &+ 1) &* 0x9e37_79b9_7f4a_7c15
+    }
 
     /// Whether what lies around guest memory is as it was.
     package var isIntact: Bool {
         for start in starts {
-            let place = unsafe Self.bytes(at: start)
-            for index in 0..<Self.checkedSize where unsafe place[index] != Self.pattern(index) {
+            let words = unsafe Self.words(at: start)
+            for index in 0..<Self.wordCount where unsafe words[index] != Self.pattern(index) {
                 return false
             }
         }
         return true
+    }
+
+    /// `wrong`, or what is wrong with the memory around.
+    package func verdict(_ wrong: String?) -> String? {
+        wrong ?? (isIntact ? nil : "memory beside the guest's was written")
     }
 }

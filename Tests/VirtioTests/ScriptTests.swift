@@ -11,11 +11,11 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `Whatever a driver does, the device starts again`(seed: UInt64) throws {
         var dice = Dice(seed)
-        let memory = try GuestMemory(byteCount: 32 << 20)
+        let guarded = try GuardedMemory.make()
         for round in 0..<300 {
-            let driver = try TestDriver(EchoDevice(), memory: memory)
+            let driver = try TestDriver(EchoDevice(), memory: guarded.memory)
             var script = DeviceScript(dice.bytes(Int.random(in: 0..<600, using: &dice)))
-            let wrong = script.run(driver)
+            let wrong = guarded.verdict(script.run(driver))
             #expect(wrong == nil, "seed \(seed), round \(round)")
         }
     }

@@ -6,11 +6,12 @@ import Support
 ///
 ///     FuzzVirtqueue -max_total_time=600 -max_len=1024 CORPUS
 @main enum FuzzVirtqueue {
-    static func main() {
-        let memory = Fuzzer.memory()
+    static func main() throws {
+        let guarded = try GuardedMemory.make()
         Fuzzer.search { bytes in
             var script = DeviceScript(bytes)
-            return script.run(try TestDriver(EchoDevice(), memory: memory))
+            let driver = try TestDriver(EchoDevice(), memory: guarded.memory)
+            return guarded.verdict(script.run(driver))
         }
     }
 }
