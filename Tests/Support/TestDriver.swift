@@ -19,25 +19,31 @@ package final class InterruptCounter: Sendable {
 }
 
 /// Plays the guest's driver of one device through its registers and real guest memory, without
-/// any engine.
+/// any engine. What lies beside that memory is looked at when the driver goes.
 package final class TestDriver<Device: VirtioDevice & ~Copyable> {
     package let memory: GuestMemory
     package let transport: MMIOTransport<Device>
     package let interrupts = InterruptCounter()
     package var rings: [DriverRing] = []
+    /// Memory of its own.
+    private let guarded: GuardedMemory?
 
     /// Rings lie from here on, buffers from ``bufferBase`` on.
     package static var ringBase: UInt64 { 0x1_0000 }
     package static var bufferBase: UInt64 { 0x20_0000 }
 
+    /// - Parameter memory: Somebody else's; nil: 32 MiB of its own.
     package init(_ device: consuming sending Device, memory: GuestMemory? = nil) throws {
-        let memory = try memory ?? GuestMemory(byteCount: 32 << 20)
+        let guarded = memory == nil ? try GuardedMemory.make() : nil
+        guard let memory = memory ?? guarded?.memory else { throw GuardedMemory.NoPlace() }
+        self.guarded = guarded
         self.memory = memory
         transport = try MMIOTransport(device, memory: memory, interrupt: interrupts.wire)
     }
 
     /// Drives a device that somebody else has put behind `transport`.
     package init(_ transport: MMIOTransport<Device>, memory: GuestMemory) {
+        guarded = nil
         self.memory = memory
         self.transport = transport
     }
