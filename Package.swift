@@ -145,7 +145,7 @@ let package = Package(
         tests("Control", []),
         tests("Agent", ["Linux"]),
         tests("Client", ["Agent", "Control", "Linux"]),
-        tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices"]),
+        tests("Machine", ["Memory", "Hypervisor", "KVM", "Linux", "Devices", "CLinux"]),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Support", "Linux", "Machine"],
             path: "Tests/Integration", swiftSettings: tested),

@@ -77,7 +77,8 @@ struct EngineMaker {
 
     private func openKVM() throws(MachineError) -> KVMDevice {
         do throws(KVMError) {
-            return try KVMDevice(path: configuration.kvmPath)
+            return try KVMDevice(
+                path: configuration.kvmPath, version: configuration.kvmVersion)
         } catch {
             throw .kvm(error)
         }

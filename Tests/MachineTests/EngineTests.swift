@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Foundation
+import Glibc
 import Hypervisor
 import KVM
 import Linux
@@ -29,7 +31,7 @@ import Testing
 
     private func machine(
         _ engine: MachineConfiguration.EngineChoice, kvmPath: String = KVMDevice.usualPath,
-        change: (inout MachineConfiguration) -> Void = { _ in }
+        asNobody: Bool = false, change: (inout MachineConfiguration) -> Void = { _ in }
     ) throws -> Machine {
         let path = try kernel()
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -38,6 +40,9 @@ import Testing
         configuration.kvmPath = kvmPath
         configuration.debugExit = true
         change(&configuration)
+        // Root may open every file, so this thread is somebody else for a moment.
+        let before = asNobody ? setfsuid(65534) : nil
+        defer { if let before { _ = setfsuid(uid_t(bitPattern: before)) } }
         return try Machine(configuration)
     }
 
@@ -70,6 +75,50 @@ import Testing
             #expect("\(error)".contains(path))
             #expect("\(error)".hasSuffix("; --engine soft needs no KVM"))
         }
+    }
+
+    @Test(arguments: [MachineConfiguration.EngineChoice.auto, .kvm])
+    func `A device that may not be opened is the same as none`(
+        _ engine: MachineConfiguration.EngineChoice
+    ) throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "swiftlet-locked-\(UUID().uuidString)").path
+        try Data().write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try #require(unsafe chmod(path, 0) == 0)
+        try refuses(engine, "\(path) may not be opened by this user") {
+            try machine(engine, kvmPath: path, asNobody: true)
+        }
+    }
+
+    @Test(
+        .enabled(if: KVMHost.detect(memo: nil).kind != nil, "KVM cannot be used here"),
+        arguments: [MachineConfiguration.EngineChoice.auto, .kvm])
+    func `Another version of KVM's interface is the same as none`(
+        _ engine: MachineConfiguration.EngineChoice
+    ) throws {
+        try refuses(engine, "only version 13 is usable") {
+            try machine(engine) { $0.kvmVersion = 13 }
+        }
+    }
+
+    /// `kvm` refuses to make the machine with this sentence; `auto` goes on with soft, and says it.
+    private func refuses(
+        _ engine: MachineConfiguration.EngineChoice, _ sentence: String,
+        _ make: () throws -> Machine
+    ) throws {
+        guard engine == .auto else {
+            #expect {
+                _ = try make()
+            } throws: { error in
+                "\(error)".contains(sentence) && "\(error)".hasSuffix("--engine soft needs no KVM")
+            }
+            return
+        }
+        let machine = try make()
+        #expect(machine.engine.kind == .soft)
+        #expect(machine.engine.reason?.contains(sentence) == true)
+        #expect(machine.run() == .debugExit(0x7b))
     }
 
     @Test func `What is deterministic runs on soft, and kvm refuses it`() throws {
