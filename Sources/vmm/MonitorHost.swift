@@ -114,9 +114,13 @@ final class MonitorHost: MachineHost {
                 counts: reading.buckets, sum: reading.sum)
         }
         text.add(machine.deviceReadings)
-        if let count = machine.timeline.instructions {
+        let timeline = machine.timeline
+        if let count = timeline.instructions {
             text.add("swiftlet_guest_instructions_total", "counter", count)
         }
+        text.add(
+            counter: "swiftlet_completed_instructions_total", label: "opcode",
+            counts: timeline.completed)
         return text.text
     }
 

@@ -132,6 +132,15 @@ import Testing
         }
     }
 
+    @Test func `Prometheus reads a counter by its label, in order`() {
+        var text = PrometheusText()
+        text.add(counter: "name_total", label: "opcode", counts: ["cc": 2, "0f 01": 30])
+        text.add(counter: "none_total", label: "opcode", counts: [:])
+        #expect(
+            text.text == "# TYPE name_total counter\nname_total{opcode=\"0f 01\"} 30\n"
+                + "name_total{opcode=\"cc\"} 2\n")
+    }
+
     @Test func `Prometheus reads totals and a cumulative histogram`() {
         let metrics = Metrics()
         metrics.counter("vsock", "conns_added")?.add(2)

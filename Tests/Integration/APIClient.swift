@@ -134,14 +134,14 @@ final class APIMonitor {
     let socket: String
 
     /// - Parameter program: What it is started as.
-    init(_ arguments: [String] = [], program: String? = nil) throws {
+    init(_ arguments: [String] = [], program: String? = nil, engine: String = "soft") throws {
         folder = FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-api-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         socket = folder.appending(path: "s").path
         process = try RunningProgram(
             try program ?? Built.file("bin/swiftlet-vmm"),
-            ["--api-sock", socket, "--engine", "soft"] + arguments)
+            ["--api-sock", socket, "--engine", engine] + arguments)
         let socket = socket
         // The file is there a moment before anybody listens.
         let isThere = RunningProgram.wait(seconds: 60) { (try? APIClient(socket)) != nil }

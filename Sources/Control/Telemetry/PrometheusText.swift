@@ -31,6 +31,17 @@ package struct PrometheusText {
         text += "\(name) \(value)\n"
     }
 
+    /// Appends a counter with a line for each value of one label; nothing if there is none.
+    ///
+    /// - Parameter counts: By values of the label, in which there is no quotation mark or backslash.
+    package mutating func add(counter name: String, label: String, counts: [String: UInt64]) {
+        guard !counts.isEmpty else { return }
+        declare(name, "counter")
+        for (value, count) in counts.sorted(by: { $0.key < $1.key }) {
+            text += "\(name){\(label)=\"\(value)\"} \(count)\n"
+        }
+    }
+
     package mutating func declare(_ name: String, _ type: String) {
         text += "# TYPE \(name) \(type)\n"
     }
