@@ -22,6 +22,8 @@ final class Board: Sendable {
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
     let descriptions: [MMIODevice]
+    /// What is in each of them.
+    let kinds: [DeviceID]
     let keyboard: I8042
     let power: PowerControl
     /// Where the guest finds its metadata.
@@ -109,6 +111,7 @@ final class Board: Sendable {
         ports = layout.ports
         windows = layout.windows
         descriptions = layout.descriptions
+        kinds = layout.kinds
         attachments = layout.attachments
     }
 
@@ -221,6 +224,7 @@ struct Layout: ~Copyable {
     var ports = AddressSpace()
     var windows = AddressSpace()
     var descriptions: [MMIODevice] = []
+    var kinds: [DeviceID] = []
     var attachments: [Attachment] = []
     /// Where the guest finds its metadata.
     var endpoints: [MetadataEndpoint] = []
@@ -330,41 +334,6 @@ struct Layout: ~Copyable {
         return try addVirtio(device)
     }
 
-    /// Adds the disks, in their order.
-    mutating func addDrives(
-        _ configuration: MachineConfiguration
-    ) throws(MachineError) -> [String: MMIOTransport<Block>] {
-        var drives: [String: MMIOTransport<Block>] = [:]
-        for drive in configuration.drives {
-            drives[drive.id] = try addDrive(drive, cpuCount: configuration.cpuCount)
-        }
-        return drives
-    }
-
-    /// Adds a disk, which is served on a thread of its own.
-    private mutating func addDrive(
-        _ drive: MachineConfiguration.Drive, cpuCount: Int
-    ) throws(MachineError) -> MMIOTransport<Block> {
-        let configuration = BlockConfiguration(drive, cpuCount: cpuCount)
-        let thread: DeviceThread
-        do throws(Errno) {
-            thread = try DeviceThread(name: "block \(drive.id)")
-        } catch {
-            throw .device("drive \(drive.id) has no thread: \(error)")
-        }
-        return try addVirtio(try Self.makeBlock(configuration), on: thread)
-    }
-
-    private static func makeBlock(
-        _ configuration: BlockConfiguration
-    ) throws(MachineError) -> sending Block {
-        do throws(BlockError) {
-            return try Block(configuration)
-        } catch {
-            throw .device("drive \(configuration.id): \(error)")
-        }
-    }
-
     /// Adds a device that is served on `thread`, or on the machine's loop.
     @discardableResult
     mutating func addVirtio<Device: VirtioDevice & ~Copyable>(
@@ -396,6 +365,7 @@ struct Layout: ~Copyable {
                 resume: { () throws(Errno) in try transport.resume(on: loop) }, thread: thread))
         try addWindow(transport, at: base, count: MMIOTransport<Device>.windowSize)
         descriptions.append(MMIODevice(base: base, gsi: gsi))
+        kinds.append(Device.id)
         return transport
     }
 }

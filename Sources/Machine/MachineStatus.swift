@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Boot
 import Devices
 
 extension BalloonStatus {
@@ -19,6 +20,11 @@ extension BalloonStatus {
 }
 
 extension Machine {
+    /// What virtio devices the guest has, and where it finds them.
+    package var deviceWindows: [(kind: String, base: UInt64, interrupt: UInt32)] {
+        zip(board.kinds, board.descriptions).map { ("\($0)", $1.base, $1.gsi) }
+    }
+
     /// Counts of the links to the metadata, with Firecracker's names.
     package var metadataCounts: [(name: String, value: UInt64)] {
         let all = board.metadata.map(\.counts)

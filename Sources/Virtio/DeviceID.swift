@@ -14,3 +14,19 @@ package struct DeviceID: RawRepresentable, Hashable, Sendable {
     package static let memory = DeviceID(rawValue: 24)
     package static let persistentMemory = DeviceID(rawValue: 27)
 }
+
+extension DeviceID: CustomStringConvertible {
+    /// What people call it; its number if it is none of ours.
+    package var description: String {
+        switch self {
+        case .network: "net"
+        case .block: "block"
+        case .entropy: "entropy"
+        case .balloon: "balloon"
+        case .vsock: "vsock"
+        case .memory: "memory"
+        case .persistentMemory: "pmem"
+        default: "\(rawValue)"
+        }
+    }
+}

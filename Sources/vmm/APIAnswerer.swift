@@ -54,7 +54,7 @@ final class APIAnswerer: Sendable {
         logOutcome(reply)
         let time = Clock.monotonic &- start
         metrics.recordCall(request.method, time)
-        logger.log(.info, "Total previous API call duration: \(time / 1000) us.")
+        logger.log(.debug, "Total previous API call duration: \(time / 1000) us.")
         return reply
     }
 

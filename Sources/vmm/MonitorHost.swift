@@ -187,6 +187,7 @@ final class MonitorHost: MachineHost {
             .info,
             "Successfully started microvm that was configured in"
                 + " \((Clock.monotonic &- start) / 1000) us.")
+        logger.log(machine, config)
     }
 
     /// Shuts the process in, before it makes a thread; what is to be said of a wall that is missing.

@@ -102,7 +102,8 @@ import Testing
         #expect(try client.ask("PUT", "/logger", all).status == 204)
         #expect(try client.ask("GET", "/version").status == 200)
         let last = try #require(try lines(path).last)
-        #expect(last.contains(#/ \[vm-7:fc_api:swiftlet_vmm\/APIAnswerer\.swift:\d+\] /#), "\(last)")
+        let place = #/ \[vm-7:fc_api:swiftlet_vmm/APIAnswerer\.swift:\d+\] /#
+        #expect(last.contains(place), "\(last)")
     }
 
     @Test(arguments: [("Info", false), ("Debug", true)])
@@ -117,5 +118,30 @@ import Testing
         let text = try lines(path).joined()
         #expect(text.contains("cpuid_modifiers") == isThere)
         #expect(text.contains("configure log-level to DEBUG.") == !isThere)
+    }
+
+    @Test(arguments: [("Info", false), ("Debug", true), ("Trace", true)])
+    func `A start says what it made to who asks, and its engine to all`(
+        _ level: String, _ isThere: Bool
+    ) throws {
+        let path = path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let monitor = try APIMonitor(["--log-path", path, "--level", level, "--show-level"])
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let client = try monitor.client()
+        let vsock = "{\"guest_cid\":3,\"uds_path\":\"\(monitor.path("v"))\"}"
+        for (target, body) in [
+            ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"), ("/vsock", vsock),
+            ("/entropy", "{}"), ("/actions", APITests.started),
+        ] { #expect(try client.ask("PUT", target, body).status == 204, "\(target)") }
+        let text = try lines(path).joined(separator: "\n")
+        #expect(text.contains(":INFO] The guest's engine is soft."))
+        for part in [
+            ":DEBUG] The guest's vCPUs: 1, memory: 128 MiB, kernel: \(kernel.path), initrd: none.",
+            ":DEBUG] A virtio device, entropy, is at 0xc0001000, interrupt 5.",
+            ":DEBUG] A virtio device, vsock, is at 0xc0002000, interrupt 6.",
+            ":DEBUG] Total previous API call duration: ",
+        ] { #expect(text.contains(part) == isThere, "\(part)") }
+        #expect(text.contains(":DEBUG]") == isThere)
     }
 }
