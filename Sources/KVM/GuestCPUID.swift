@@ -69,7 +69,9 @@ struct GuestCPUID {
         }
         let leaves = WithheldFeature.leaves
         table.entries.removeAll { entry in
-            leaves.contains { $0.leaf == entry.leaf && ($0.index == nil || $0.index == entry.index) }
+            leaves.contains {
+                $0.leaf == entry.leaf && ($0.index == nil || $0.index == entry.index)
+            }
         }
         // Of power management only this: the local APIC's timer runs in every state.
         var power = CPUIDEntry(leaf: 6)

@@ -49,7 +49,8 @@ struct ProcessorMaker: Sendable {
             repair: memory.map(SystemCallRepair.init),
             rate: TimeStampRate(kilohertz: rate, isScalable: scalesTSC),
             facts: KVMVCPU.Facts(
-                cpuid: answers.table(of: index), stateRegisters: stateRegisters, floatingPointBytes: floatingPointBytes,
+                cpuid: answers.table(of: index), stateRegisters: stateRegisters,
+                floatingPointBytes: floatingPointBytes,
                 persistent: persistent))
     }
 

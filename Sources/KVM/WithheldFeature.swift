@@ -59,8 +59,8 @@ struct WithheldFeature {
             WithheldFeature(0x8000_0001, 0, .ecx, 10),  // IBS: no performance counters.
             WithheldFeature(0x8000_0001, 0, .ecx, 12),  // SKINIT: no measured launch.
             WithheldFeature(0x8000_0001, 0, .ecx, 23),  // No performance counters of cores.
-            WithheldFeature(0x8000_0001, 0, .ecx, 24),  // No performance counters of the northbridge.
-            WithheldFeature(0x8000_0001, 0, .ecx, 28),  // No performance counters of the last cache.
+            WithheldFeature(0x8000_0001, 0, .ecx, 24),  // No counters of the northbridge.
+            WithheldFeature(0x8000_0001, 0, .ecx, 28),  // No counters of the last cache.
             WithheldFeature(0x8000_0001, 0, .ecx, 29),  // MWAITX: the host's to grant.
         ]
     }

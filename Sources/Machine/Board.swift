@@ -5,19 +5,10 @@ import Devices
 import Hypervisor
 import Linux
 import Memory
-import Synchronization
 import Virtio
 
 /// The devices of a machine, made once from its configuration, and where each of them sits.
 final class Board: Sendable {
-    /// When and after how many instructions the guest said that it had come up.
-    struct BootMark: Sendable {
-        let time: UInt64
-        /// What the process had used of the host's processors, in nanoseconds.
-        let processorTime: UInt64
-        let instructions: UInt64?
-    }
-
     let ports: AddressSpace
     let windows: AddressSpace
     /// The virtio windows, for the tables that the guest reads.
@@ -39,13 +30,7 @@ final class Board: Sendable {
     private let attachments: [Attachment]
     let pmems: [String: MMIOTransport<Pmem>]
     private let loop: EventLoop
-    private let mark: Mark
-
-    private final class Mark: Sendable {
-        let value = Mutex<BootMark?>(nil)
-    }
-
-    var bootMark: BootMark? { mark.value.withLock { $0 } }
+    let mark = BootMark()
 
     /// Starts the threads of devices that have their own; each begins with `confine`.
     func startThreads(confine: @escaping @Sendable (ThreadRole) -> Void) throws(Errno) {
@@ -58,7 +43,6 @@ final class Board: Sendable {
     ) throws(MachineError) {
         self.loop = loop
         var layout = Layout(memory: memory, machine: machine, loop: loop)
-        mark = Mark()
         do throws(Errno) {
             serial = try Self.makeSerial(configuration, machine)
             try serial.attach(to: loop)
@@ -79,13 +63,9 @@ final class Board: Sendable {
             let timer = BootTimer { time in
                 let counts = machine.vcpus.compactMap(\.retiredInstructions)
                 let retired = counts.isEmpty ? nil : counts.reduce(0, &+)
-                let mark = mark.value.withLock { value -> BootMark? in
-                    guard value == nil else { return nil }
-                    value = BootMark(
-                        time: time, processorTime: Clock.processCPU, instructions: retired)
-                    return value
+                if let first = mark.note(time, instructions: retired) {
+                    marked(first.time, first.processorTime)
                 }
-                if let mark { marked(mark.time, mark.processorTime) }
             }
             try layout.addWindow(timer, at: BootTimer.base, count: BootTimer.windowSize)
             // The host's random numbers would make two runs differ; the guest has its seed.

@@ -346,7 +346,7 @@ package final class Machine: Sendable {
             timeline.userEntry = entry.time
             timeline.userEntryInstructions = entry.instructions
         }
-        if let mark = board.bootMark {
+        if let mark = board.mark.moment {
             timeline.bootTimer = mark.time
             timeline.bootTimerProcessorTime = mark.processorTime
             timeline.bootTimerInstructions = mark.instructions
