@@ -41,8 +41,9 @@ __attribute__((used)) static u8 stacks[OTHERS][STACK] __attribute__((aligned(16)
 __attribute__((used)) static volatile u32 come;
 static volatile u32 resting;
 
-/// What the others are to do.
-static volatile enum { REST, KICK, ANYTHING } order;
+/// What the others are to do, and above two bits how often that was said.
+enum { REST, KICK, ANYTHING };
+static volatile u32 order;
 
 /// Where queues and what they name may lie while anything goes: RAM that nobody needs. That of the
 /// balloon is for itself, as it reads numbers of pages, which must not be those of this program.
@@ -144,15 +145,23 @@ __attribute__((used, noreturn)) static void other_main(u32 number) {
     set_tables();
     u32 seed = 0x1234567 * (number + 1) | 1;
     for (;;) {
-        if (order == REST) {
+        u32 mine = order;
+        if ((mine & 3) == REST) {
             __asm__ volatile("lock incl %0" : "+m"(resting));
-            while (order == REST) __asm__ volatile("pause");
-        } else if (order == KICK) {
+            while (order == mine) __asm__ volatile("pause");
+        } else if ((mine & 3) == KICK) {
             kick(&seed);
         } else {
             anything(&seed);
         }
     }
+}
+
+/// A message to other processors, as the two halves of the local APIC's command register.
+static void send(u32 high, u32 low) {
+    *(volatile u32 *)0xfee00310 = high;
+    *(volatile u32 *)0xfee00300 = low;
+    for (u32 turn = 0; turn < 1000 && *(volatile u32 *)0xfee00300 & 0x1000; turn++) {}
 }
 
 static void wake_others(void) {
@@ -161,18 +170,18 @@ static void wake_others(void) {
         ((volatile u8 *)0x12000)[index] = other_begin[index];
     }
     *(volatile u32 *)0xfee000f0 = 0x1ff;
-    // To all but this one: INIT, then begin at page 0x12.
-    *(volatile u32 *)0xfee00300 = 0xc4500;
-    while (*(volatile u32 *)0xfee00300 & 0x1000) {}
-    *(volatile u32 *)0xfee00300 = 0xc4612;
-    while (*(volatile u32 *)0xfee00300 & 0x1000) {}
     window = windows[0];
-    EXPECT(SOON(come == OTHERS && resting == OTHERS), "the other processors do not come");
+    order = (order / 4 + 1) * 4 + REST;
+    come = resting = 0;
+    // To all but this one: INIT, then begin at page 0x12.
+    send(0, 0xc4500);
+    send(0, 0xc4612);
+    EXPECT(SOON(come >= OTHERS && resting >= OTHERS), "the other processors do not come");
 }
 
 static void command(u32 what) {
     resting = 0;
-    order = what;
+    order = (order / 4 + 1) * 4 + what;
     if (what == REST) EXPECT(SOON(resting == OTHERS), "a processor does not come back");
 }
 
@@ -206,7 +215,43 @@ static void fight(void) {
     all_work();
 }
 
+/// Every kind of message to every sort of address, at any level, with any vector; no processor is lost.
+static void messages(void) {
+    enum { INIT = 5, STARTUP = 6 };
+    static const u32 places[] = {0, 1, 2, 3, 4, 0x0f, 0x80, 0xff};
+    static const u8 vectors[] = {0, 1, 15, 16, 0x30, 0xef, 0xff};
+    // What system management mode begins with leaves it.
+    *(volatile u16 *)0x38000 = 0xaa0f;
+    wake_others();
+    for (u32 mode = 0; mode < 8; mode++) {
+        if (mode == INIT || mode == STARTUP) continue;
+        for (u32 bits = 0; bits < 32; bits++) {
+            // Logical or not, level, trigger; to an address, to itself, to all, to all others.
+            u32 low = mode << 8 | (bits & 1) << 11 | (bits & 6) << 13 | (bits & 0x18) << 15;
+            for (u32 index = 0; index < 8; index++) {
+                send(places[index] << 24, low | vectors[(index + bits) % 7]);
+            }
+        }
+        about = "messages: ";
+        command(KICK);
+        command(REST);
+    }
+    // INIT at any time and in any number, and starts that nobody waits for.
+    for (u32 turn = 0; turn < 20; turn++) {
+        command(turn % 2 ? KICK : REST);
+        for (u32 index = 0; index <= turn % 4; index++) send(0, 0xc4500 | (index & 1) << 15);
+        wake_others();
+        send(0, 0xc4612);
+        send(0, 0xc46ff);
+    }
+    send(0, 0x8500 | 0x80000);
+    command(KICK);
+    command(REST);
+    all_work();
+}
+
 const struct hostile_case many_cases[] = {
+    {"messages", messages},
     {"storm", storm},
     {"fight", fight},
     {0, 0},
