@@ -314,6 +314,25 @@ static void pmem(void) {
         EXPECT(wait_reset_needed(), "a device fills what is read-only");
         works();
     }
+    // Queues in files: one that a device is to write into cannot be read-only.
+    for (u32 part = 0; part < 3; part++) {
+        for (u32 place = 0; place < 2; place++) {
+            take(ENTROPY, 0);
+            negotiate(0, 1);
+            set_queue(0, SIZE, (u32)&rings[0].table, (u32)&rings[0].available, (u32)&rings[0].used);
+            set(0x44, 0);
+            set(0x80 + part * 0x10, (u32)(place ? open : sealed));
+            set(0x84 + part * 0x10, (u32)((place ? open : sealed) >> 32));
+            set(0x44, 1);
+            rings[0].available.index = rings[0].used.index = 0;
+            set(0x70, STARTED);
+            publish(0, 0);
+            // The file that can be written to is empty: a chain of no bytes, and no index.
+            int is_wrong = WITHIN(1 << 24, get(0x70) & NEEDS_RESET);
+            EXPECT(place || is_wrong, "a queue in what is read-only is served");
+            works();
+        }
+    }
     // A disk's sector goes into the file.
     take(DISK, 0);
     disk_start();

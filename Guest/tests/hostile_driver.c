@@ -144,7 +144,7 @@ static void ask_memory(u32 place) {
     *(volatile u16 *)request = 3;
     *(volatile u64 *)(request + 8) = (u64)get(0x114) << 32 | get(0x110);
     *(volatile u16 *)(request + 16) = 1;
-    *(volatile u16 *)buffer = 0xffff;
+    *(volatile u16 *)buffer = *(volatile u16 *)(buffer + 8) = 0xffff;
     put(0, 0, (u32)request, 24, MORE, 1);
     put(0, 1, place, 10, WRITE, 0);
     publish(0, 0);
@@ -152,7 +152,8 @@ static void ask_memory(u32 place) {
 
 static const char *wrong_memory(void) {
     if (!wait_used(0, 1)) return "it does not answer";
-    return *(volatile u16 *)buffer == 0 && *(volatile u16 *)(buffer + 8) == 1 ? 0
+    // A whole block is plugged, or not.
+    return *(volatile u16 *)buffer == 0 && *(volatile u16 *)(buffer + 8) <= 1 ? 0
         : "it does not know what is plugged";
 }
 

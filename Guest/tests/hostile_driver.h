@@ -76,14 +76,16 @@ static inline u64 ticks(void) {
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (u64)high << 32 | low;
 }
-/// Waits for what another thread of the monitor does; seconds, if that never comes.
-#define SOON(condition)                                                                            \
+/// Waits for what another thread of the monitor does, so many ticks of the clock at most.
+#define WITHIN(limit, condition)                                                                   \
     ({                                                                                             \
         u64 begin = ticks();                                                                       \
         int is = 0;                                                                                \
-        while (!(is = (condition)) && ticks() - begin < (u64)8 << 30) (void)get(0x70);             \
+        while (!(is = (condition)) && ticks() - begin < (limit)) (void)get(0x70);                  \
         is;                                                                                        \
     })
+/// Seconds, if it never comes.
+#define SOON(condition) WITHIN((u64)8 << 30, condition)
 
 /// Finds all devices.
 void look(void);

@@ -63,40 +63,55 @@ static void kick(u32 *seed) {
 
 /// What may be the beginning of a request to any device, in every page.
 static void sow(void) {
-    for (u32 page = 0; page < GROUND_SIZE / 4096; page++) {
-        volatile u32 *words = (volatile u32 *)(GROUND + page * 4096);
+    for (u32 page = 0; page < GROUND_SIZE / 8192; page++) {
+        volatile u32 *words = (volatile u32 *)(GROUND + GROUND_SIZE / 2 + page * 4096);
         // Of a disk or of pluggable memory; or of a socket.
         words[0] = page % 3 == 0 ? 3 : page % 3 == 1 ? page & 1 : page % 14;
         words[2] = page % 3 ? page % 64 : 2;
         words[4] = 5000 + page, words[5] = 1024;
         words[7] = 1 | page % 8 << 16;
         words[9] = 65536;
+        if (page % 7 == 0) {
+            // A block of pluggable memory comes or goes.
+            words[0] = page & 1;
+            words[2] = page % 32 << 21, words[3] = 0x20;
+            words[4] = 1 + page % 3;
+        }
         // Pages of the other devices' ground go back to the host, with queues in them.
-        words = (volatile u32 *)(LISTS + page * 4096);
+        words = (volatile u32 *)(LISTS + GROUND_SIZE / 2 + page * 4096);
         for (u32 index = 0; index < 16; index++) words[index] = GROUND / 4096 + page + index * 40;
     }
 }
 
-/// Makes a chain of three parts of a ground available in a queue.
-static void make_request(u32 *seed, u32 ground, u32 queue) {
+/// Makes a chain of three parts of a ground available in a queue: most often what a device of this
+/// kind takes for a request.
+static void make_request(u32 *seed, u32 id, u32 ground, u32 queue) {
     static const u16 lengths[] = {16, 16, 24, 44, 4, 16, 72, 0}, rooms[] = {1, 1, 10, 4};
-    u32 value = dice(seed), slot = value & 62;
+    u32 value = dice(seed), slot = value & 62, is_odd = value >> 29 == 7;
+    u32 length = id == DISK ? 16 : id == MEMORY ? 24 : id == SOCKET ? 44 : id == NET ? 72 : 4;
     volatile struct descriptor *table = (volatile struct descriptor *)queue;
     volatile u16 *available = (volatile u16 *)(queue + 0x4000);
     for (u32 part = 0; part < 3; part++) {
-        u32 more = dice(seed), next = (slot + part + 1) & 63;
+        u32 more = dice(seed), page = more & 0x1ff;
+        // sow() has put requests of theirs there.
+        if (part == 0 && !is_odd) {
+            page = id == MEMORY ? page / 7 * 7 : id == DISK ? page / 3 * 3 + 1 : page;
+        }
         volatile struct descriptor *one = &table[(slot + part) & 63];
-        one->address = ground + (more & 0x1ff) * 4096;
-        one->length = part == 0 ? lengths[more >> 10 & 7]
+        one->address = ground + page * 4096;
+        // Some lie in blocks that are plugged, or were a moment ago.
+        if (part > 0 && value >> 26 == 5) one->address = (u64)0x20 << 32 | (more & 0x1fff) << 13;
+        one->length = part == 0 ? (is_odd ? lengths[more >> 10 & 7] : length)
                     : part == 1 ? (more >> 10 & 0x7f) * 512 : rooms[more >> 10 & 3];
         u32 is_filled = part == 2 || (part == 1 && more >> 31);
         one->flags = (u16)((part < 2 ? MORE : 0) | (is_filled ? WRITE : 0));
+        if (part == 1 && id == MEMORY && !is_odd) one->length = 10, one->flags = WRITE;
         if (value >> 23 == part) one->flags = (u16)(more >> 10 & 7);
-        one->next = (u16)(value >> 24 == 7 ? more >> 8 : next);
+        one->next = (u16)(value >> 24 == 7 ? more >> 8 : (slot + part + 1) & 63);
     }
     available[2 + (available[1] & 63)] = (u16)slot;
     __asm__ volatile("" ::: "memory");
-    available[1] = (u16)(available[1] + (value >> 26 == 63 ? 100 : 1));
+    available[1] = (u16)(available[1] + (value >> 22 == 63 ? 100 : 1));
 }
 
 /// From reset to DRIVER_OK, as if nobody else were there.
@@ -133,7 +148,7 @@ static void anything(u32 *seed) {
     case 6: begin_queues(place, queues, value & 0x30000000); break;
     case 7 ... 80: {
         u32 queue = value % 3;
-        make_request(seed, ground + GROUND_SIZE / 2, queues + queue * 0x10000);
+        make_request(seed, at(place, 8), ground + GROUND_SIZE / 2, queues + queue * 0x10000);
         set_at(place, 0x50, queue);
         break;
     }

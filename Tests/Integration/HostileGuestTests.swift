@@ -149,7 +149,7 @@ final class HostileMachine {
         return network
     }
 
-    /// What can be plugged is not offered.
+    /// What can be plugged is offered in the midst of a fight only.
     private func configuration(_ attack: String, _ engine: String, _ cpus: Int) throws -> String {
         let interface = "{\"iface_id\": \"eth0\", \"host_dev_name\": \"hostile0\"}"
         let path = folder.path
@@ -174,7 +174,8 @@ final class HostileMachine {
                 "free_page_hinting": true, "free_page_reporting": true},
               "memory-hotplug": {"total_size_mib": 1024, "block_size_mib": 2,
                 "slot_size_mib": 128},
-              "swiftlet": {"engine": "\(engine)", "debug_exit": true}
+              "swiftlet": {"engine": "\(engine)", "debug_exit": true,
+                "plugged_memory_mib": \(attack == "fight" ? 64 : 0)}
             }
             """
     }
