@@ -230,6 +230,28 @@ static void fight(void) {
     all_work();
 }
 
+/// The end of the machine while all of that goes on, as asked for and by a triple fault.
+static void fight_on(void) {
+    sow();
+    wake_others();
+    command(ANYTHING);
+    for (u64 begin = ticks(); ticks() - begin < 1 << 28;) {}
+}
+
+static void leave(void) {
+    fight_on();
+    finish(42);
+}
+
+static void collapse(void) {
+    fight_on();
+    struct __attribute__((packed)) {
+        u16 limit;
+        u32 base;
+    } nothing = {0, 0};
+    __asm__ volatile("lidt %0\n\tud2" : : "m"(nothing));
+}
+
 /// Every kind of message to every sort of address, at any level, with any vector; no processor is lost.
 static void messages(void) {
     enum { INIT = 5, STARTUP = 6 };
@@ -269,5 +291,7 @@ const struct hostile_case many_cases[] = {
     {"messages", messages},
     {"storm", storm},
     {"fight", fight},
+    {"leave", leave},
+    {"collapse", collapse},
     {0, 0},
 };

@@ -35,7 +35,8 @@ import Testing
         Attack("registers"), Attack("notifications"), Attack("entropy"), Attack("balloon"),
         Attack("memory"), Attack("disk"), Attack("pmem"), Attack("vsock"),
         Attack("net", needsNetwork: true), Attack("messages", cpus: 4), Attack("storm", cpus: 4),
-        Attack("fight", cpus: 4),
+        Attack("fight", cpus: 4), Attack("leave", cpus: 4),
+        Attack("collapse", status: 1, cpus: 4),
     ]
     static let possible = attacks.filter(\.isPossible)
 
@@ -175,7 +176,7 @@ final class HostileMachine {
               "memory-hotplug": {"total_size_mib": 1024, "block_size_mib": 2,
                 "slot_size_mib": 128},
               "swiftlet": {"engine": "\(engine)", "debug_exit": true,
-                "plugged_memory_mib": \(attack == "fight" ? 64 : 0)}
+                "plugged_memory_mib": \(["fight", "leave", "collapse"].contains(attack) ? 64 : 0)}
             }
             """
     }
