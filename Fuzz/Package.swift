@@ -3,7 +3,7 @@
 import PackageDescription
 
 /// Parsers are built from the same files as the programs, `Shelves` being a link to `Sources`,
-/// with the coverage counters that libFuzzer steers by.
+/// with the coverage counters that libFuzzer steers by and under the address sanitizer.
 let counted: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
@@ -12,10 +12,13 @@ let counted: [SwiftSetting] = [
     .enableExperimentalFeature("Extern"),
     .enableExperimentalFeature("Lifetimes"),
     .unsafeFlags([
-        "-sanitize=fuzzer", "-parse-as-library", "-enforce-exclusivity=unchecked",
+        "-sanitize=fuzzer,address", "-parse-as-library", "-enforce-exclusivity=unchecked",
         "-enable-testing",
     ]),
 ]
+
+/// What is C: with the sanitizer's allocator, and not with one that counts.
+let sanitized: [CSetting] = [.unsafeFlags(["-fsanitize=address"])]
 
 func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(
@@ -26,13 +29,13 @@ func shelf(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: "Fuzz" + name, dependencies: ["Driver"] + dependencies, swiftSettings: counted,
-        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
 }
 
 let package = Package(
     name: "fuzz",
     targets: [
-        .target(name: "CLinux", path: "Shelves/CLinux"),
+        .target(name: "CLinux", path: "Shelves/CLinux", cSettings: sanitized),
         .target(name: "Driver", path: "Driver", swiftSettings: counted),
         shelf("Linux", ["CLinux"]),
         shelf("Memory", ["Linux", "CLinux"]),
@@ -42,7 +45,7 @@ let package = Package(
         shelf("Bus", []),
         shelf("Virtio", ["Memory", "Bus", "Linux"]),
         shelf("Devices", ["Virtio", "Bus", "Memory", "Linux"]),
-        .target(name: "CAllocations", path: "Allocations"),
+        .target(name: "CAllocations", path: "Allocations", cSettings: sanitized),
         .target(
             name: "Support",
             dependencies: ["Memory", "Linux", "Virtio", "Bus", "CAllocations"], path: "Support",
@@ -59,7 +62,7 @@ let package = Package(
         fuzzer("JSON", ["Control"]),
         fuzzer("HTTP", ["Control"]),
         fuzzer("MMDS", ["Control", "Devices"]),
-        .target(name: "CTree", path: "Shelves/CTree"),
+        .target(name: "CTree", path: "Shelves/CTree", cSettings: sanitized),
         shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Tree", ["Agent"]),
