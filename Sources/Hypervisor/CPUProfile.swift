@@ -32,6 +32,32 @@ package struct CPUProfile: Hashable, Sendable {
         self.scalesTSC = scalesTSC
     }
 
+    /// What a guest may be given that is to move between an engine of this profile and one of
+    /// `other`: this one's answers of CPUID without the features that the other lacks, and the rate
+    /// of the one that cannot choose. Both engines are then made with these.
+    ///
+    /// To be asked of the software engine's profile at the other's rate, since that says it in CPUID.
+    package func common(with other: CPUProfile) -> CPUProfile {
+        var common = self
+        for word in FeatureWord.all {
+            let offered = other.cpuid[word.leaf, word.index].map { $0[word.register] } ?? 0
+            common.cpuid.change(word.leaf, word.index) {
+                $0[word.register] &= offered | word.ignored
+            }
+        }
+        // Bits of physical and linear addresses: a byte each.
+        if let sizes = other.cpuid[0x8000_0008] {
+            common.cpuid.change(0x8000_0008) {
+                let physical = min($0.eax & 0xff, sizes.eax & 0xff)
+                let linear = min($0.eax & 0xff00, sizes.eax & 0xff00)
+                $0.eax = $0.eax & ~0xffff | linear | physical
+            }
+        }
+        if scalesTSC { common.tscKilohertz = other.tscKilohertz }
+        common.scalesTSC = scalesTSC && other.scalesTSC
+        return common
+    }
+
     /// A rate may be off by one part in this many: what guests allow a clock.
     package static var tscTolerance: UInt { 4000 }
 

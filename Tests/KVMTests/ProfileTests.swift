@@ -237,6 +237,30 @@ import Testing
         #expect(with.refusal(on: profile(row.leaf, 0, row.register, 0)) == nil)
     }
 
+    @Test func `What two engines have in common both can go on with`() throws {
+        var soft = CPUProfile(
+            kind: .soft, cpuid: guest(amd, cpus: 2), tscKilohertz: 1_000_000, scalesTSC: true)
+        soft.cpuid.change(0x8000_0008) { $0.eax = 0x3934 }
+        var other = CPUProfile(
+            kind: .hardware, cpuid: guest(amd, cpus: 2), tscKilohertz: 2_000_000)
+        // No FSGSBASE, and nothing in a leaf; no word that says whether it keeps x87 pointers.
+        other.cpuid.change(7) { $0.ebx &= ~(1 | 1 << 13) }
+        other.cpuid.remove(0x8000_0001)
+        let common = soft.common(with: other)
+        #expect(common.refusal(on: soft) == nil)
+        #expect(common.refusal(on: other) == nil)
+        #expect(soft.refusal(on: other)?.contains("FSGSBASE") == true)
+        #expect(common.kind == .soft)
+        #expect(common.tscKilohertz == 2_000_000)
+        #expect(!common.scalesTSC)
+        let structured = try #require(common.cpuid[7])
+        #expect(structured.ebx & 1 == 0)
+        #expect(structured.ebx >> 5 & 1 == 1)
+        #expect(structured.ebx >> 13 & 1 == 1)
+        #expect(common.cpuid[0x8000_0001]?.edx == 0)
+        #expect(common.cpuid[0x8000_0008].map { $0.eax & 0xffff } == 0x3030)
+    }
+
     @Test func `The leaf in which two tables differ is found in any order`() {
         let table = guest(amd, cpus: 2)
         #expect(table.difference(from: CPUIDTable(table.entries.reversed())) == nil)

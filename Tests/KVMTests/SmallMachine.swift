@@ -57,7 +57,7 @@ final class SmallMachine: Sendable {
         _ engine: TestedEngine, _ image: GuestImage?, cpuCount: Int = 1,
         memoryBytes: UInt64 = 32 << 20, pluggable: PluggableSize? = nil,
         persistent: [PersistentFile] = [], template: CPUTemplate? = nil,
-        cpuid: CPUIDTable? = nil,
+        cpuid: CPUIDTable? = nil, tscKilohertz: UInt32? = nil,
         prepare: (inout GuestBus.State) -> Void = { _ in }
     ) throws {
         memory = try GuestMemory(
@@ -67,6 +67,7 @@ final class SmallMachine: Sendable {
         var configuration = VirtualMachineConfiguration(cpuCount: cpuCount)
         configuration.template = template
         configuration.cpuid = cpuid
+        configuration.tscKilohertz = tscKilohertz
         machine = try engine.makeMachine(memory, bus, configuration)
         guard let image else { return }
         try memory.write(image.bytes, at: GuestAddress(GuestImage.base))
