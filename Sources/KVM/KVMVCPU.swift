@@ -132,7 +132,8 @@ package final class KVMVCPU: VirtualCPU, @unchecked Sendable {
             return .failed(
                 "the host's processor refused to enter the guest, reason "
                     + "0x\(String(reason, radix: 16))")
-        case .internalError(let number): return .failed("KVM met its internal error \(number)")
+        case .internalError(let number):
+            return .failed(RunExit.internalErrorText(number, descriptor.page.internalData))
         case .unknown(let reason):
             return .failed("KVM came back with exit \(reason), which it was not asked for")
         }

@@ -19,9 +19,26 @@ enum RunExit: Hashable {
     case entryFailed(UInt64)
     /// The kernel could not emulate the instruction at RIP.
     case emulationFailed
-    /// Another error inside the kernel: its number.
+    /// Another error inside the kernel: its number. The page says more.
     case internalError(UInt32)
     case unknown(reason: UInt32)
+}
+
+extension RunExit {
+    /// What is known of an internal error, for whoever has to find out on hardware. The numbers are
+    /// KVM's and the processor's: which they are, and in what order, depends on the kernel.
+    /// KVM API, KVM_EXIT_INTERNAL_ERROR.
+    static func internalErrorText(_ number: UInt32, _ data: [UInt64]) -> String {
+        let what =
+            switch number {
+            case CKVM_INTERNAL_ERROR_SIMUL_EX: " (one exception inside another)"
+            case CKVM_INTERNAL_ERROR_DELIVERY_EV: " (an exit while an event was delivered)"
+            case CKVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: " (an exit that it does not know)"
+            default: ""
+            }
+        let words = data.map { "0x" + String($0, radix: 16) }.joined(separator: ", ")
+        return "KVM met its internal error \(number)\(what)" + (data.isEmpty ? "" : ": \(words)")
+    }
 }
 
 /// Ports that the guest reads or writes; the values lie in the page.
@@ -87,6 +104,13 @@ struct RunPage: ~Copyable, @unchecked Sendable {
                 ? .emulationFailed : .internalError(number)
         default: return .unknown(reason: reason)
         }
+    }
+
+    /// What the kernel says besides of an internal error; at most 16 words.
+    var internalData: [UInt64] {
+        var words = [UInt64](repeating: 0, count: 16)
+        let count = unsafe clinux_kvm_internal_data(page, &words)
+        return Array(words.prefix(Int(count)))
     }
 
     /// Says whether the write that the last run ended with is refused.

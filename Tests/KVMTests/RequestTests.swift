@@ -79,6 +79,39 @@ import Testing
         try vm.losePITTicks()
     }
 
+    @Test func `An internal error is told with all that the kernel says of it`() {
+        let rows: [(UInt32, [UInt64], String)] = [
+            (2, [], "2 (one exception inside another)"),
+            (3, [0x8000_0b0e, 0x31, 0x181, 1], "3 (an exit while an event was delivered): "
+                + "0x80000b0e, 0x31, 0x181, 0x1"),
+            (4, [0x4a, 0], "4 (an exit that it does not know): 0x4a, 0x0"),
+            (9, [7], "9: 0x7"),
+        ]
+        for (number, data, text) in rows {
+            #expect(
+                RunExit.internalErrorText(number, data) == "KVM met its internal error " + text)
+        }
+    }
+
+    /// A page as the kernel fills it for an exit of this kind, with more words than there is room.
+    @Test func `The words of an internal error are read from the page, and no more than there are`()
+        throws
+    {
+        let mapping = try Mapping.anonymous(byteCount: 4096)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        // The reason is at 8, the union at 32: sub-error, count, words.
+        bytes[8] = 17
+        bytes[32] = 3
+        bytes[36] = 200
+        for index in 0..<16 { bytes[40 + index * 8] = UInt8(index + 1) }
+        mapping.fill(bytes)
+        let page = RunPage(mapping)
+        let exit = page.exit
+        let data = page.internalData
+        #expect(exit == .internalError(3))
+        #expect(data == (1...16).map { UInt64($0) })
+    }
+
     @Test func `An instruction is counted by its opcode`() {
         let rows: [([UInt8], String)] = [
             ([0xf3, 0x48, 0x0f, 0xb8, 0xc7], "f3 0f b8"), ([0xcc], "cc"),

@@ -127,6 +127,9 @@ CKVM_NUMBER(KVM_EXIT_FAIL_ENTRY);
 CKVM_NUMBER(KVM_EXIT_INTERNAL_ERROR);
 CKVM_NUMBER(KVM_EXIT_SYSTEM_EVENT);
 CKVM_NUMBER(KVM_INTERNAL_ERROR_EMULATION);
+CKVM_NUMBER(KVM_INTERNAL_ERROR_SIMUL_EX);
+CKVM_NUMBER(KVM_INTERNAL_ERROR_DELIVERY_EV);
+CKVM_NUMBER(KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
 
 CKVM_NUMBER(KVM_PIT_SPEAKER_DUMMY);
 CKVM_NUMBER(KVM_IRQCHIP_PIC_MASTER);
@@ -217,6 +220,13 @@ static inline uint32_t clinux_kvm_system_event(const struct kvm_run *page) {
 }
 static inline uint32_t clinux_kvm_internal_error(const struct kvm_run *page) {
     return page->internal.suberror;
+}
+/// What the kernel says besides of an internal error; how many words of `words` it has set.
+static inline uint32_t clinux_kvm_internal_data(const struct kvm_run *page, uint64_t words[16]) {
+    uint32_t count = page->internal.ndata;
+    if (count > 16) count = 16;
+    for (uint32_t i = 0; i < count; i++) words[i] = page->internal.data[i];
+    return count;
 }
 /// The bytes of the instruction that the kernel could not emulate; how many of them it knows.
 static inline uint32_t clinux_kvm_instruction(const struct kvm_run *page, uint8_t bytes[15]) {
