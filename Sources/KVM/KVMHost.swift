@@ -92,7 +92,8 @@ package struct KVMHost: Hashable, Sendable {
 }
 
 extension KVMHost.Evidence {
-    /// A thousand instructions take a processor a microsecond, and an emulator a millisecond or more. Of the counted ones a few are emulated everywhere: the port access.
+    /// A thousand instructions take a processor a microsecond, and an emulator a millisecond or more.
+    /// Of the counted ones a few are emulated everywhere: the port access.
     var isEmulated: Bool {
         switch self {
         case .count(let count): count > KVMHost.Scratch.instructions / 2

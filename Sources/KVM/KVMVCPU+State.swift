@@ -56,6 +56,9 @@ extension KVMVCPU {
         static var elsewhere: Set<UInt32> {
             [timeStamp, 0x1b, 0xc000_0080, 0xc000_0100, 0xc000_0101]
         }
+        /// Hyper-V's, which a guest that is told of KVM does not have: to ask for one would make the
+        /// kernel keep Hyper-V's state for the processor. Hyper-V specification, 2.4.
+        static var otherHypervisor: ClosedRange<UInt32> { 0x4000_0000...0x4000_01ff }
         /// The MTRRs, which kernels keep and do not all list. Intel SDM 3, 12.11.2.
         static var memoryTypes: [UInt32] {
             Array(0x200...0x20f) + [0x250, 0x258, 0x259] + Array(0x268...0x26f) + [0x2ff]
@@ -149,10 +152,7 @@ extension KVMVCPU {
 
     /// The values of those that the kernel lists and then gives, and of the MTRRs.
     private func savedModelSpecific() throws(KVMError) -> [UInt32: UInt64] {
-        let elsewhere = MSR.elsewhere
-        let listed = facts.stateRegisters
-        let all = listed + MSR.memoryTypes.filter { !listed.contains($0) }
-        let numbers = all.filter { !elsewhere.contains($0) }
+        let numbers = Self.savedRegisters(facts.stateRegisters)
         var values: [UInt32: UInt64] = [:]
         var place = 0
         while place < numbers.count {
@@ -163,6 +163,13 @@ extension KVMVCPU {
             place += found.count < batch.count ? found.count + 1 : batch.count
         }
         return values
+    }
+
+    /// Which of `listed` registers make up the state, and the MTRRs.
+    static func savedRegisters(_ listed: [UInt32]) -> [UInt32] {
+        let elsewhere = MSR.elsewhere
+        let all = listed + MSR.memoryTypes.filter { !listed.contains($0) }
+        return all.filter { !elsewhere.contains($0) && !MSR.otherHypervisor.contains($0) }
     }
 
     private func restoreModelSpecific(_ values: [UInt32: UInt64]) throws(KVMError) {

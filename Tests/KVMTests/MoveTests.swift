@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Hypervisor
-import KVM
 import Memory
 import Synchronization
 import Testing
+
+@testable import KVM
 
 /// A running guest's state goes into a fresh machine, and the guest goes on.
 @Suite struct MoveTests {
@@ -103,6 +104,18 @@ import Testing
         }
         try machine.waitUntilStopped()
         #expect(try machine.run() == "00001234 00005678 same a5a5a5a5 journey\n")
+    }
+
+    @Test func `Registers are saved once, and none of another hypervisor's`() {
+        let saved = KVMVCPU.savedRegisters([
+            0x174, 0x10, 0x1b, 0xc000_0080, 0xc000_0101, 0x4000_0000, 0x4000_0105, 0x4b56_4d01,
+            0x277, 0x2ff,
+        ])
+        #expect(Set(saved).count == saved.count)
+        #expect(Set(saved).isSuperset(of: [0x174, 0x4b56_4d01, 0x277, 0x2ff, 0x200, 0x26f]))
+        for number in [0x10, 0x1b, 0xc000_0080, 0xc000_0101, 0x4000_0000, 0x4000_0105] as [UInt32] {
+            #expect(!saved.contains(number), "\(number)")
+        }
     }
 
     /// What the software engine says of the machine below the guest, and a kernel may not take.
