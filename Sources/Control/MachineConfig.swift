@@ -64,7 +64,7 @@ package struct MachineConfig: APIObject {
 
     /// What is wrong with `size` MiB of memory; nil: nothing.
     static func fault(ofMemory size: UInt64, _ hugePages: HugePages) -> ConfigFault? {
-        guard size > 0, hugePages != .twoMiB || size.isMultiple(of: 2) else {
+        guard size > 0, hugePages == .none || size.isMultiple(of: 2) else {
             return unfit(
                 "The memory size (MiB) is either 0, or not a multiple of the configured page size.")
         }

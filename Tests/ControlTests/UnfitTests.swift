@@ -27,6 +27,12 @@ import Testing
                     + " configured page size."
             ),
             (
+                "/machine-config",
+                #"{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"Transparent"}"#,
+                "Machine config error: The memory size (MiB) is either 0, or not a multiple of the"
+                    + " configured page size."
+            ),
+            (
                 "/machine-config", #"{"vcpu_count":1,"mem_size_mib":65537}"#,
                 "Machine config error: The memory size (MiB) is 65537; it must be from 2 to 65536."
             ),

@@ -82,8 +82,11 @@ import Testing
     @Test func `An internal error is told with all that the kernel says of it`() {
         let rows: [(UInt32, [UInt64], String)] = [
             (2, [], "2 (one exception inside another)"),
-            (3, [0x8000_0b0e, 0x31, 0x181, 1], "3 (an exit while an event was delivered): "
-                + "0x80000b0e, 0x31, 0x181, 0x1"),
+            (
+                3, [0x8000_0b0e, 0x31, 0x181, 1],
+                "3 (an exit while an event was delivered): "
+                    + "0x80000b0e, 0x31, 0x181, 0x1"
+            ),
             (4, [0x4a, 0], "4 (an exit that it does not know): 0x4a, 0x0"),
             (9, [7], "9: 0x7"),
         ]
