@@ -290,6 +290,42 @@ import Virtio
         #expect(Self.plugged(driver) == 0)
     }
 
+    @Test func `A size that changes while it is read has another generation`() throws {
+        let memory = try GuestMemory(
+            byteCount: 32 << 20, pluggable: PluggableSize(byteCount: 8 << 30))
+        let driver = try TestDriver(Self.device(memory, requested: 1), memory: memory)
+        driver.start()
+        let transport = driver.transport
+        let isOver = Locked(false)
+        // Both halves differ.
+        let sizes = [Self.block, 1 << 32]
+        let changer = try Thread(name: "changer") {
+            var turn = 0
+            while !isOver.withValue({ $0 }) {
+                turn += 1
+                let size = sizes[turn % 2]
+                transport.updateConfiguration { _ = $0.setRequested(size) }
+                let next = Clock.monotonic + 20_000
+                while Clock.monotonic < next {}
+            }
+        }
+        var whole = 0
+        var torn = 0
+        let deadline = Clock.monotonic + 20_000_000_000
+        while whole < 5000, Clock.monotonic < deadline {
+            let before = driver.read(MMIORegister.configurationGeneration)
+            let low = driver.read(MMIORegister.configuration + 48)
+            let high = driver.read(MMIORegister.configuration + 52)
+            guard driver.read(MMIORegister.configurationGeneration) == before else { continue }
+            whole += 1
+            if !sizes.contains(UInt64(high) << 32 | UInt64(low)) { torn += 1 }
+        }
+        isOver.withValue { $0 = true }
+        changer.join()
+        #expect(whole == 5000)
+        #expect(torn == 0)
+    }
+
     // MARK: State
 
     @Test func `A restored device has the same blocks, with what they hold`() throws {

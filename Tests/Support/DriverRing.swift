@@ -32,13 +32,18 @@ package struct DriverRing {
     /// Bytes between the rings of two queues.
     package static let stride: UInt64 = 0x1_0000
 
+    /// Where the parts of a ring from `base` on lie.
+    package static func places(
+        _ base: UInt64
+    ) -> (descriptors: GuestAddress, available: GuestAddress, used: GuestAddress) {
+        (GuestAddress(base), GuestAddress(base + 0x8000), GuestAddress(base + 0xc000))
+    }
+
     /// `size` entries in zeroed memory from `base` on.
     package init(memory: GuestMemory, size: UInt16, base: UInt64) {
         self.memory = memory
         self.size = size
-        descriptors = GuestAddress(base)
-        available = GuestAddress(base + 0x8000)
-        used = GuestAddress(base + 0xc000)
+        (descriptors, available, used) = Self.places(base)
         try? memory.zero(at: descriptors, count: Int(Self.stride))
     }
 

@@ -5,17 +5,50 @@ import Virtio
 
 extension VirtioConformance where Device: ~Copyable {
     /// A driver with rings of four entries on every queue, at `DRIVER_OK`.
-    private static func startSmall(_ driver: Driver, _ features: FeatureSet) {
+    private static func startSmall(
+        _ driver: Driver, _ features: FeatureSet,
+        change: (Int, inout QueueState) -> Void = { _, _ in }
+    ) {
         driver.reset()
         let left = FeatureSet.queue.subtracting(features)
         driver.negotiate(driver.offered.subtracting(left))
         driver.rings = Device.queueSizes.indices.map { index in
             let base = Driver.ringBase + UInt64(index) * DriverRing.stride
             let ring = DriverRing(memory: driver.memory, size: 4, base: base)
-            driver.setQueue(index, ring.state)
+            var state = ring.state
+            change(index, &state)
+            driver.setQueue(index, state)
             return ring
         }
         driver.step(.driverOK)
+    }
+
+    /// Parts of a queue that lie in one another, or in another queue.
+    private static var overlaps: [(String, (inout QueueState) -> Void)] {
+        [
+            ("used ring in the available one", { $0.used = $0.available }),
+            ("used ring across the available one", { $0.used = $0.available &+ 4 }),
+            ("used ring in the descriptors", { $0.used = $0.descriptors }),
+            ("used ring across the descriptors", { $0.used = $0.descriptors &+ 20 }),
+            ("available ring in the descriptors", { $0.available = $0.descriptors }),
+            ("descriptors in the used ring", { $0.descriptors = $0.used }),
+            (
+                "all in one place",
+                {
+                    $0.available = $0.descriptors
+                    $0.used = $0.descriptors
+                }
+            ),
+            (
+                "the first queue's rings",
+                {
+                    let first = DriverRing.places(Driver.ringBase)
+                    $0.descriptors = first.descriptors
+                    $0.available = first.available
+                    $0.used = first.used
+                }
+            ),
+        ]
     }
 
     /// After whatever came before: nothing is held, nothing spins, and after a reset the device
@@ -68,6 +101,27 @@ extension VirtioConformance where Device: ~Copyable {
                         startSmall(driver, .queue)
                         publish(&driver.rings[queue])
                         for _ in 0..<10 { driver.notify(queue) }
+                        checkRecovery(driver, expected, "\(name), queue \(queue)", &wrong)
+                    }
+                }
+                wrong.expect(guarded.isIntact, "memory beside the guest's was written")
+            },
+            Case("rings that overlap harm their driver only") { make, wrong in
+                let expected = try undisturbed(make)
+                let guarded = try GuardedMemory.make()
+                let driver = try Driver(make(), memory: guarded.memory)
+                for (name, change) in overlaps {
+                    for queue in Device.queueSizes.indices {
+                        startSmall(driver, .queue) { index, state in
+                            if index == queue { change(&state) }
+                        }
+                        for _ in 0..<4 {
+                            driver.rings[queue].publish([
+                                .readable(RingViolation.buffer, 16),
+                                .writable(RingViolation.buffer + 64, 64),
+                            ])
+                            driver.notify(queue)
+                        }
                         checkRecovery(driver, expected, "\(name), queue \(queue)", &wrong)
                     }
                 }

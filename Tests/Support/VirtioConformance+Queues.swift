@@ -60,6 +60,27 @@ extension VirtioConformance where Device: ~Copyable {
                 for (register, value) in queueWrites { driver.write(register, value) }
                 wrong.equal(driver.transport.save().transport.queues, before, "queues")
             },
+            Case("a queue that is enabled twice is enabled once") { make, wrong in
+                let driver = try Driver(make())
+                bring(driver, to: .queuesSet)
+                let before = driver.transport.save().transport.queues
+                let enable = {
+                    for index in Device.queueSizes.indices {
+                        driver.write(MMIORegister.queueSelector, UInt32(index))
+                        driver.write(MMIORegister.queueReady, 1)
+                    }
+                }
+                enable()
+                wrong.equal(driver.transport.save().transport.queues, before, "queues")
+                driver.step(.driverOK)
+                publish(0..<requestCount, on: driver)
+                enable()
+                notifyAll(driver)
+                driver.drain()
+                wrong.equal(driver.status, started, "status")
+                let expected = try undisturbed(make).map { Set($0) }
+                wrong.equal(takeHeads(driver).map { Set($0) }, expected, "chains given back")
+            },
             Case("queues cannot be set up before FEATURES_OK") { make, wrong in
                 for point in [Point.fresh, .acknowledged, .driver, .featuresChosen] {
                     let driver = try Driver(make())

@@ -63,6 +63,22 @@ extension VirtioConformance where Device: ~Copyable {
                 wrong.equal(
                     driver.transport.save().transport.driverFeatures, .version1, "features")
             },
+            Case("a selector beyond the features selects none") { make, wrong in
+                let driver = try Driver(make())
+                bring(driver, to: .driver)
+                driver.accept(.version1)
+                for selector in [2, 3, 32, 64, 0x8000_0000, .max] as [UInt32] {
+                    for value in [0, .max] as [UInt32] {
+                        driver.write(MMIORegister.driverFeaturesSelector, selector)
+                        driver.write(MMIORegister.driverFeatures, value)
+                        wrong.equal(
+                            driver.transport.save().transport.driverFeatures, .version1,
+                            "features after \(value) to word \(selector)")
+                    }
+                }
+                driver.step(.featuresOK)
+                wrong.expect(driver.status.contains(.featuresOK), "the features are refused")
+            },
             Case("features hold after FEATURES_OK") { make, wrong in
                 let driver = try Driver(make())
                 driver.negotiate(.version1)

@@ -208,6 +208,29 @@ import Testing
         #expect(!chipset.poll(cpu: 1, now: 0).nmi)
     }
 
+    /// There is no system management, nor remote read.
+    @Test(arguments: [Mode.flat, .x2], [0x200, 0x300] as [UInt32])
+    func `A command of a mode that is not there reaches nobody`(_ mode: Mode, _ kind: UInt32) {
+        let chipset = Self.machine(mode)
+        let before = chipset.save().localAPICs.map { ($0.signals, $0.vectors) }
+        // To all, to itself, to the second, with a vector and without.
+        for low in [0x8_0061, 0x4_0061, 0x61, 0x8_0000, 0xc_0000] as [UInt32] {
+            if mode == .x2 {
+                _ = chipset.writeMSR(
+                    cpu: 0, number: 0x830, value: 1 << 32 | UInt64(low | kind), now: 0)
+            } else {
+                chipset.writeAPIC(cpu: 0, offset: 0x310, value: 1 << 24, now: 0)
+                chipset.writeAPIC(cpu: 0, offset: 0x300, value: low | kind, now: 0)
+            }
+        }
+        for (cpu, apic) in chipset.save().localAPICs.enumerated() {
+            #expect(apic.signals == before[cpu].0)
+            #expect(apic.vectors == before[cpu].1)
+            let pending = chipset.poll(cpu: cpu, now: 0)
+            #expect(!pending.nmi && !pending.interrupt)
+        }
+    }
+
     @Test func `CR8 is the class of the task priority`() {
         let chipset = Self.machine(.flat)
         chipset.writeAPIC(cpu: 0, offset: 0x80, value: 0x5a, now: 0)
