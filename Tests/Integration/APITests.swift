@@ -54,6 +54,7 @@ import Testing
             ("PATCH", "/balloon/statistics", #"{"stats_polling_interval_s":2}"#, 400, before),
             ("PATCH", "/balloon/hinting/start", nil, 400, before),
             ("PATCH", "/balloon/hinting/stop", nil, 400, before),
+            ("PATCH", "/entropy", "{}", 400, before),
             ("PUT", "/boot-source", "{\"kernel_image_path\":\"\(file)\"}", 204, ""),
             (
                 "PUT", "/boot-source", #"{"kernel_image_path":"foo.bar"}"#, 400,
