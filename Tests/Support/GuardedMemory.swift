@@ -13,7 +13,7 @@ package final class GuardedMemory: Sendable {
     /// The host gave no place with room on both sides.
     package struct NoPlace: Error {}
 
-    /// Bytes on each side. All of them are looked at.
+    /// Bytes on each side that are looked at.
     private static let guardSize = 64 << 10
     /// Those who make such memory at the same time would take each other's places.
     private static let turn = Mutex(())
@@ -41,11 +41,11 @@ package final class GuardedMemory: Sendable {
         byteCount: UInt64 = 32 << 20, pluggable: PluggableSize? = nil
     ) throws -> GuardedMemory {
         try turn.withLock { _ in
-            // The kernel gives addresses downwards, one mapping below the other, but for gaps that
-            // older mappings have left: those are filled by the tries that fail. Other threads may
-            // come between, too.
+            // The kernel gives the highest addresses that have room. What lies beside is as large as
+            // the memory: gaps that older mappings have left are too small for any of the three, or
+            // are filled by the tries that fail. Other threads may come between, too.
             var tries: [Try] = []
-            for _ in 0..<256 {
+            for _ in 0..<64 {
                 let next = try Try(byteCount, pluggable)
                 if let guarded = next.take() { return guarded }
                 tries.append(next)
@@ -57,27 +57,32 @@ package final class GuardedMemory: Sendable {
     /// Three mappings, one after the other.
     private final class Try {
         private let memory: GuestMemory
+        private let room: Int
         private var below: Mapping?
         private var above: Mapping?
 
         init(_ byteCount: UInt64, _ pluggable: PluggableSize?) throws {
-            above = try Mapping.anonymous(byteCount: guardSize)
+            // Pages that nobody touches cost nothing.
+            room = Int(byteCount + (pluggable?.byteCount ?? 0)) + 4 << 20
+            above = try Mapping.anonymous(byteCount: room)
             memory = try GuestMemory(byteCount: byteCount, pluggable: pluggable)
-            below = try Mapping.anonymous(byteCount: guardSize)
+            below = try Mapping.anonymous(byteCount: room)
         }
 
         /// Nil if they do not lie one beside the other.
         func take() -> GuardedMemory? {
             let start = memory.regions[0].hostAddress
             guard let low = below?.address, let high = above?.address,
-                low + UInt(guardSize) == start, start + UInt(memory.mappedByteCount) == high,
+                low + UInt(room) == start, start + UInt(memory.mappedByteCount) == high,
                 let below = below.take(), let above = above.take()
             else { return nil }
             return GuardedMemory(memory, below: below, above: above)
         }
     }
 
-    private var starts: [UInt] { [below.address, above.address] }
+    private var starts: [UInt] {
+        [below.address + UInt(below.byteCount - Self.guardSize), above.address]
+    }
 
     private static var wordCount: Int { guardSize / 8 }
 
