@@ -18,16 +18,21 @@ package struct CPUProfile: Hashable, Sendable {
     package var kind: EngineKind
     /// As the boot processor answers.
     package var cpuid: CPUIDTable
+    /// Who made the processor that executes it, whatever CPUID says to the guest.
+    package var vendor: String
     /// Thousands of ticks of the time stamp counter a second.
     package var tscKilohertz: UInt32
     /// The engine can make the counter run at another rate than its host's.
     package var scalesTSC: Bool
 
+    /// - Parameter vendor: Nil: whom CPUID names.
     package init(
-        kind: EngineKind, cpuid: CPUIDTable, tscKilohertz: UInt32, scalesTSC: Bool = false
+        kind: EngineKind, cpuid: CPUIDTable, vendor: String? = nil, tscKilohertz: UInt32,
+        scalesTSC: Bool = false
     ) {
         self.kind = kind
         self.cpuid = cpuid
+        self.vendor = vendor ?? cpuid.vendor
         self.tscKilohertz = tscKilohertz
         self.scalesTSC = scalesTSC
     }
@@ -64,9 +69,9 @@ package struct CPUProfile: Hashable, Sendable {
     /// Why a guest of this profile cannot go on where `offered` is what the engine can give; nil
     /// if it can.
     package func refusal(on offered: CPUProfile) -> String? {
-        if kind != .soft, offered.kind != .soft, cpuid.vendor != offered.cpuid.vendor {
-            return "the guest ran on a processor of \(cpuid.vendor), and this host's is of "
-                + offered.cpuid.vendor
+        if kind != .soft, offered.kind != .soft, vendor != offered.vendor {
+            return "the guest ran on a processor of \(vendor), and this host's is of "
+                + offered.vendor
         }
         for word in FeatureWord.all {
             guard let missing = word.missing(of: cpuid, in: offered.cpuid) else { continue }

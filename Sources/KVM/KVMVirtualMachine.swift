@@ -166,7 +166,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         guard let first else { return nil }
         let offered = CPUProfile(
             kind: kind, cpuid: try maker.offered(first.rate.kilohertz).table(of: 0),
-            tscKilohertz: first.rate.kilohertz, scalesTSC: first.rate.isScalable)
+            vendor: maker.vendor, tscKilohertz: first.rate.kilohertz,
+            scalesTSC: first.rate.isScalable)
         if let reason = guest.refusal(on: offered) { return reason }
         let known = maker.restored(guest.cpuid).table(of: 0)
         return known.difference(from: first.cpuid).map {
@@ -180,7 +181,8 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
             return CPUProfile(kind: kind, cpuid: CPUIDTable(), tscKilohertz: 0)
         }
         return CPUProfile(
-            kind: kind, cpuid: first.cpuid, tscKilohertz: first.rate.kilohertz,
+            kind: kind, cpuid: first.cpuid, vendor: maker.vendor,
+            tscKilohertz: first.rate.kilohertz,
             scalesTSC: first.rate.isScalable)
     }
 }

@@ -60,6 +60,8 @@ struct ProcessorMaker: Sendable {
     }
 
     /// Of the host, whatever guests are told.
+    /// Of the host's processor.
+    var vendor: String { supported.vendor }
     var isIntel: Bool { supported[0]?.ebx == 0x756e_6547 }
 
     /// What a machine without a past gets here, with the template's changes.

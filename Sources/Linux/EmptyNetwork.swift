@@ -40,7 +40,7 @@ package enum EmptyNetwork {
 
     /// Gives the namespace a name, which lasts while the host runs.
     private static func keep(_ path: String) throws(Errno) {
-        let own = "/proc/self/ns/net"
+        let own = "/proc/thread-self/ns/net"
         // In a jail there is no such file, and nothing of ours is to lie about there.
         _ = try FileDescriptor.open(own, flags: O_RDONLY)
         let (folder, name) = split(path)

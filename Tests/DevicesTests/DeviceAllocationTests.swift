@@ -60,7 +60,7 @@ import Virtio
         try memory.store(1 << 30 as UInt64, at: GuestAddress(Self.buffer + 2))
         rings[2].publish([.readable(Self.buffer, 10)])
         try device.serve(&queues, index: 2)
-        var counts: [Int] = []
+        var counts: [[Int]] = []
         for _ in 0..<4 {
             for _ in 0..<8 {
                 rings[0].publish([list])
@@ -70,14 +70,20 @@ import Virtio
             rings[2].publish([.readable(Self.buffer, 10)])
             // Asks for statistics at once.
             _ = device.setStatisticsInterval(3600)
-            let before = allocationCount()
-            for index in [0, 1, 4] { try device.serve(&queues, index: index) }
+            var marks = [allocationCount(), 0, 0, 0, 0]
+            try device.serve(&queues, index: 0)
+            marks[1] = allocationCount()
+            try device.serve(&queues, index: 1)
+            marks[2] = allocationCount()
+            try device.serve(&queues, index: 4)
+            marks[3] = allocationCount()
             try device.serveHost(&queues)
-            counts.append(allocationCount() - before)
+            marks[4] = allocationCount()
+            counts.append(zip(marks.dropFirst(), marks).map(-))
             #expect(rings.map { $0.deviceUsedIndex &- $0.usedIndex } == [8, 8, 1, 0, 8])
             for index in rings.indices { _ = rings[index].takeUsed() }
         }
-        #expect(counts.suffix(2) == [0, 0], "\(counts)")
+        #expect(counts.suffix(2) == Array(repeating: [0, 0, 0, 0], count: 2), "\(counts)")
         let freeMemory = device.statistics.freeMemory
         #expect(freeMemory == 1 << 30)
     }

@@ -63,7 +63,6 @@ import Testing
         _ = try machine.run()
         let counts = machine.machine.vcpus[0].completedInstructions
         #expect(counts["f3 0f b8"] == 2)
-        #expect(counts["0f 0b"] == 1)
     }
 
     @Test(arguments: TestedEngine.usable, [2, 4])

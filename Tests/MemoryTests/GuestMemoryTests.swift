@@ -38,7 +38,7 @@ import Testing
         func facts(at address: UInt) throws -> [String: String] {
             var facts: [String: String] = [:]
             var isThere = false
-            let text = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8)
+            let text = try #require(HostFiles().text("/proc/self/smaps"))
             for line in text.split(separator: "\n") {
                 let name = line.prefix { $0 != " " }
                 if !name.hasSuffix(":") {
