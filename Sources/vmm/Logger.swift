@@ -50,7 +50,7 @@ final class Logger: Sendable {
 
     /// Whether lines of `level` may be written: others need not be made.
     func isWanted(_ level: LogLevel) -> Bool {
-        state.withLock { level <= $0.style.level && (!isSilent || $0.target != nil) }
+        state.withLock { (!isSilent || $0.target != nil) && level <= $0.style.level }
     }
 
     /// Logs something that only the host's side can cause.
