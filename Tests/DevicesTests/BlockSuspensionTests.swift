@@ -96,6 +96,32 @@ import Virtio
         }
     }
 
+    @Test func `What waits for another turn has it after a change, though nobody notifies`() throws
+    {
+        let guest = try BlockLifeTests.hugeGuest(.concurrent)
+        // A turn begins sixteen of them, and none has a step to be set aside.
+        for slot in 0..<17 {
+            guest.publish(
+                slot, type: BlockType.read, sector: 0, [.writable(BlockGuest.data, 4 << 20)])
+        }
+        guest.driver.write(MMIORegister.queueNotify, 0)
+        guest.driver.transport.serveNotified()
+        try guest.driver.transport.updateConfiguration { device throws(BlockError) in
+            try device.replaceDisk(path: guest.file.path)
+        }
+        var used = guest.driver.rings[0].takeUsed()
+        let deadline = Clock.monotonic + 10_000_000_000
+        while used.count < 17, Clock.monotonic < deadline {
+            var set = PollSet()
+            set.add(guest.hostEvents, .readable)
+            set.wait(milliseconds: 10)
+            guest.driver.transport.serveHost()
+            used += guest.driver.rings[0].takeUsed()
+        }
+        #expect(used.count == 17)
+        #expect((0..<17).allSatisfy { guest.status($0) == 0 })
+    }
+
     @Test(arguments: Engine.both)
     func `A long write does not reach beyond a new file that is shorter`(_ engine: Engine) throws {
         let guest = try BlockLifeTests.hugeGuest(engine)
@@ -116,9 +142,8 @@ import Virtio
         let guest = try BlockGuest(.concurrent)
         guest.driver.transport.pause()
         let good = guest.driver.transport.save()
-        let once = SuspendedRequest(queue: 3, head: 9)
         let all = (0...UInt16(BlockRing.limit)).map { SuspendedRequest(queue: 0, head: $0) }
-        for requests in [[SuspendedRequest(queue: 8, head: 0)], [once, once], all] {
+        for requests in [[SuspendedRequest(queue: 8, head: 0)], all] {
             var bad = good
             bad.device.suspended = requests
             #expect(throws: RestoreError.value("suspended")) {

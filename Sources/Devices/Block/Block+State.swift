@@ -23,19 +23,12 @@ extension Block {
     package mutating func restore(_ state: State) throws(RestoreError) {
         guard state.version == State.version else { throw .version(state.version) }
         guard disk.sectors >= state.sectors else { throw .value("sectors") }
-        guard Self.areDistinct(state.suspended) else { throw .value("suspended") }
+        // The same place twice is a driver's doing, and does no more harm than without a pause.
+        guard state.suspended.count <= BlockRing.limit,
+            state.suspended.allSatisfy({ Int($0.queue) < Self.queueSizes.count })
+        else { throw .value("suspended") }
         suspended = state.suspended
         limiter.restore(state.limiter)
         configuration.limits = state.limiter.limits
-    }
-
-    /// No more than can be under way, each in a queue, and none twice.
-    private static func areDistinct(_ requests: [SuspendedRequest]) -> Bool {
-        guard requests.count <= BlockRing.limit else { return false }
-        for (index, request) in requests.enumerated() {
-            guard Int(request.queue) < queueSizes.count, !requests[..<index].contains(request)
-            else { return false }
-        }
-        return true
     }
 }

@@ -178,6 +178,8 @@ package struct Block: ~Copyable, VirtioDevice {
         guard let ring else { return }
         ring.submit(&queues)
         ring.reap(disk, &queues)
+        // If all has come back by now, nothing else tells of what waits for room.
+        if isStalled, ring.count == 0, !limiter.isWaiting { limiter.yield() }
         // Behind the last look at what has come back: a timer that is due by now is the event
         // loop's to hear of.
         if limiter.isWaiting { ring.watch(timer: limiter.descriptor) }
@@ -376,8 +378,8 @@ package struct Block: ~Copyable, VirtioDevice {
             statistics.requests &-= UInt64(more.count)
             suspended += more
         }
-        guard !suspended.isEmpty else { return }
-        // A change of the device is followed by no notification.
+        // No notification follows a change, and the ring's drain takes what would have woken the loop.
+        guard !suspended.isEmpty || ring != nil && (isStalled || limiter.isWaiting) else { return }
         limiter.yield()
         guard let ring else { return }
         ring.watch(timer: limiter.descriptor)
