@@ -59,8 +59,7 @@ struct ProcessorMaker: Sendable {
         return try offered(rate)
     }
 
-    /// Of the host, whatever guests are told.
-    /// Of the host's processor.
+    /// Who made the host's processor, whatever guests are told.
     var vendor: String { supported.vendor }
     var isIntel: Bool { supported[0]?.ebx == 0x756e_6547 }
 

@@ -14,6 +14,7 @@ import CLinux
 ///   which is short. Requests to drives take as long as they take on threads of their own, and hold
 ///   up the end of the process no more than the kernel does: exit_group(2) waits for none that can be
 ///   broken off.
+/// * Before ``admit()`` they wait: a start that hangs on a file whose server is gone is SIGKILL's.
 /// * A loop that is stuck ends all the same. The handler, which runs amid whatever the loop does (a
 ///   write to a terminal that nobody reads, the wait for a drive's thread as the machine ends, a turn
 ///   without an end), sets a timer, and its signal ends the process. What only the kernel can break
@@ -24,7 +25,7 @@ import CLinux
 ///   lock and no memory that could be another's at that moment.
 ///
 /// Whatever else could be signalled is not answered: metrics are asked for by requests and written
-/// every minute, the monitor's terminal has no size, and SIGSTOP and SIGCONT are the kernel's.
+/// now and then, the monitor's terminal has no size, and SIGSTOP and SIGCONT are the kernel's.
 package enum EndRequest {
     /// Which has come, if anybody takes them. The first stays.
     package static var signal: Signal? {

@@ -162,7 +162,9 @@ final class MonitorHost: MachineHost {
             throw APIFault("\(error)")
         }
         // With an API more files are opened later, by their paths.
-        let seclusion = arguments.socketPath == nil ? Seclusion.enter(config) : nil
+        let seclusion =
+            arguments.socketPath == nil
+            ? Seclusion.enter(config, sharing: walls.areBuiltIn) : nil
         if let warning = seclusion?.warning { logger.log(.warn, warning) }
         if let warning = try seal(config) { logger.log(.warn, warning) }
         do throws(Errno) {

@@ -32,7 +32,9 @@ enum Seclusion: Sendable {
     }
 
     /// Enters them. Before the first thread.
-    static func enter(_ config: VMConfig) -> Seclusion {
+    ///
+    /// - Parameter mayShare: No thread can listen there, so that others may be in its network.
+    static func enter(_ config: VMConfig, sharing mayShare: Bool) -> Seclusion {
         let folder = socketFolder(config)
         var wanted = Namespaces.ipc.union(.hostName)
         if !reachesHost(config) { wanted.insert(.network) }
@@ -40,7 +42,7 @@ enum Seclusion: Sendable {
         let hasRoot = folder != "/" && folder?.split(separator: "/").contains("..") != true
         if hasRoot { wanted.insert(.mount) }
         do throws(Errno) {
-            let (own, sharing) = try leave(wanted)
+            let (own, sharing) = try leave(wanted, mayShare)
             if hasRoot {
                 try RootDirectory.detachMounts(receiving: false)
                 try RootDirectory.becomeEmpty(keeping: folder)
@@ -53,12 +55,14 @@ enum Seclusion: Sendable {
 
     /// Whoever may not leave the host's namespaces may do so from a user namespace.
     private static func leave(
-        _ wanted: Namespaces
+        _ wanted: Namespaces, _ mayShare: Bool
     ) throws(Errno) -> (own: Namespaces, sharing: Bool) {
         do throws(Errno) {
-            let sharing = wanted.contains(.network) ? try EmptyNetwork.enter() : false
+            // It is left in any case; the answer says who else may be in the new one.
+            let enters = mayShare && wanted.contains(.network)
+            let sharing = enters ? try EmptyNetwork.enter() : false
+            try wanted.subtracting(enters ? .network : []).unshare()
             let own = wanted.subtracting(sharing ? .network : [])
-            try own.subtracting(.network).unshare()
             return (own, sharing)
         } catch .notPermitted {
             try wanted.union(.user).unshare()

@@ -242,8 +242,9 @@ final class Session: Sendable {
     /// The machine has ended by itself.
     private func finish() -> CInt {
         guard let machine = host.machine else { return Monitor.ExitStatus.failure }
-        let end = machine.finish()
+        // First: a drive that hangs holds up the rest, until a signal's patience ends it all.
         host.console?.restore()
+        let end = machine.finish()
         host.report?.write(end)
         // What the guest has said just before its end.
         host.bootClock?.tell()

@@ -96,6 +96,9 @@ struct Walls: Sendable {
         scalar == "\n" || scalar == "\t" || scalar == "\r"
     }
 
+    /// Whether the threads are bound by the policies that are built in.
+    var areBuiltIn: Bool { if case .builtIn = filters { true } else { false } }
+
     // MARK: The process
 
     /// Leaves behind what the process was started with. First thing.

@@ -84,6 +84,28 @@ import Testing
         for monitor in monitors { try monitor.expectEmptyWorld() }
     }
 
+    @Test(.enabled(if: geteuid() == 0, "needs root, which alone shares"), arguments: [true, false])
+    func `Only a monitor behind the policies is in the network of others`(_ isBound: Bool) throws {
+        // outb %al, $0xf4.
+        let kernel = try LongModeKernel([0xb0, 7, 0xe6, 0xf4])
+        let path = kernel.path + ".json"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let config = """
+            {"boot-source":{"kernel_image_path":"\(kernel.path)"},
+             "swiftlet":{"debug_exit":true,"report":3,"console":{}}}
+            """
+        try Data(config.utf8).write(to: URL(filePath: path))
+        let words = ["--no-api", "--engine", "soft", "--config-file", path]
+        let result = try Program.run(
+            "sh",
+            ["-c", "exec \"$@\" 3>&1", "-", try Built.file("bin/swiftlet-vmm")] + words
+                + (isBound ? [] : ["--no-seccomp"]))
+        #expect(result.status == 7, "\(result.errorText)")
+        let own = isBound ? "mount, IPC, UTS; an empty network, shared" : "mount, network, IPC, UTS"
+        #expect(
+            result.outputText.contains("\"own namespaces: \(own)\""), "\(result.outputText)")
+    }
+
     /// The programs where an ordinary user can read them.
     private final class Copy {
         let folder = FileManager.default.temporaryDirectory

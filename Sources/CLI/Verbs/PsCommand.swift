@@ -30,9 +30,12 @@ struct PsCommand: Verb {
 
     func perform() throws(ClientError) -> CInt {
         var rows: [(machine: DetachedMachine, state: MachineState?, status: DetachedMachine.Status)]
-        rows = try MachineStore.standard().machines().map { machine in
+        rows = try MachineStore.standard().machines().compactMap { machine in
             let state = machine.state
-            return (machine, state, machine.status(of: state))
+            let status = machine.status(of: state)
+            // One with --rm may have gone meanwhile: nobody knows how it ended.
+            if case .ended = status, machine.state == nil { return nil }
+            return (machine, state, status)
         }
         if !all { rows.removeAll { if case .ended = $0.status { true } else { false } } }
         let text: String
