@@ -97,7 +97,8 @@ extension LocalAPIC {
         new.divideConfiguration = page[Place.divide] & 0xb
         new.initialCount = page[Place.initialCount]
         let left = UInt64(min(page[Place.currentCount], new.initialCount))
-        if new.mode == .oneShot || new.mode == .periodic, left != 0 {
+        // One that goes round shows 0 only when it is due and has not been served yet.
+        if new.mode == .oneShot && left != 0 || new.mode == .periodic && new.initialCount != 0 {
             let (sum, overflow) = now.addingReportingOverflow(left &* new.divisor)
             new.expiry = overflow ? .max : sum
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Emulator
+import Hypervisor
 import Testing
 
 @Suite struct ChipsetTimerTests {
@@ -163,5 +164,24 @@ import Testing
         chipset.writeAPIC(cpu: 0, offset: 0x300, value: 0x4500, now: 0)
         #expect(chipset.takeInit(cpu: 0))
         #expect(chipset.poll(cpu: 0, now: 0).nextDeadline == .max)
+    }
+
+    /// KVM shows 0 for a timer that goes round when it is due and has not been served yet.
+    @Test func `A timer that goes round and is saved when it is due is not lost`() {
+        var page = LocalAPIC(id: 0, isBootProcessor: true).page(now: 0)
+        page[0xf0] = 0x1ff
+        page[0x320] = 0x2_0040
+        page[0x380] = 1000
+        page[0x390] = 0
+        page[0x3e0] = 0xb
+        var apic = LocalAPIC(id: 0, isBootProcessor: true)
+        check(apic.take(page, base: 0xfee0_0900, now: 5000), true)
+        #expect(apic.nextDeadline(now: 5000) == 5000)
+        check(apic.advance(now: 5000), true)
+        #expect(apic.nextDeadline(now: 5000) == 6000)
+        // One that does not go round has been served.
+        page[0x320] = 0x40
+        check(apic.take(page, base: 0xfee0_0900, now: 5000), true)
+        #expect(apic.nextDeadline(now: 5000) == .max)
     }
 }
