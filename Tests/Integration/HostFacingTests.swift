@@ -96,10 +96,12 @@ import Testing
             RunningProgram.wait(seconds: 60) {
                 (try? monitor.client().ask("GET", "/version").status) == 200
             })
-        let isBack = RunningProgram.wait(seconds: 30) {
-            (try? self.descriptorCount(monitor)) == before
+        var left: Int?
+        let isBack = RunningProgram.wait(seconds: 120) {
+            left = try? self.descriptorCount(monitor)
+            return left == before
         }
-        #expect(isBack)
+        #expect(isBack, "\(before) and now \(left.map(String.init) ?? "unknown")")
     }
 
     @Test func `Without descriptors callers wait, and it costs no time`() throws {

@@ -29,16 +29,16 @@ import Testing
             }.detach()
         }
 
-        /// True if a run ends within ten seconds. Most have ended before it is worth sleeping.
+        /// True if a run ends within a minute: a kick that is lost is never answered, and hosts can be busy. Most have ended before it is worth sleeping.
         func waitForAnswer() -> Bool {
             for _ in 0..<100 where answered.wait(timeout: .now()) == .success { return true }
-            return answered.wait(timeout: .now() + 10) == .success
+            return answered.wait(timeout: .now() + 60) == .success
         }
 
         func end(_ vcpu: any VirtualCPU) -> String? {
             isOver.store(true, ordering: .sequentiallyConsistent)
             vcpu.kick()
-            guard left.wait(timeout: .now() + 10) == .success else { return "it did not leave" }
+            guard left.wait(timeout: .now() + 60) == .success else { return "it did not leave" }
             return failure.withLock { $0 }
         }
     }
