@@ -50,24 +50,7 @@ identities:
         .long   0
 woken:  .long   0
 
-        # The other processors, in real mode at 0x12000 and on in protected mode.
-        .section .ap, "ax"
-        .code16
-ap:     cli
-        movw    %cs, %ax
-        movw    %ax, %ds
-        lgdtl   gdtr - ap
-        movl    %cr0, %eax
-        orl     $1, %eax
-        movl    %eax, %cr0
-        ljmpl   $8, $wide
-gdtr:   .word   23
-        .long   gdt
-        .balign 8
-gdt:    .quad   0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-        .code32
-wide:   movw    $16, %ax
-        movw    %ax, %ds
+        .include "ap.inc"
         movw    %ax, %ss
         lidt    idtr
         movl    $0x14f, APIC + 0xf0

@@ -80,12 +80,7 @@ package struct Pmem: ~Copyable, VirtioDevice {
         let file: PersistentFile
 
         package func run() -> Int {
-            do throws(Errno) {
-                try file.flush()
-                return 0
-            } catch {
-                return -Int(error.rawValue)
-            }
+            outcome { () throws(Errno) in try file.flush() }
         }
     }
 

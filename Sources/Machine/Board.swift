@@ -149,7 +149,7 @@ final class Board: Sendable {
 
     /// Takes all devices from the loops that serve them. When the machine ends.
     func leave() {
-        pauseDevices()
+        for attachment in attachments where attachment.thread == nil { attachment.pause() }
         finish()
     }
 

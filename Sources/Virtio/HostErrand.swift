@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 
 /// Something that the host does for a device and that may take a disk long. It is done on the event
 /// loop's thread without the device's lock, so that a processor which touches a register meanwhile
@@ -9,6 +10,18 @@
 package protocol HostErrand: Sendable {
     /// Does it; answers a count or a negated error number.
     func run() -> Int
+}
+
+extension HostErrand {
+    /// What ``run()`` answers of work that counts nothing.
+    package func outcome(_ work: () throws(Errno) -> Void) -> Int {
+        do throws(Errno) {
+            try work()
+            return 0
+        } catch {
+            return -Int(error.rawValue)
+        }
+    }
 }
 
 /// Of a device that does all it does at once.

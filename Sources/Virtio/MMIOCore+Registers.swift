@@ -88,9 +88,7 @@ extension MMIOCore where Device: ~Copyable {
                 at: Int(start &+ index), to: UInt8(truncatingIfNeeded: value >> (index * 8)))
         }
     }
-}
 
-extension MMIOCore where Device: ~Copyable {
     /// Counts an access that goes past the end.
     private mutating func noteConfigurationAccess(_ start: UInt64, _ size: Int) {
         let end = start.addingReportingOverflow(UInt64(size))

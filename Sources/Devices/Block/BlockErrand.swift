@@ -9,15 +9,12 @@ package enum BlockErrand: HostErrand {
     case zero(CInt, FileDescriptor.Zeroing, position: UInt64, count: UInt64)
 
     package func run() -> Int {
-        do throws(Errno) {
+        outcome { () throws(Errno) in
             switch self {
             case .synchronize(let file): try FileDescriptor.synchronizeData(file)
             case .zero(let file, let manner, let position, let count):
                 try FileDescriptor.zero(file, manner, at: position, count: count)
             }
-            return 0
-        } catch {
-            return -Int(error.rawValue)
         }
     }
 }
