@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Agent
 import Linux
+import Support
 import Testing
 
 /// The guest's agent as an ordinary process of the host, listening on a Unix socket.
@@ -16,7 +17,7 @@ final class AgentProcess {
 
     private static func build() -> Result<String, Unavailable> {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let path = "/tmp/swiftlet-agent-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        let path = ScratchPath.unique("agent")
         let environment = ["PATH", "HOME", "XDG_CACHE_HOME", "SWIFTLET_CACHE"].compactMap { name in
             CurrentProcess.environment(name).map { "\(name)=\($0)" }
         }
@@ -31,7 +32,7 @@ final class AgentProcess {
 
     init() throws {
         let program = try Self.program.get()
-        socketPath = "/tmp/swiftlet-agent-\(Clock.monotonic).socket"
+        socketPath = ScratchPath.unique("agent") + ".socket"
         let listener = try UnixSocket.listen(at: socketPath)
         let null = try FileDescriptor.open("/dev/null", flags: 2)
         process = try ChildProcess(

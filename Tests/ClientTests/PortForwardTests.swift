@@ -39,7 +39,7 @@ import Testing
     private let port: UInt16
 
     init() throws {
-        let name = "@swiftlet-test/\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        let name = "@" + ScratchPath.unique("forward")
         monitor = TestSocket(try UnixSocket.listen(at: name))
         forward = try PortForward([ForwardRule(port: 0, guestPort: 80)], by: name)
         port = try #require(forward.rules.first?.port)

@@ -214,7 +214,7 @@ import Testing
     ) throws {
         let loop = try EventLoop()
         let kernel = try TinyKernel(TinyKernel.exiting(with: 3))
-        let path = "/tmp/swiftlet-vsock-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        let path = ScratchPath.unique("vsock")
         var configuration = configuration(kernel.path)
         configuration.memoryBytes = refusal.memoryBytes
         configuration.entropy = true

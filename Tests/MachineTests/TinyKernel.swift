@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import Support
 
 /// A Multiboot 1 kernel of a few bytes, as a file that goes with this value.
 ///
@@ -16,7 +17,7 @@ struct TinyKernel: ~Copyable {
         let end = base + 32 + UInt32(code.count)
         let words = [magic, flags, 0 &- magic &- flags, base, base, end, end, base + 32]
         let header = words.flatMap { word in (0..<4).map { UInt8(word >> ($0 * 8) & 0xff) } }
-        path = "/tmp/swiftlet-kernel-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        path = ScratchPath.unique("kernel")
         // O_WRONLY, O_CREAT and O_EXCL.
         let file = try FileDescriptor.open(path, flags: 0o301)
         _ = try file.write((header + code)[...])

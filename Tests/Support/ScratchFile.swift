@@ -7,7 +7,7 @@ package final class ScratchFile: Sendable {
 
     /// A new file of so many bytes, all zero, none of them allocated.
     package init(byteCount: UInt64 = 0) throws {
-        path = "/tmp/swiftlet-test-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        path = ScratchPath.unique("test")
         _ = try FileDescriptor.open(path, flags: HostFacts.creating)
         try resize(byteCount)
     }

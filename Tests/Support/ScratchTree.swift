@@ -12,7 +12,7 @@ package final class ScratchTree {
 
     /// A new directory; `script` fills it.
     package init(_ script: String = "") throws {
-        path = "/tmp/swiftlet-tree-\(CurrentProcess.identifier)-\(Clock.monotonic)"
+        path = ScratchPath.unique("tree")
         _ = try Self.run("mkdir -m 700 \"$0\"", path)
         try shell(script)
     }
