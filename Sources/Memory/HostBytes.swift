@@ -33,9 +33,24 @@ import Linux
         unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
     }
 
+    /// Eight bytes from `offset` on, the first the lowest; zero past the end.
+    @inline(__always)
+    package func word(at offset: Int) -> UInt64 {
+        guard offset >= 0, offset <= count - 8 else { return 0 }
+        return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+
     /// The first `limit` bytes, or all if there are fewer.
     package func prefix(_ limit: Int) -> [UInt8] {
         unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: min(max(limit, 0), count)))
+    }
+
+    /// Writes the first `count` bytes, or all if there are fewer, as one message (write). The kernel
+    /// has a shorter way for one place than for several.
+    @inline(__always)
+    package func send(to descriptor: CInt, count: Int) throws(Errno) {
+        let bytes = unsafe span(max(count, 0))
+        _ = try unsafe Errno.check(clinux_write(descriptor, bytes.baseAddress, bytes.count))
     }
 
     fileprivate var vector: iovec { unsafe iovec(iov_base: base, iov_len: count) }
@@ -65,12 +80,15 @@ extension GuestSlices {
         return got
     }
 
-    /// Writes one message (writev): `head`, then all slices. More than ``messageLimit`` slices are
-    /// refused.
+    /// Writes one message (writev): the first `size` bytes of `head`, or all if there are fewer,
+    /// then all slices. More than ``messageLimit`` slices are refused.
     @inline(__always)
-    package func send(to descriptor: CInt, head: borrowing HostBytes) throws(Errno) {
+    package func send(
+        to descriptor: CInt, head: borrowing HostBytes, count size: Int
+    ) throws(Errno) {
         guard count <= Self.messageLimit else { throw .invalid }
-        let first = unsafe head.vector
+        var first = unsafe head.vector
+        unsafe first.iov_len = min(max(size, 0), head.count)
         _ = try unsafe Errno.check(
             withMessage(head: first, tail: nil) { unsafe clinux_writev(descriptor, $0, $1) })
     }
@@ -98,20 +116,15 @@ extension GuestSlices {
         }
     }
 
-    /// Copies the first bytes out into all of `bytes`; false if there are too few.
-    package func copyOut(into bytes: borrowing HostBytes) -> Bool {
+    /// Copies the first `size` bytes out to the beginning of `bytes`; false, and nothing done, if
+    /// there are too few, or no room for them.
+    package func copyOut(_ size: Int, into bytes: borrowing HostBytes) -> Bool {
+        guard size > 0, size <= byteCount, size <= bytes.count else { return false }
         let target = unsafe bytes.base
-        // As a rule all of it lies in the first slice.
-        if count > 0, unsafe vectors[first].iov_len >= bytes.count,
-            let base = unsafe vectors[first].iov_base
-        {
-            unsafe target.copyMemory(from: base, byteCount: bytes.count)
-            return true
-        }
-        let got = unsafe forEach(from: 0, limit: bytes.count) { source, count, done, _ in
+        _ = unsafe forEach(from: 0, limit: size) { source, count, done, _ in
             unsafe (target + done).copyMemory(from: source, byteCount: count)
         }
-        return got == bytes.count
+        return true
     }
 
     /// Copies the first `count` bytes of `bytes` in from `offset` on.

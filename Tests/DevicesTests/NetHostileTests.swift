@@ -64,6 +64,43 @@ import Virtio
         #expect(guest.far[0].receive().map(\.bytes) == [testFrame(60)])
     }
 
+    /// Changes header and frame where the guest has them, as its other processors can at any time:
+    /// after the device has looked at them, and before they go.
+    final class Forger: NetResponder {
+        private let memory: GuestMemory
+        private let bytes: [UInt8]
+        init(_ memory: GuestMemory, _ bytes: [UInt8]) {
+            self.memory = memory
+            self.bytes = bytes
+        }
+        func claims(_ head: ArraySlice<UInt8>) -> Bool {
+            try? memory.write(bytes, at: GuestAddress(NetGuest.transmitBase))
+            return false
+        }
+        func take(_ frame: [UInt8]) {}
+        func nextFrame() -> [UInt8]? { nil }
+        var deadline: UInt64 { .max }
+    }
+
+    @Test(arguments: [60, 1514, 4084, 4085, 9000])
+    func `What was checked is what goes, whatever the guest does meanwhile`(
+        _ count: Int
+    ) throws {
+        let guest = try NetGuest()
+        var lie = NetHeader.tcp4()
+        lie.checksumStart = .max
+        lie.checksumOffset = .max
+        let forged = testFrame(count, seed: 1)
+        let forger = Forger(guest.driver.memory, lie.wire + forged)
+        guest.driver.transport.withDevice { $0.responder = forger }
+        try guest.send(testFrame(count))
+        let frames = guest.far[0].receive()
+        #expect(frames.map(\.header) == [NetHeader()])
+        // Of a large frame only the header is copied.
+        let isCopied = count + NetHeader.byteCount <= Net.copyLimit
+        #expect(frames.map(\.bytes) == [isCopied ? testFrame(count) : forged])
+    }
+
     @Test func `Bits that mean nothing are not passed on`() throws {
         let guest = try NetGuest()
         var header = NetHeader()

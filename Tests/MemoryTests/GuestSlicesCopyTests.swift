@@ -93,7 +93,7 @@ import Testing
         // Nothing removed, a part of a slice, all of one, and the same once more.
         for removed in [0, 1, 3, 0] {
             slices.removeFirst(removed)
-            try slices.send(to: pair.near.rawValue, head: head)
+            try slices.send(to: pair.near.rawValue, head: head, count: 2)
             var bytes = [UInt8](repeating: 0, count: 40)
             bytes.removeSubrange(try pair.far.read(into: &bytes)...)
             sent.append(bytes)
@@ -123,7 +123,7 @@ import Testing
         let pair = try UnixSocket.Pair(keepsMessages: true)
         let part = HostBytes(count: 1)
         for _ in 0..<GuestSlices.messageLimit { try slices.append(GuestAddress(0), count: 1) }
-        try slices.send(to: pair.near.rawValue, head: part)
+        try slices.send(to: pair.near.rawValue, head: part, count: 1)
         #expect(try pair.far.write([1][...]) == 1)
         #expect(try slices.receive(from: pair.near.rawValue, tail: part) == 1)
         try slices.append(GuestAddress(0), count: 1)
@@ -132,7 +132,7 @@ import Testing
             var refusal: Errno?
             do throws(Errno) {
                 if isSending {
-                    try slices.send(to: pair.near.rawValue, head: part)
+                    try slices.send(to: pair.near.rawValue, head: part, count: 1)
                 } else {
                     _ = try slices.receive(from: pair.near.rawValue, tail: part)
                 }
@@ -150,14 +150,43 @@ import Testing
         var slices = try slices(memory)
         let four = HostBytes(count: 4)
         let six = HostBytes(count: 6)
-        #expect(slices.copyOut(into: four) == true)
+        var answers = [slices.copyOut(4, into: four), slices.copyOut(6, into: six)]
         #expect(four.prefix(9) == [1, 2, 3, 4])
-        #expect(slices.copyOut(into: six) == true)
         #expect(six.prefix(9) == [1, 2, 3, 4, 5, 6])
         slices.removeFirst(5)
-        #expect(slices.copyOut(into: six) == false)
+        // Room may be left behind what is copied.
+        answers.append(slices.copyOut(2, into: six))
+        #expect(answers == [true, true, true])
+        // No room for so many, or not so many there; then nothing is done.
+        answers = [slices.copyOut(5, into: four), slices.copyOut(6, into: six)]
+        answers += [slices.copyOut(0, into: six), slices.copyOut(-1, into: six)]
         slices.removeAll()
-        #expect(slices.copyOut(into: four) == false)
+        answers.append(slices.copyOut(4, into: four))
+        #expect(answers == [false, false, false, false, false])
+        #expect(four.prefix(9) == [1, 2, 3, 4])
+        #expect(six.prefix(9) == [6, 7, 3, 4, 5, 6])
+    }
+
+    @Test func `Bytes of the host go as one message, no more than there are`() throws {
+        let pair = try UnixSocket.Pair(keepsMessages: true)
+        let bytes = HostBytes(count: 9)
+        for place in 0..<4 { bytes.setHalf(UInt16(place) << 8 | 0xa0, at: place * 2) }
+        #expect(bytes.word(at: 0) == 0x03a0_02a0_01a0_00a0)
+        #expect(bytes.word(at: 1) == 0x0003_a002_a001_a000)
+        #expect(bytes.word(at: 2) == 0)
+        #expect(bytes.word(at: -1) == 0)
+        var sent: [[UInt8]] = []
+        for count in [3, 9, 10] {
+            try bytes.send(to: pair.near.rawValue, count: count)
+            var message = [UInt8](repeating: 0xee, count: 40)
+            message.removeSubrange(try pair.far.read(into: &message)...)
+            sent.append(message)
+        }
+        let all: [UInt8] = [0xa0, 0, 0xa0, 1, 0xa0, 2, 0xa0, 3, 0]
+        #expect(sent == [Array(all[..<3]), all, all])
+        var refusal: Errno?
+        do throws(Errno) { try bytes.send(to: -1, count: 9) } catch { refusal = error }
+        #expect(refusal != nil)
     }
 
     @Test func `A pipe fills and drains slices without a copy of ours`() throws {

@@ -46,34 +46,48 @@ extension Net {
     ) -> Bool {
         let size = packet.byteCount - NetHeader.byteCount
         guard size >= Self.frameMinimum, size <= Self.frameLimit,
-            packet.copyOut(into: host.header),
-            let header = NetHeader(host.header).checked(frameSize: size, driver.features)
+            packet.copyOut(Self.copied(of: packet.byteCount), into: host.front),
+            let header = NetHeader(host.front).checked(frameSize: size, driver.features)
         else {
             statistics.violations &+= 1
             return true
         }
         guard limits.transmit.admit(bytes: size) else { return false }
-        packet.removeFirst(NetHeader.byteCount)
         if let responder, offer(packet, to: responder) {
             hasAnswers = true
             return true
         }
-        header.store(in: host.header)
-        return write(packet, pair, &series)
+        header.store(in: host.front)
+        return write(&packet, size, pair, &series)
     }
 
-    /// The kernel sees our copy of the header, which the guest can no longer change.
+    /// How many of a packet's bytes are copied before they are looked at: all, or so many that the
+    /// header and the sender's address are among them.
+    @inline(__always)
+    private static func copied(of count: Int) -> Int {
+        count <= copyLimit ? count : NetHeader.byteCount + frameMinimum
+    }
+
+    /// What was copied is what the kernel sees, and the guest can no longer change it: a small
+    /// packet, or the header of a large one.
     @inline(__always)
     private mutating func write(
-        _ frame: borrowing GuestSlices, _ pair: Int, _ series: inout Latency.Series
+        _ packet: inout GuestSlices, _ size: Int, _ pair: Int, _ series: inout Latency.Series
     ) -> Bool {
+        let isCopied = packet.byteCount <= Self.copyLimit
+        if !isCopied { packet.removeFirst(NetHeader.byteCount) }
         while true {
             do throws(Errno) {
-                try frame.send(to: link.descriptor(pair), head: host.header)
+                if isCopied {
+                    try host.front.send(to: link.descriptor(pair), count: packet.byteCount)
+                } else {
+                    try packet.send(
+                        to: link.descriptor(pair), head: host.front, count: NetHeader.byteCount)
+                }
                 series.note(in: &writes)
                 statistics.sentFrames &+= 1
-                statistics.sentBytes &+= UInt64(frame.byteCount)
-                if let givenMAC { noteSender(of: frame, givenMAC) }
+                statistics.sentBytes &+= UInt64(size)
+                if let givenMAC { noteSender(givenMAC) }
                 return true
             } catch .interrupted {
                 continue
@@ -92,23 +106,25 @@ extension Net {
     /// Counts a frame that another interface seems to have sent. The guest may have given its own
     /// another address, or have a bridge; who wants to forbid that has the host's filters for it.
     @inline(__always)
-    private mutating func noteSender(of frame: borrowing GuestSlices, _ mac: MACAddress) {
+    private mutating func noteSender(_ mac: MACAddress) {
         // The last two bytes of the receiver's address come with it.
-        guard let word = frame.load(UInt64.self, at: 4), MACAddress(word >> 16) != mac else {
-            return
-        }
-        statistics.spoofed &+= 1
+        let word = host.front.word(at: NetHeader.byteCount + 4)
+        if MACAddress(word >> 16) != mac { statistics.spoofed &+= 1 }
     }
 
-    /// Gives a frame to the responder if that claims it.
+    /// Gives the frame of a packet to the responder if that claims it.
     private mutating func offer(
-        _ frame: borrowing GuestSlices, to responder: any NetResponder
+        _ packet: borrowing GuestSlices, to responder: any NetResponder
     ) -> Bool {
-        let size = frame.byteCount
-        let count = frame.copyOut(at: 0, count: min(size, Self.headLimit), into: &head, at: 0)
+        let begin = NetHeader.byteCount
+        let size = packet.byteCount - begin
+        let most = min(size, Self.headLimit)
+        let count = packet.copyOut(at: begin, count: most, into: &head, at: 0)
         guard responder.claims(head[..<count]) else { return false }
         var bytes = [UInt8](repeating: 0, count: size)
-        if frame.copyOut(at: 0, count: size, into: &bytes, at: 0) == size { responder.take(bytes) }
+        if packet.copyOut(at: begin, count: size, into: &bytes, at: 0) == size {
+            responder.take(bytes)
+        }
         return true
     }
 }

@@ -5,9 +5,10 @@ import Virtio
 
 /// A network interface of the guest, on a TAP device of the host. VIRTIO 1.2, 5.1.
 ///
-/// Frames go straight between guest memory and the TAP device, one system call each. Served on the
-/// event loop's thread, behind one descriptor (``Linux/Poller``): readiness is told once, so a
-/// guest that gives no buffers costs nothing, and when it gives some again reading goes on.
+/// A frame is one system call. Large ones go straight between guest memory and the TAP device, small
+/// ones are copied. Served on the event loop's thread, behind one descriptor (``Linux/Poller``):
+/// readiness is told once, so a guest that gives no buffers costs nothing, and when it gives some
+/// again reading goes on.
 package struct Net: ~Copyable, VirtioDevice {
     package static let id = DeviceID.network
     /// Receive and transmit of each pair, then control; of a device with fewer pairs, the first.
@@ -19,6 +20,9 @@ package struct Net: ~Copyable, VirtioDevice {
     package static let frameLimit = (64 << 10) + 18
     /// Smallest frame: an Ethernet header.
     static let frameMinimum = 14
+    /// Most bytes of a frame, header included, that are copied: of so few a copy costs less than to
+    /// tell the kernel of two places.
+    static let copyLimit = 4096
     /// Bytes of a frame that a responder decides by.
     package static let headLimit = 64
     /// MTUs that may be told to a driver. 5.1.4.1.
@@ -97,7 +101,8 @@ package struct Net: ~Copyable, VirtioDevice {
         let poller: Poller
         let again: EventFD
         let timer: Timer
-        let header = HostBytes(count: NetHeader.byteCount)
+        /// How a frame from the guest begins, with its header before it; of a small one, all of it.
+        let front = HostBytes(count: Net.copyLimit)
         /// What the driver's buffers have no room for.
         let tail = HostBytes(count: Net.frameLimit + 1)
     }
