@@ -45,8 +45,14 @@ import Linux
         unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: min(max(limit, 0), count)))
     }
 
-    /// Writes the first `count` bytes, or all if there are fewer, as one message (write). The kernel
-    /// has a shorter way for one place than for several.
+    /// Reads one message (read); answers its bytes. Those that there is no room for are lost.
+    @inline(__always)
+    package func receive(from descriptor: CInt) throws(Errno) -> Int {
+        try unsafe Errno.check(clinux_read(descriptor, base, count))
+    }
+
+    /// Writes the first `count` bytes, or all if there are fewer, as one message (write). The
+    /// kernel has a shorter way for one place than for several.
     @inline(__always)
     package func send(to descriptor: CInt, count: Int) throws(Errno) {
         let bytes = unsafe span(max(count, 0))

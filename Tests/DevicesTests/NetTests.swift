@@ -68,6 +68,33 @@ import Virtio
         #expect(frames == sizes.enumerated().map { testFrame($1, seed: $0) })
     }
 
+    /// What is expected changes the way by which a frame comes, and back.
+    @Test func `However many small frames come between large ones, all come whole`() throws {
+        let guest = try NetGuest(buffers: 0)
+        let many = [Int](repeating: 100, count: 40)
+        for (seed, size) in ([60_000] + many + [60_000, 1514] + many + [4085, 9000]).enumerated() {
+            guest.give((size + 12 + 4095) / 4096)
+            guest.far[0].send(testFrame(size, seed: seed))
+            #expect(try guest.receive().map(\.bytes) == [testFrame(size, seed: seed)])
+        }
+        #expect(guest.driver.transport.chainsInFlight == 0)
+        #expect(guest.statistics.starved == 0 && guest.statistics.oversized == 0)
+    }
+
+    @Test(arguments: [1514, 60_000])
+    func `A frame that waits for the limit comes whole, whichever way it was read`(
+        _ size: Int
+    ) throws {
+        var configuration = NetGuest.configuration
+        configuration.receiveLimits = RateLimits(
+            operations: TokenBucketLimit(size: 1, refillTime: 3_600_000))
+        let guest = try NetGuest(configuration)
+        for seed in 0..<2 { guest.far[0].send(testFrame(size, seed: seed)) }
+        #expect(try guest.receive().map(\.bytes) == [testFrame(size, seed: 0)])
+        guest.driver.transport.withDevice { $0.setLimits(receive: RateLimits.none) }
+        #expect(try guest.receive().map(\.bytes) == [testFrame(size, seed: 1)])
+    }
+
     @Test func `What is unfinished goes along with what says so`() throws {
         let guest = try NetGuest()
         try guest.send(testFrame(9000), .tcp4())

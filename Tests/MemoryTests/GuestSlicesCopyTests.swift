@@ -189,6 +189,18 @@ import Testing
         #expect(refusal != nil)
     }
 
+    @Test func `A message comes to the host's own bytes, and what has no room is lost`() throws {
+        let pair = try UnixSocket.Pair(keepsMessages: true)
+        let bytes = HostBytes(count: 4)
+        var counts: [Int] = []
+        for message in [[1, 2, 3], [4, 5, 6, 7, 8], [9]] as [[UInt8]] {
+            #expect(try pair.far.write(message[...]) == message.count)
+            counts.append(try bytes.receive(from: pair.near.rawValue))
+        }
+        #expect(counts == [3, 4, 1])
+        #expect(bytes.prefix(4) == [9, 5, 6, 7])
+    }
+
     @Test func `A pipe fills and drains slices without a copy of ours`() throws {
         let memory = try GuestMemory(byteCount: 32 << 20)
         let slices = try slices(memory)

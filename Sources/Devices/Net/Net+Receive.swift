@@ -47,14 +47,20 @@ extension Net {
         return run.count > 0
     }
 
-    /// Reads one frame straight into the buffers.
+    /// Reads one frame: a large one straight into the buffers, a small one by way of our memory, as
+    /// then the kernel is told of one place, which is a shorter way. Which it will be nobody knows
+    /// before; so each way has room for any.
     private mutating func receiveFrame(
         _ pair: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
     ) throws(VirtqueueError) {
+        let window = pairs[pair].window
+        let isCopied = window <= Self.copyLimit
         let size: Int
         do throws(Errno) {
-            size = try run.slices.receive(
-                from: link.descriptor(pair), tail: host.tail)
+            size =
+                isCopied
+                ? try host.tail.receive(from: link.descriptor(pair))
+                : try run.slices.receive(from: link.descriptor(pair), tail: host.tail)
         } catch {
             if error != .interrupted, error != .again { statistics.readFailures &+= 1 }
             // Whatever it is, the poller tells when it is over.
@@ -66,14 +72,14 @@ extension Net {
             if size == 0 { pairs[pair].hasInput = false }
             return
         }
-        let window = pairs[pair].window
         pairs[pair].window = max(size, window - window / 8)
+        let inside = isCopied ? 0 : min(size, run.byteCount)
         guard limits.receive.admit(bytes: size - NetHeader.byteCount) else {
             // It is late, not lost.
-            pairs[pair].waiting = frame(size, inside: min(size, run.byteCount), run)
+            pairs[pair].waiting = frame(size, inside: inside, run)
             return
         }
-        try place(size, pair, &queue, &run)
+        try place(size, inside: inside, pair, &queue, &run)
     }
 
     /// A frame that was read, header included, as bytes of ours: `inside` of them are in the run.
@@ -85,13 +91,15 @@ extension Net {
         return frame + host.tail.prefix(size - inside)
     }
 
-    /// Gives the driver the frame that was read into the run and, what went beyond it, the tail.
+    /// Gives the driver the frame that was read: `inside` bytes of it are in the run already, the
+    /// others in the tail.
     private mutating func place(
-        _ size: Int, _ pair: Int, _ queue: inout Virtqueue, _ run: inout WritableRun
+        _ size: Int, inside: Int, _ pair: Int, _ queue: inout Virtqueue,
+        _ run: inout WritableRun
     ) throws(VirtqueueError) {
-        let inside = run.byteCount
         if size > inside {
-            guard driver.isMerging, size < inside + host.tail.count else {
+            guard driver.isMerging || size <= run.byteCount, size < inside + host.tail.count
+            else {
                 statistics.oversized &+= 1
                 return
             }

@@ -5,10 +5,10 @@ import Virtio
 
 /// A network interface of the guest, on a TAP device of the host. VIRTIO 1.2, 5.1.
 ///
-/// A frame is one system call. Large ones go straight between guest memory and the TAP device, small
-/// ones are copied. Served on the event loop's thread, behind one descriptor (``Linux/Poller``):
-/// readiness is told once, so a guest that gives no buffers costs nothing, and when it gives some
-/// again reading goes on.
+/// A frame is one system call. Large ones go straight between guest memory and the TAP device,
+/// small ones are copied. Served on the event loop's thread, behind one descriptor
+/// (``Linux/Poller``): readiness is told once, so a guest that gives no buffers costs nothing, and
+/// when it gives some again reading goes on.
 package struct Net: ~Copyable, VirtioDevice {
     package static let id = DeviceID.network
     /// Receive and transmit of each pair, then control; of a device with fewer pairs, the first.
@@ -21,7 +21,7 @@ package struct Net: ~Copyable, VirtioDevice {
     /// Smallest frame: an Ethernet header.
     static let frameMinimum = 14
     /// Most bytes of a frame, header included, that are copied: of so few a copy costs less than to
-    /// tell the kernel of two places.
+    /// tell the kernel of two places. To the guest, of a frame that is expected.
     static let copyLimit = 4096
     /// Bytes of a frame that a responder decides by.
     package static let headLimit = 64
@@ -103,8 +103,9 @@ package struct Net: ~Copyable, VirtioDevice {
         let timer: Timer
         /// How a frame from the guest begins, with its header before it; of a small one, all of it.
         let front = HostBytes(count: Net.copyLimit)
-        /// What the driver's buffers have no room for.
-        let tail = HostBytes(count: Net.frameLimit + 1)
+        /// A small frame to the guest, header included; of a large one, what the driver's buffers
+        /// have no room for. One byte more than either has: what fills it all has been cut.
+        let tail = HostBytes(count: NetHeader.byteCount + Net.frameLimit + 1)
     }
 
     /// How fast frames may go.
