@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Dispatch
+import Glibc
 import Hypervisor
 import KVM
 import Linux
@@ -29,7 +30,8 @@ import Testing
             }.detach()
         }
 
-        /// True if a run ends within a minute: a kick that is lost is never answered, and hosts can be busy. Most have ended before it is worth sleeping.
+        /// True if a run ends within a minute: a kick that is lost is never answered, and hosts can
+        /// be busy. Most have ended before it is worth sleeping.
         func waitForAnswer() -> Bool {
             for _ in 0..<100 where answered.wait(timeout: .now()) == .success { return true }
             return answered.wait(timeout: .now() + 60) == .success
@@ -49,7 +51,8 @@ import Testing
         var testDescription: String { guest }
     }
 
-    /// Up to `most`, and from `least` on only while time is left: hosts differ by a factor of twenty.
+    /// Up to `most`, and from `least` on only while time is left: hosts differ by a factor of
+    /// twenty.
     private static func count(_ least: Int, _ most: Int, _ body: (Int) -> Bool) {
         let end = ContinuousClock.now + .seconds(6)
         for number in 0..<most {
@@ -58,8 +61,8 @@ import Testing
     }
 
     /// Kicks from another thread, each after the last one has been answered, so that they meet the
-    /// processor entering the guest, in it, asleep in it, and leaving it. A million, where that takes
-    /// seconds.
+    /// processor entering the guest, in it, asleep in it, and leaving it. A million, where that
+    /// takes seconds.
     @Test(
         arguments: [Row(guest: "spin", least: 5_000), Row(guest: "halt", least: 95_000)],
         TestedEngine.usable)
@@ -75,6 +78,29 @@ import Testing
             return isAnswered
         }
         #expect(runner.end(vcpu) == nil)
+    }
+
+    /// Signals that are queued are refused when the user's queue is full, and any of the user's
+    /// processes may have filled it. Here it has no room at all.
+    @Test(.enabled(if: HostKVM.isUsable, "KVM cannot be used here"))
+    func `A kick needs no room in the user's queue of signals`() async {
+        await #expect(processExitsWith: .success) {
+            let machine = try SmallMachine(.kvm, try GuestImage("halt"))
+            var none = rlimit(rlim_cur: 0, rlim_max: 0)
+            let resource = __rlimit_resource_t(__RLIMIT_SIGPENDING.rawValue)
+            let result = unsafe setrlimit(resource, &none)
+            try #require(result == 0)
+            let vcpu = machine.machine.vcpus[0]
+            let runner = Runner()
+            try runner.start(vcpu)
+            for _ in 0..<20 {
+                // By then it sleeps in the guest, where nothing but a signal reaches it.
+                usleep(10_000)
+                vcpu.kick()
+                try #require(runner.waitForAnswer())
+            }
+            #expect(runner.end(vcpu) == nil)
+        }
     }
 
     @Test(arguments: TestedEngine.usable)

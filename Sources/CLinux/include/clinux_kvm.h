@@ -238,20 +238,25 @@ static inline uint32_t clinux_kvm_instruction(const struct kvm_run *page, uint8_
     return size;
 }
 
-// The signal that breaks a run.
+// The signal that breaks a run. A real-time signal would be queued each time anew, and refused once the
+// queue is full, which is the user's and not the process's: a kick would be lost. This one waits once and
+// needs no room. Nobody else sends it here, and where it has no handler it does nothing. signal(7).
+#define CLINUX_KVM_KICK SIGURG
 
 static void clinux_kvm_ignore_kick(int signal) { (void)signal; }
-/// Lets SIGRTMIN interrupt system calls of whoever gets it, and do nothing else.
+/// Lets a kick interrupt system calls of whoever gets it, and do nothing else.
 __attribute__((unused)) static void clinux_kvm_install_kick(void) {
     struct sigaction action = {.sa_handler = clinux_kvm_ignore_kick, .sa_flags = SA_RESTART};
-    sigaction(SIGRTMIN, &action, 0);
+    sigaction(CLINUX_KVM_KICK, &action, 0);
 }
-/// The calling thread's number, which takes SIGRTMIN from now on.
+/// The calling thread's number, which takes kicks from now on.
 static inline int clinux_kvm_own_thread(void) {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGRTMIN);
+    sigaddset(&set, CLINUX_KVM_KICK);
     pthread_sigmask(SIG_UNBLOCK, &set, 0);
     return (int)syscall(SYS_gettid);
 }
-static inline void clinux_kvm_kick(int thread) { syscall(SYS_tgkill, getpid(), thread, SIGRTMIN); }
+static inline void clinux_kvm_kick(int thread) {
+    syscall(SYS_tgkill, getpid(), thread, CLINUX_KVM_KICK);
+}
