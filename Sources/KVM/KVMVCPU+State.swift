@@ -13,7 +13,9 @@ extension KVMVCPU {
         do throws(KVMError) {
             var state = try saveForFallback()
             state.msrs = try savedModelSpecific()
-            state.localAPIC = LocalAPICState(words: try descriptor.localAPIC())
+            var page = LocalAPICState(words: try descriptor.localAPIC())
+            page.keepDueTimer()
+            state.localAPIC = page
             if let value = try descriptor.modelSpecific([MSR.timeStamp]).first {
                 state.timeStamp = TimeStamp(value: value, kilohertz: rate.kilohertz)
             }
@@ -233,6 +235,22 @@ extension LocalAPICState {
     }
 
     var words: [UInt32] { (0..<(Self.byteCount / 4)).map { self[$0 * 4] } }
+
+    /// Lets a timer that counts once and has come to its end come to it again.
+    ///
+    /// The kernel shows 0 of it both when its interrupt has been requested and when it keeps that
+    /// for the processor's next run, which nobody can tell apart. It takes 0 for the latter itself
+    /// where it is given back; so that every engine does, a count of 1 is left. One interrupt too
+    /// many is better than one that never comes.
+    mutating func keepDueTimer() {
+        let entry = self[0x320]
+        let (word, bit) = (Int(entry & 0xff) / 32, entry & 31)
+        let isRequested = self[0x200 + word * 16] >> bit & 1 != 0
+        // Neither masked nor in another mode.
+        guard entry & 0x7_0000 == 0, self[0x380] != 0, self[0x390] == 0, !isRequested
+        else { return }
+        self[0x390] = 1
+    }
 }
 
 extension [UInt8] {
