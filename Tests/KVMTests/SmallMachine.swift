@@ -75,6 +75,12 @@ final class SmallMachine: Sendable {
         try machine.vcpus[0].restore(Self.start)
     }
 
+    /// Memory holds the engine that watches it, and the engine its memory.
+    deinit {
+        memory.writeObserver = nil
+        memory.pluggable?.observer = nil
+    }
+
     /// Null, code and data: flat.
     private static let descriptors: [UInt8] =
         [UInt8](repeating: 0, count: 8) + [0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0]

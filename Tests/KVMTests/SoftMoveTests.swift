@@ -14,7 +14,7 @@ import Testing
         var instructions: UInt64 = 0
     }
 
-    private struct Stage {
+    private final class Stage {
         let memory: GuestMemory
         let bus: GuestBus
         let machine: SoftVirtualMachine
@@ -26,6 +26,9 @@ import Testing
                 memory: memory, bus: bus,
                 configuration: VirtualMachineConfiguration(cpuCount: 1, deterministic: true))
         }
+
+        /// Memory holds the engine that watches it, and the engine its memory.
+        deinit { memory.writeObserver = nil }
     }
 
     /// Runs a guest, moving it whenever it has written another `distance` bytes to its console,
