@@ -11,7 +11,7 @@ package struct KVMDevice: ~Copyable, Sendable {
     package static var usualPath: String { "/dev/kvm" }
 
     /// Most entries of CPUID that are asked for; kernels know about 50.
-    private static var entryLimit: Int { 256 }
+    static var entryLimit: Int { 256 }
     /// Most registers that are asked for; kernels know about 200.
     private static var registerLimit: Int { 1024 }
 
@@ -94,40 +94,5 @@ package struct KVMDevice: ~Copyable, Sendable {
         words[0] = UInt32(Self.registerLimit)
         try descriptor.perform(.getMSRIndexList, words: &words)
         return Array(words[1..<(1 + min(Int(words[0]), Self.registerLimit))])
-    }
-}
-
-/// CPUID tables as `struct kvm_cpuid2` lays them out: a count, padding, and ten words an entry.
-enum CPUIDWords {
-    /// Words of an entry: leaf, index, flags, four registers, padding.
-    static var count: Int { 10 }
-
-    static func table(_ words: [UInt32]) -> CPUIDTable {
-        let entries = min(Int(words[0]), (words.count - 2) / count)
-        return CPUIDTable(
-            (0..<entries).map { number in
-                let place = 2 + number * count
-                let flags = words[place + 2]
-                var entry = CPUIDEntry(
-                    leaf: words[place], index: words[place + 1],
-                    isIndexed: flags & CKVM_CPUID_FLAG_SIGNIFCANT_INDEX != 0)
-                entry.eax = words[place + 3]
-                entry.ebx = words[place + 4]
-                entry.ecx = words[place + 5]
-                entry.edx = words[place + 6]
-                return entry
-            })
-    }
-
-    static func words(_ table: CPUIDTable) -> [UInt32] {
-        var words: [UInt32] = [UInt32(truncatingIfNeeded: table.entries.count), 0]
-        words.reserveCapacity(2 + table.entries.count * count)
-        for entry in table.entries {
-            let flags = entry.isIndexed ? CKVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0
-            words += [
-                entry.leaf, entry.index, flags, entry.eax, entry.ebx, entry.ecx, entry.edx, 0, 0, 0,
-            ]
-        }
-        return words
     }
 }

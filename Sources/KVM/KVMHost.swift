@@ -25,6 +25,8 @@ package struct KVMHost: Hashable, Sendable {
     /// Why there is none.
     package let error: KVMError?
     package let evidence: Evidence?
+    /// All of CPUID that guests can be offered; nil if that was not asked.
+    package let supported: CPUIDTable?
     /// Nanoseconds that the finding out took.
     package let duration: UInt64
 
@@ -57,23 +59,31 @@ package struct KVMHost: Hashable, Sendable {
     ) -> KVMHost {
         let start = Clock.monotonic
         do throws(KVMError) {
-            if let kind = memo?.recall(device: path) {
-                return KVMHost(kind: kind, evidence: .memory, since: start)
+            if let facts = memo?.recall(device: path) {
+                return KVMHost(
+                    kind: facts.kind, evidence: .memory, supported: facts.supported, since: start)
             }
             try device.require(Capability.required)
             let evidence = try Scratch.run(on: device)
             let kind: EngineKind =
                 evidence.isEmulated ? .pvm : isInsideMachine ? .nested : .hardware
-            if evidence.holdsForBoot { memo?.keep(kind, device: path) }
-            return KVMHost(kind: kind, evidence: evidence, since: start)
+            let supported = try device.supportedCPUID()
+            if evidence.holdsForBoot {
+                memo?.keep(HostMemo.Facts(kind: kind, supported: supported), device: path)
+            }
+            return KVMHost(
+                kind: kind, evidence: evidence, supported: supported, since: start)
         } catch {
             return KVMHost(error: error, since: start)
         }
     }
 
-    private init(kind: EngineKind, evidence: Evidence, since start: UInt64) {
+    private init(
+        kind: EngineKind, evidence: Evidence, supported: CPUIDTable, since start: UInt64
+    ) {
         self.kind = kind
         self.evidence = evidence
+        self.supported = supported
         error = nil
         duration = Clock.monotonic &- start
     }
@@ -81,6 +91,7 @@ package struct KVMHost: Hashable, Sendable {
     private init(error: KVMError, since start: UInt64) {
         kind = nil
         evidence = nil
+        supported = nil
         self.error = error
         duration = Clock.monotonic &- start
     }

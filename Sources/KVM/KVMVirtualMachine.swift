@@ -27,10 +27,12 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
     ///
     /// - Parameters:
     ///   - kind: What ``KVMHost`` has found out.
+    ///   - supported: ``KVMHost/supported``; nil: the kernel is asked.
     ///   - fallback: Completes what the kernel's emulator gives up on; nil: that ends the machine.
     package init(
         device: consuming KVMDevice, memory: GuestMemory, bus: any MachineBus,
         configuration: VirtualMachineConfiguration, kind: EngineKind,
+        supported: CPUIDTable? = nil,
         fallback: (any EmulationFallback)? = nil
     ) throws(KVMError) {
         guard !configuration.deterministic else {
@@ -70,7 +72,7 @@ package final class KVMVirtualMachine: VirtualMachine, Sendable {
         // Before there are processors that the kernel would have to tell.
         if Self.hasAVIC(kind) { try? vm.losePITTicks() }
         let maker = try ProcessorMaker(
-            device, vm, configuration, persistent: memory.persistent)
+            device, vm, configuration, supported: supported, persistent: memory.persistent)
         var vcpus: [any VirtualCPU] = []
         var first: KVMVCPU?
         for index in 0..<configuration.cpuCount {

@@ -18,11 +18,12 @@ struct ProcessorMaker: Sendable {
 
     init(
         _ device: borrowing KVMDevice, _ vm: borrowing VMDescriptor,
-        _ configuration: VirtualMachineConfiguration, persistent: [PersistentMemory]
+        _ configuration: VirtualMachineConfiguration, supported: CPUIDTable?,
+        persistent: [PersistentMemory]
     ) throws(KVMError) {
         mapSize = try device.vcpuMapSize()
         stateRegisters = try device.stateRegisters()
-        supported = try device.supportedCPUID()
+        self.supported = try supported ?? device.supportedCPUID()
         floatingPointBytes = max(vm.check(.largeXSAVE), 4096)
         scalesTSC = vm.check(.tscControl) != 0
         knowsTSCRate = vm.check(.tscRate) != 0

@@ -44,7 +44,7 @@ struct EngineMaker {
             let device = try openKVM()
             let host = KVMHost.detect(on: device, path: configuration.kvmPath)
             if let error = host.error { throw .kvm(error) }
-            return Engine(machine: try kvm(device, host.kind ?? .hardware), reason: nil)
+            return Engine(machine: try kvm(device, host), reason: nil)
         case .auto: return try automatic()
         }
     }
@@ -57,10 +57,10 @@ struct EngineMaker {
         do throws(MachineError) {
             let device = try openKVM()
             let host = KVMHost.detect(on: device, path: configuration.kvmPath)
-            guard host.runsKernelsNatively, let kind = host.kind else {
+            guard host.runsKernelsNatively else {
                 return Engine(machine: try soft(), reason: "\(host)")
             }
-            return Engine(machine: try kvm(device, kind), reason: nil)
+            return Engine(machine: try kvm(device, host), reason: nil)
         } catch {
             guard case .kvm(let reason) = error else { throw error }
             return Engine(machine: try soft(), reason: "\(reason)")
@@ -85,12 +85,13 @@ struct EngineMaker {
     }
 
     private func kvm(
-        _ device: consuming KVMDevice, _ kind: EngineKind
+        _ device: consuming KVMDevice, _ host: KVMHost
     ) throws(MachineError) -> any VirtualMachine {
         do throws(KVMError) {
             return try KVMVirtualMachine(
                 device: device, memory: memory, bus: bus,
-                configuration: request, kind: kind,
+                configuration: request, kind: host.kind ?? .hardware,
+                supported: host.supported,
                 fallback: InstructionCompletion(
                     memory: memory, bus: bus, cpuCount: configuration.cpuCount))
         } catch {

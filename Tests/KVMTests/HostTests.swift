@@ -118,6 +118,14 @@ import Testing
         let second = KVMHost.detect(memo: memo)
         #expect(second.kind == first.kind)
         #expect(second.evidence == .memory)
+        // What a processor answers of itself says which one was asked.
+        let others: Set<UInt32> = [1, 0xb, 0x1f, 0x8000_001e]
+        let table = try #require(second.supported)
+        let asked = try KVMDevice().supportedCPUID()
+        #expect(!table.entries.isEmpty)
+        #expect(
+            table.entries.filter { !others.contains($0.leaf) }
+                == asked.entries.filter { !others.contains($0.leaf) })
         // After the next boot it is found out again.
         #expect(KVMHost.detect(memo: try self.memo(boot: "second")).evidence != .memory)
     }
@@ -127,7 +135,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let memo = try memo()
         let kind = KVMHost.detect(memo: memo).kind
-        let path = folder + "/memo/kvm-kind"
+        let path = folder + "/memo/kvm-host"
         let honest = try #require(FileManager.default.contents(atPath: path))
 
         try #require(unsafe chmod(path, 0o666) == 0)
@@ -140,9 +148,20 @@ import Testing
         try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: other)
         #expect(KVMHost.detect(memo: memo).evidence != .memory)
 
-        for text in ["", "x", String(repeating: "y", count: 10_000), "soft\n"] {
+        var hostile = ["", "x", String(repeating: "y", count: 20_000), "soft\n"].map {
+            Data($0.utf8)
+        }
+        // Cut short, too long, of no entries, of more than there are.
+        let line = try #require(honest.firstIndex(of: 0x0a))
+        hostile += [honest[...line], honest.dropLast(), honest.dropLast(40), honest + [0]]
+        for count in [0, 1, 255, UInt8.max] where honest[line + 1] != count {
+            var other = honest
+            other[line + 1] = count
+            hostile.append(other)
+        }
+        for bytes in hostile {
             try? FileManager.default.removeItem(atPath: path)
-            try Data(text.utf8).write(to: URL(filePath: path))
+            try bytes.write(to: URL(filePath: path))
             try #require(unsafe chmod(path, 0o600) == 0)
             let host = KVMHost.detect(memo: memo)
             #expect(host.kind == kind)
