@@ -27,7 +27,8 @@ final class AgentProcess {
                 path: "/bin/sh", arguments: ["/\(root)/Guest/initramfs/agent.sh", path],
                 environment: environment, descriptors: [null.rawValue, null.rawValue, 2])
         else { return .failure(Unavailable()) }
-        return script.reap() == .exited(0) ? .success(path) : .failure(Unavailable())
+        let end = try? TestProcess.end(of: script, "agent.sh", seconds: 600)
+        return end == .exited(0) ? .success(path) : .failure(Unavailable())
     }
 
     init() throws {

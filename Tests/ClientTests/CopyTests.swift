@@ -183,9 +183,9 @@ import Testing
     @Test func `A file larger than a socket takes at a time is sent to its end`() throws {
         try scratch.shell("head -c 3000000 /dev/zero > file")
         let socket = far.socket.rawValue
-        let agent = try Thread(name: "agent") { Self.takeFile(on: socket) }
+        let agent = try TestThread("agent") { Self.takeFile(on: socket) }
         let summary = try transfer.send(scratch.path + "/file", to: destination)
-        agent.join()
+        try agent.join()
         #expect(summary == CopySummary(entries: 1, bytes: 3_000_000, omitted: 0))
     }
 

@@ -105,7 +105,7 @@ import Virtio
             let held = DispatchSemaphore(value: 0)
             let release = DispatchSemaphore(value: 0)
             let wasHeld = Locked(false)
-            let holder = try Thread(name: "holder") {
+            let holder = try TestThread("holder") {
                 Self.hold(others[...]) {
                     held.signal()
                     // A request that waits for one of them must not wait for ever.
@@ -113,10 +113,10 @@ import Virtio
                     wasHeld.withValue { $0 = result == .success }
                 }
             }
-            held.wait()
+            try #require(held.wait(timeout: .now() + 60) == .success, "\(seat.name)")
             #expect(seat.ask(), "\(seat.name)")
             release.signal()
-            holder.join()
+            try holder.join()
             #expect(wasHeld.withValue { $0 }, "\(seat.name) waited for another device")
         }
     }

@@ -299,7 +299,7 @@ import Virtio
         let isOver = Locked(false)
         // Both halves differ.
         let sizes = [Self.block, 1 << 32]
-        let changer = try Thread(name: "changer") {
+        let changer = try TestThread("changer") {
             var turn = 0
             while !isOver.withValue({ $0 }) {
                 turn += 1
@@ -321,7 +321,7 @@ import Virtio
             if !sizes.contains(UInt64(high) << 32 | UInt64(low)) { torn += 1 }
         }
         isOver.withValue { $0 = true }
-        changer.join()
+        try changer.join()
         #expect(whole == 5000)
         #expect(torn == 0)
     }

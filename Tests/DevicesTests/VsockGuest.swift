@@ -146,6 +146,18 @@ final class VsockGuest {
 
     struct Unexpected: Error { let packets: [Packet] }
 
+    /// How many bytes come to `peer`, while the device goes on, until its end or until it has so many;
+    /// what has come if a minute is over before.
+    func arrives(at peer: Peer, atMost limit: Int = .max) -> Int {
+        let deadline = Clock.monotonic + 60_000_000_000
+        var arrived = 0
+        while arrived < limit, Clock.monotonic < deadline, let part = peer.bytes() {
+            arrived += part.count
+            driver.settle()
+        }
+        return arrived
+    }
+
     /// A socket of the host.
     final class Peer {
         private(set) var socket: FileDescriptor?

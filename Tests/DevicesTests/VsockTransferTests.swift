@@ -60,13 +60,7 @@ import Virtio
         #expect(sent &- update.header.forwarded <= UInt32(VsockTable.largeBuffer))
 
         // All of it arrives once the host reads, and credit comes back.
-        var arrived = 0
-        while let part = peer.bytes(), !part.isEmpty || arrived < Int(sent) {
-            arrived += part.count
-            guest.driver.settle()
-            if arrived == Int(sent) { break }
-        }
-        #expect(arrived == Int(sent))
+        #expect(guest.arrives(at: peer, atMost: Int(sent)) == Int(sent))
         let credit = try #require(try guest.receive().last).header.forwarded
         #expect(sent &- credit < UInt32(VsockTable.largeBuffer / 2))
 
@@ -176,13 +170,7 @@ import Virtio
         try guest.send(.shutdown, host: host, guest: 9, shutdown: .both)
         #expect(try guest.operations().last == .reset)
 
-        var arrived = 0
-        while let part = peer.bytes() {
-            arrived += part.count
-            guest.driver.settle()
-        }
-
-        #expect(arrived == 360_000)
+        #expect(guest.arrives(at: peer) == 360_000)
         #expect(guest.connectionCount == 0)
     }
 

@@ -35,14 +35,15 @@ final class APIClient {
     /// Sends bytes as they are.
     func send(_ text: String) throws {
         var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
+        let isSent = try RunningProgram.wait(seconds: 60) {
             do throws(Errno) {
                 rest = rest.dropFirst(try UnixSocket.send(rest, to: socket.rawValue))
             } catch {
                 guard error == .again else { throw error }
-                usleep(1000)
             }
+            return rest.isEmpty
         }
+        guard isSent else { throw Failure(description: "\(rest.count) bytes were not taken") }
     }
 
     /// Sends bytes as far as they are taken at once; false if none were.

@@ -68,7 +68,7 @@ struct DiskPauseTests {
         let isLate = Self.serve(loop, seconds: 300 + Double(Self.seconds)) { true }
         #expect(!isLate, "the machine does not end: \(text())")
         loop.stop()
-        _ = machine.finish()
+        _ = try TestThread.call("the end of a machine") { machine.finish() }
         let outside = try Program.run("sha256sum", [disk.path])
         let digest = try #require(outside.outputText.split(separator: " ").first)
         #expect(text().contains("verified"), "\(text())")

@@ -104,9 +104,9 @@ final class RunningProgram {
     func send(_ signal: Int32) { process?.send(Signal(rawValue: signal)) }
 
     /// Waits until `isTrue`; false if that took more than `seconds`.
-    static func wait(seconds: Double, until isTrue: () -> Bool) -> Bool {
+    static func wait(seconds: Double, until isTrue: () throws -> Bool) rethrows -> Bool {
         let deadline = ContinuousClock.now + .seconds(seconds)
-        while !isTrue() {
+        while try !isTrue() {
             guard ContinuousClock.now < deadline else { return false }
             usleep(5000)
         }

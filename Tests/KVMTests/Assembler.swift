@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Linux
+import Support
 
 /// Makes guests of their sources in a folder below `Guest`.
 struct Assembler {
@@ -27,17 +29,7 @@ struct Assembler {
     }
 
     private func run(_ tool: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [tool] + arguments
-        process.currentDirectoryURL = sources
-        let error = Pipe()
-        process.standardError = error
-        try process.run()
-        let said = try error.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Refused(description: "\(tool): \(String(decoding: said, as: UTF8.self))")
-        }
+        let (end, said) = try TestProcess.run(tool, arguments, in: sources.path)
+        guard end == .exited(0) else { throw Refused(description: "\(tool): \(said)") }
     }
 }

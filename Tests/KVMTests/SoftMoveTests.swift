@@ -2,6 +2,7 @@
 import Emulator
 import Hypervisor
 import Memory
+import Support
 import Synchronization
 import Testing
 
@@ -45,7 +46,8 @@ import Testing
             let vcpu = stage.machine.vcpus[0]
             bus.onRequest { request in if case .end = request { vcpu.kick() } }
             if let distance { bus.onByte(distance + moves % 3) { vcpu.kick() } }
-            guard vcpu.run() == .interrupted else {
+            let exit = try TestThread.call("\(name), moved \(moves) times") { vcpu.run() }
+            guard exit == .interrupted else {
                 Issue.record("the guest ended by itself")
                 return end
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Support
 import Synchronization
 import Testing
 
@@ -12,6 +13,7 @@ import Testing
     /// A loop for which they are held back, as long as this process lives.
     @discardableResult
     private static func loop(seconds: CInt = 60) throws -> EventLoop {
+        try TestProcess.endsIn()
         let loop = try EventLoop()
         kept.withLock { $0 = loop }
         try EndRequest.hold(waking: loop, seconds: seconds, hungUp: 156)

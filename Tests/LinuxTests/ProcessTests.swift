@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Support
 import Testing
 
 @testable import Linux
@@ -13,7 +14,7 @@ import Testing
         let child = try ChildProcess(
             path: "/bin/sh", arguments: ["-c", script], environment: environment,
             descriptors: [nothing.rawValue, output.writer.rawValue, 2])
-        let end = child.reap()
+        let end = try TestProcess.end(of: child, script)
         try output.reader.setNonblocking()
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = (try? output.reader.read(into: &bytes)) ?? 0
@@ -62,7 +63,7 @@ import Testing
         set.add(child.descriptor.rawValue, .readable)
         set.wait(milliseconds: 10_000)
         #expect(set.isReadable(child.descriptor.rawValue))
-        #expect(child.reap() == .exited(3))
+        #expect(try TestProcess.end(of: child, "exit 3") == .exited(3))
     }
 
     private static let deathName = "@swiftlet-test/dies-with-its-parent"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Support
 import Testing
 
 @testable import Linux
@@ -8,6 +9,7 @@ import Testing
 @Suite struct ViolationTests {
     /// Binds this thread as the monitor would.
     private static func bind(_ role: ThreadRole) throws {
+        try TestProcess.endsIn()
         try Confinement.renouncePrivileges()
         try Confinement.dropCapabilities()
         try SeccompFilter.watchViolations()
@@ -155,6 +157,7 @@ import Testing
     /// Root's programs have all of them otherwise, whatever has executed them.
     @Test func `A program that a confined process executes has no capability either`() async {
         await #expect(processExitsWith: .exitCode(5)) {
+            try TestProcess.endsIn()
             try Confinement.renouncePrivileges()
             try Confinement.dropCapabilities()
             let count = "grep -c '^Cap[IPEA].*[[:space:]]0*$' /proc/self/status"

@@ -56,7 +56,7 @@ import Testing
         }
         #expect(machine.engine.kind == .soft)
         #expect(machine.engine.reason?.contains(path) == true)
-        #expect(machine.run() == .debugExit(0x7b))
+        #expect(try machine.runInTime() == .debugExit(0x7b))
         // What the process uses later does not count.
         let used = try #require(machine.timeline.bootTimerProcessorTime)
         #expect(used > 0 && used < Clock.processCPU)
@@ -118,7 +118,7 @@ import Testing
         let machine = try make()
         #expect(machine.engine.kind == .soft)
         #expect(machine.engine.reason?.contains(sentence) == true)
-        #expect(machine.run() == .debugExit(0x7b))
+        #expect(try machine.runInTime() == .debugExit(0x7b))
     }
 
     @Test func `What is deterministic runs on soft, and kvm refuses it`() throws {
@@ -148,7 +148,7 @@ import Testing
             configuration.debugExit = true
             configuration.cpuCount = 2
             configuration.fixModelSpecific(0x1a0, mask: 1, value: wanted)
-            let end = try Machine(configuration).run()
+            let end = try Machine(configuration).runInTime()
             #expect(end == .debugExit(UInt32(wanted)))
         }
     }
@@ -176,7 +176,7 @@ import Testing
     @Test(.enabled(if: KVMHost.detect(memo: nil).kind != nil, "KVM cannot be used here"))
     func `A guest runs on KVM, on the CPU that its thread was given`() throws {
         let machine = try machine(.kvm) { $0.affinity = [0] }
-        #expect(machine.run() == .debugExit(0x7b))
+        #expect(try machine.runInTime() == .debugExit(0x7b))
         #expect(machine.engine.kind == KVMHost.detect(memo: nil).kind)
         #expect(machine.timeline.bootTimer != nil)
         // What the process uses later does not count.
@@ -196,7 +196,7 @@ import Testing
 
     @Test func `A CPU that the host does not have is named`() throws {
         let machine = try machine(.soft) { $0.affinity = [1000] }
-        guard case .failed(let text) = machine.run() else {
+        guard case .failed(let text) = try machine.runInTime() else {
             Issue.record("it ran")
             return
         }

@@ -42,7 +42,7 @@ import Testing
     func `A machine runs its guest to the guest's end`(_ ending: Ending) throws {
         let kernel = try TinyKernel(ending.code)
         let machine = try Machine(configuration(kernel.path))
-        #expect(machine.run() == ending.end)
+        #expect(try machine.runInTime() == ending.end)
     }
 
     /// Kernels that are a single program are given so little.
@@ -50,13 +50,13 @@ import Testing
         let kernel = try TinyKernel(TinyKernel.exiting(with: 7))
         var small = configuration(kernel.path)
         small.memoryBytes = 2 << 20
-        #expect(try Machine(small).run() == .debugExit(7))
+        #expect(try Machine(small).runInTime() == .debugExit(7))
     }
 
     @Test func `The timeline counts each instruction and exit of the guest`() throws {
         let kernel = try TinyKernel(TinyKernel.exiting(with: 1))
         let machine = try Machine(configuration(kernel.path))
-        _ = machine.run()
+        _ = try machine.runInTime()
         let timeline = machine.timeline
         // Two moves and the OUT; HLT comes after the end, if at all.
         #expect(3...4 ~= timeline.instructions ?? 0)
@@ -85,7 +85,7 @@ import Testing
         let whole = kernelCode + user + [39, 0] + little(pointerAt + 6) + gdt
         let kernel = try TinyKernel(whole)
         let machine = try Machine(configuration(kernel.path))
-        #expect(machine.run() == .debugExit(5))
+        #expect(try machine.runInTime() == .debugExit(5))
         // mov esp, lgdt, five pushes, iretd.
         #expect(machine.timeline.userEntryInstructions == 8)
     }
@@ -103,7 +103,7 @@ import Testing
             configuration.drives = [.init(id: "d", path: file.path)]
             configuration.pmems = [.init(id: "p", path: file.path)]
             let machine = try Machine(configuration)
-            if runs { #expect(machine.run() == .debugExit(1)) }
+            if runs { #expect(try machine.runInTime() == .debugExit(1)) }
             forgotten = machine
             memory = machine.memory
         }
@@ -234,6 +234,6 @@ import Testing
         }
         let machine = try Machine(good, loop: loop)
         #expect(try isMapped(refusal.memoryBytes))
-        #expect(machine.run() == .debugExit(3))
+        #expect(try machine.runInTime() == .debugExit(3))
     }
 }

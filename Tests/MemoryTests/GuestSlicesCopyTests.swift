@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Linux
+import Support
 import Synchronization
 import Testing
 
@@ -217,7 +218,7 @@ import Testing
         let number = Atomic<CInt>(0)
         /// Rounds that it has begun.
         let rounds = Atomic<Int>(0)
-        let isDone = Atomic<Bool>(false)
+        let isDone = Flag()
         let gaps = Atomic<Int>(0)
     }
 
@@ -226,14 +227,15 @@ import Testing
     @Test func `Random bytes leave no gap, whatever signals come`() throws {
         let target = Target()
         clinux_kvm_install_kick()
-        let thread = try Thread(name: "kicked") {
+        let thread = try TestThread("kicked") {
             target.number.store(clinux_kvm_own_thread(), ordering: .releasing)
             let gaps = try? Self.countGaps(rounds: 500, of: target)
             target.gaps.store(gaps ?? -1, ordering: .releasing)
-            target.isDone.store(true, ordering: .releasing)
+            target.isDone.set()
         }
         var kicked = 0
-        while !target.isDone.load(ordering: .acquiring) {
+        let deadline = Clock.monotonic + 60_000_000_000
+        while !target.isDone.isSet, Clock.monotonic < deadline {
             let round = target.rounds.load(ordering: .acquiring)
             guard round > kicked else {
                 Thread.yield()
@@ -244,7 +246,7 @@ import Testing
             while looks > 0, target.rounds.load(ordering: .relaxed) == round { looks -= 1 }
             clinux_kvm_kick(target.number.load(ordering: .acquiring))
         }
-        thread.join()
+        try thread.join()
         #expect(target.gaps.load(ordering: .acquiring) == 0)
     }
 

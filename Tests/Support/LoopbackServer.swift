@@ -3,8 +3,8 @@ import Linux
 
 /// A TCP server of a test's, on this host's own address.
 package final class LoopbackServer {
-    /// Nobody has called, or nothing has come, in time.
-    package enum Failure: Error { case timeout }
+    /// Nobody has called, or nothing has come, in time; or the other end has said all.
+    package enum Failure: Error { case timeout, end }
 
     private let listener: FileDescriptor
     package let port: UInt16
@@ -88,6 +88,17 @@ package final class TestSocket {
         try Self.wait(socket.rawValue, .readable, seconds: seconds)
         let count = try socket.read(into: &block)
         return Array(block[..<count])
+    }
+
+    /// The next `count` bytes, and what came with them.
+    package func receive(count: Int) throws -> [UInt8] {
+        var all: [UInt8] = []
+        while all.count < count {
+            let next = try receive()
+            guard !next.isEmpty else { throw LoopbackServer.Failure.end }
+            all += next
+        }
+        return all
     }
 
     /// All that comes, to the end.

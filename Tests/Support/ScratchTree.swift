@@ -45,7 +45,7 @@ package final class ScratchTree {
             arguments: ["-c", "exec > \"$0.out\" 2>&1; set -e; \(script)", path],
             environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"],
             descriptors: [nothing.rawValue, nothing.rawValue, nothing.rawValue])
-        let end = child.reap()
+        let end = try TestProcess.end(of: child, script)
         let bytes = (try? HostFacts.read(path + ".out", at: 0, count: 4 << 20)) ?? []
         let text = String(decoding: bytes, as: UTF8.self)
         guard end == .exited(0) else {

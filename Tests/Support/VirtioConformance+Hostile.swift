@@ -142,7 +142,7 @@ extension VirtioConformance where Device: ~Copyable {
                     }
                     if turn % 50 == 49 { driver.drain() }
                 }
-                changer.stop()
+                try changer.stop()
                 checkRecovery(driver, expected, "after the changes", &wrong)
                 wrong.expect(guarded.isIntact, "memory beside the guest's was written")
             },
@@ -249,11 +249,11 @@ extension VirtioConformance where Device: ~Copyable {
 /// A second processor of the guest, which rewrites descriptors all the time.
 private final class RingChanger {
     private let stopped = Flag()
-    private var storm: Storm?
+    private let storm: TestThread
 
     init(_ memory: GuestMemory, queues: Int) throws(Errno) {
         let stopped = stopped
-        storm = try Storm(9) {
+        storm = try TestThread("ring-changer") {
             var dice = Dice(3)
             while !stopped.isSet {
                 let queue = UInt64(Int.random(in: 0..<queues, using: &dice))
@@ -275,8 +275,10 @@ private final class RingChanger {
         }
     }
 
-    func stop() {
+    deinit { stopped.set() }
+
+    func stop() throws {
         stopped.set()
-        storm?.join()
+        try storm.join()
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import Memory
-import Synchronization
 import Virtio
 
 extension VirtioConformance where Device: ~Copyable {
@@ -81,10 +80,10 @@ extension VirtioConformance where Device: ~Copyable {
                 let transport = driver.transport
                 let stop = Flag()
                 driver.start()
-                var threads: [Storm] = []
+                var threads: [TestThread] = []
                 for number in 0..<3 {
                     threads.append(
-                        try Storm(number) {
+                        try TestThread("storm-\(number)") {
                             while !stop.isSet {
                                 for index in 0..<4 as Range<UInt64> {
                                     transport.write(
@@ -99,29 +98,10 @@ extension VirtioConformance where Device: ~Copyable {
                     driver.settle()
                 }
                 stop.set()
-                for thread in threads { thread.join() }
+                for thread in threads { try thread.join() }
                 driver.settle()
                 wrong.equal(driver.status, started, "status")
             },
         ]
     }
-}
-
-/// A flag between threads.
-package final class Flag: Sendable {
-    private let value = Atomic<Bool>(false)
-    package init() {}
-    package var isSet: Bool { value.load(ordering: .acquiring) }
-    package func set() { value.store(true, ordering: .releasing) }
-}
-
-/// A thread that can be kept in a list.
-final class Storm {
-    private var thread: Thread?
-
-    init(_ number: Int, _ body: @escaping @Sendable () -> Void) throws(Errno) {
-        thread = try Thread(name: "storm-\(number)", body: body)
-    }
-
-    func join() { thread.take()?.join() }
 }

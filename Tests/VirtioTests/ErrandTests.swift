@@ -63,7 +63,7 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         let begun = Flag()
         let mayEnd = Flag()
         let driver: TestDriver<SlowDevice>
-        private var server: Thread?
+        private let server: TestThread
 
         init() throws {
             let errand = SlowDevice.Errand(begun: begun, mayEnd: mayEnd)
@@ -72,21 +72,16 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
             driver.rings[0].publish([.readable(TestDriver<SlowDevice>.bufferBase, 4)])
             driver.write(MMIORegister.queueNotify, 0)
             let transport = driver.transport
-            server = try Thread(name: "server") { transport.serveNotified() }
-            #expect(Self.wait(for: begun))
+            server = try TestThread("server") { transport.serveNotified() }
+            #expect(begun.wait())
         }
+
+        deinit { mayEnd.set() }
 
         /// Lets the errand end.
-        func end() {
+        func end() throws {
             mayEnd.set()
-            server.take()?.join()
-        }
-
-        /// False if ten seconds are over.
-        static func wait(for flag: Flag) -> Bool {
-            let deadline = Clock.monotonic + 10_000_000_000
-            while !flag.isSet, Clock.monotonic < deadline { Thread.yield() }
-            return flag.isSet
+            try server.join()
         }
 
         var results: [Int] { driver.transport.withDevice { $0.results } }
@@ -97,15 +92,15 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         let transport = bench.driver.transport
         let isDone = Flag()
         // As a processor does, which a lock would hold for ever.
-        let processor = try Thread(name: "processor") {
+        let processor = try TestThread("processor") {
             _ = transport.read(offset: MMIORegister.status, size: 4)
             _ = transport.read(offset: MMIORegister.configuration, size: 1)
             transport.write(offset: MMIORegister.queueNotify, size: 4, value: 0)
             isDone.set()
         }
-        #expect(Bench.wait(for: isDone))
-        bench.end()
-        processor.join()
+        #expect(isDone.wait(seconds: 10))
+        try bench.end()
+        try processor.join()
         #expect(bench.results == [7])
         #expect(bench.driver.rings[0].takeUsed().count == 1)
     }
@@ -114,13 +109,13 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         let bench = try Bench()
         let transport = bench.driver.transport
         let isDone = Flag()
-        let processor = try Thread(name: "processor") {
+        let processor = try TestThread("processor") {
             transport.write(offset: MMIORegister.status, size: 4, value: 0)
             isDone.set()
         }
-        #expect(Bench.wait(for: isDone))
-        bench.end()
-        processor.join()
+        #expect(isDone.wait(seconds: 10))
+        try bench.end()
+        try processor.join()
         #expect(bench.results == [])
         #expect(bench.driver.rings[0].takeUsed().isEmpty)
 
@@ -136,7 +131,7 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         let bench = try Bench()
         let transport = bench.driver.transport
         let isDone = Flag()
-        let host = try Thread(name: "host") {
+        let host = try TestThread("host") {
             if pauses { transport.pause() } else { transport.updateConfiguration { _ in } }
             isDone.set()
         }
@@ -144,8 +139,8 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         var nothing = PollSet()
         nothing.wait(milliseconds: 50)
         #expect(!isDone.isSet)
-        bench.end()
-        host.join()
+        try bench.end()
+        try host.join()
         #expect(isDone.isSet)
         #expect(bench.results == [7])
         #expect(bench.driver.rings[0].takeUsed().count == 1)

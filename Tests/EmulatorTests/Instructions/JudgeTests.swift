@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Linux
+import Support
 import Testing
 
 /// The machine's own processor as judge of the software one. Serialized: the code under judgement
@@ -46,6 +47,7 @@ extension JudgeTests {
         let result = await #expect(
             processExitsWith: .success, observing: [\.standardErrorContent]
         ) {
+            try TestProcess.endsIn(seconds: 600)
             let judge = try Judge(seed: 1)
             try judge.native.confine()
             var differences: [String] = []
