@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Foundation
+import Support
 import Testing
 
 @testable import Linux
@@ -39,22 +40,16 @@ struct EmptyNetworkTests {
     }
 
     /// Enters on a thread of its own, which it binds for good.
-    private func visit(_ path: String) async throws -> Visit {
-        try await withCheckedThrowingContinuation { continuation in
-            do throws(Errno) {
-                try Thread(name: "visit") {
-                    var visit = Visit()
-                    visit.isShared = try? EmptyNetwork.enter(keptAt: path)
-                    let proc = "/proc/thread-self/"
-                    visit.namespace = try? FileManager.default.destinationOfSymbolicLink(
-                        atPath: proc + "ns/net")
-                    let text = try? String(contentsOfFile: proc + "net/dev", encoding: .utf8)
-                    visit.interfaces = text ?? ""
-                    continuation.resume(returning: visit)
-                }.detach()
-            } catch {
-                continuation.resume(throwing: error)
-            }
+    private func visit(_ path: String) throws -> Visit {
+        try TestThread.call("a visit of \(path)") {
+            var visit = Visit()
+            visit.isShared = try? EmptyNetwork.enter(keptAt: path)
+            let proc = "/proc/thread-self/"
+            visit.namespace = try? FileManager.default.destinationOfSymbolicLink(
+                atPath: proc + "ns/net")
+            let text = try? String(contentsOfFile: proc + "net/dev", encoding: .utf8)
+            visit.interfaces = text ?? ""
+            return visit
         }
     }
 
@@ -64,10 +59,10 @@ struct EmptyNetworkTests {
         }
     }
 
-    @Test func `The first makes it, and who comes later finds it empty`() async throws {
+    @Test func `The first makes it, and who comes later finds it empty`() throws {
         let folder = try Folder()
-        let first = try await visit(folder.kept)
-        let second = try await visit(folder.kept)
+        let first = try visit(folder.kept)
+        let second = try visit(folder.kept)
         #expect(first.isShared == true && second.isShared == true)
         #expect(first.namespace != nil && first.namespace == second.namespace)
         #expect(try first.namespace != host)
@@ -76,42 +71,42 @@ struct EmptyNetworkTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["kept"])
     }
 
-    @Test func `What has the name and is no namespace is replaced`() async throws {
+    @Test func `What has the name and is no namespace is replaced`() throws {
         for mode: mode_t in [S_IFREG, S_IFIFO] {
             let folder = try Folder()
             try #require(unsafe mknod(folder.kept, mode | 0o600, 0) == 0)
-            let first = try await visit(folder.kept)
-            let second = try await visit(folder.kept)
+            let first = try visit(folder.kept)
+            let second = try visit(folder.kept)
             #expect(try first.namespace != host)
             #expect(first.namespace == second.namespace, "\(mode)")
         }
     }
 
-    @Test func `A namespace of another kind is not entered in its place`() async throws {
+    @Test func `A namespace of another kind is not entered in its place`() throws {
         let folder = try Folder()
         try Data().write(to: URL(filePath: folder.kept))
         try Errno.check(unsafe clinux_bind("/proc/self/ns/uts", folder.kept))
-        let visit = try await visit(folder.kept)
+        let visit = try visit(folder.kept)
         #expect(try visit.namespace != nil && visit.namespace != host)
         #expect(visit.interfaces.contains("lo:"))
         unsafe umount2(folder.kept, detach)
     }
 
-    @Test func `A folder that others may write is not believed, nor a link`() async throws {
+    @Test func `A folder that others may write is not believed, nor a link`() throws {
         let open = try Folder(mode: 0o777)
         let own = try Folder()
-        _ = try await visit(own.kept)
+        _ = try visit(own.kept)
         try FileManager.default.createSymbolicLink(
             atPath: open.kept, withDestinationPath: own.kept)
-        let one = try await visit(open.kept)
-        let other = try await visit(open.kept)
+        let one = try visit(open.kept)
+        let other = try visit(open.kept)
         #expect(one.isShared == false && other.isShared == false)
         #expect(one.namespace != nil && one.namespace != other.namespace)
         #expect(try one.namespace != host && other.namespace != host)
         let linked = try Folder()
         try FileManager.default.createSymbolicLink(
             atPath: linked.kept, withDestinationPath: own.kept)
-        let last = try await visit(linked.kept)
+        let last = try visit(linked.kept)
         #expect(last.isShared == false)
         #expect(try last.namespace != host)
     }
