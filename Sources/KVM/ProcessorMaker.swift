@@ -23,7 +23,7 @@ struct ProcessorMaker: Sendable {
     ) throws(KVMError) {
         mapSize = try device.vcpuMapSize()
         stateRegisters = try device.stateRegisters()
-        self.supported = try supported ?? device.supportedCPUID()
+        self.supported = if let supported { supported } else { try device.supportedCPUID() }
         floatingPointBytes = max(vm.check(.largeXSAVE), 4096)
         scalesTSC = vm.check(.tscControl) != 0
         knowsTSCRate = vm.check(.tscRate) != 0
