@@ -9,7 +9,8 @@ import Virtio
 /// plug more. An unplugged block holds no memory of the host and is no RAM; one that a device is about
 /// to touch, or that a ring lies in, stays plugged.
 ///
-/// Served on the thread of the vCPU that asks, and by the event loop if that is not done in one turn.
+/// Served on the thread of the vCPU that asks, and by the event loop if that is not done in one turn. A
+/// request for many blocks lies in its queue meanwhile: a pause has nothing to wait for.
 package struct MemoryDevice: ~Copyable, VirtioDevice {
     package static let id = DeviceID.memory
     package static let queueSizes: [UInt16] = [64]
@@ -22,18 +23,34 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
 
     /// Requests in one turn; then others who need the device have theirs.
     static let turnLimit = 64
-    /// Blocks that the requests of a turn may name before it ends: a GiB of the smallest. An engine
-    /// maps each by itself, and each page of them may have held code. One request is done whole.
+    /// Blocks that a turn may change, and that its requests may name, and the bytes of them; one block
+    /// is changed as a whole. An engine maps each by itself, and each page of them may have held code.
     static let turnBlocks = 512
+    static let turnBytes: UInt64 = 1 << 30
 
     private let memory: GuestMemory
     private let blocks: PluggableMemory
     /// Bytes that the guest is to have plugged.
     package private(set) var requestedByteCount: UInt64 = 0
     private var pluggedCount: UInt64 = 0
-    /// The last turn ended with requests left.
+    /// What the last turn has left of a request, which is the next in its queue if its driver still
+    /// waits. Nothing else is begun before its end.
+    private var work: Work?
+    /// The last turn ended with something left.
     private var isUnfinished = false
     package private(set) var counts = Counts()
+
+    /// A request whose blocks change.
+    private struct Work {
+        let kind: UInt16
+        var change: MemoryChange
+        /// Blocks that will have changed.
+        let count: Int
+        /// When it was taken for the first time.
+        let begun: UInt64
+        /// There is a driver that waits for the answer.
+        var isAwaited = true
+    }
 
     /// What the guest has asked for since the device was made.
     package struct Counts: Sendable {
@@ -93,7 +110,9 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
 
     // MARK: Requests. 5.15.6
 
-    private enum Kind { static let plug = 0, unplug = 1, unplugAll = 2, state = 3 }
+    private enum Kind {
+        static let plug: UInt16 = 0, unplug: UInt16 = 1, unplugAll: UInt16 = 2, state: UInt16 = 3
+    }
 
     /// The type of an answer, and for ``Kind/state`` what it says.
     private enum Answer: Hashable {
@@ -110,13 +129,22 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         }
     }
 
+    private var turn: MemoryChange.Turn {
+        MemoryChange.Turn(blocks: min(Self.turnBlocks, max(Int(Self.turnBytes / blockSize), 1)))
+    }
+
     package mutating func serve(
         _ queues: inout Virtqueues, index: Int
     ) throws(VirtqueueError) {
-        var blocksLeft = Self.turnBlocks
-        for _ in 0..<Self.turnLimit where blocksLeft > 0 {
+        var turn = turn
+        defer { if work != nil { isUnfinished = true } }
+        guard finishLeftover(&turn) else { return }
+        for _ in 0..<Self.turnLimit where turn.changes > 0 {
             guard let chain = try queues[index].next() else { return }
-            let answer = countedAnswer(chain, &blocksLeft)
+            guard let answer = answer(chain, &turn) else {
+                queues[index].putBack(chain)
+                break
+            }
             var written = 0
             if chain.writable.byteCount >= Self.answerSize {
                 chain.writable.store(UInt64(answer.type))
@@ -128,65 +156,91 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         isUnfinished = true
     }
 
+    package mutating func serveNobody() {
+        leaveWork()
+        var turn = turn
+        isUnfinished = !finishLeftover(&turn)
+    }
+
     package mutating func takeUnfinished() -> Bool {
         defer { isUnfinished = false }
         return isUnfinished
     }
 
-    private mutating func countedAnswer(
-        _ chain: borrowing DescriptorChain, _ blocksLeft: inout Int
-    ) -> Answer {
-        let before = pluggedByteCount
+    /// Begins with what the request asks for, or goes on with it; nil: there is more to do.
+    private mutating func answer(
+        _ chain: borrowing DescriptorChain, _ turn: inout MemoryChange.Turn
+    ) -> Answer? {
+        if work == nil, let answer = begin(chain, &turn) { return answer }
+        return goOn(&turn)
+    }
+
+    /// Answers a request that changes nothing, and leaves any other as ``work``.
+    private mutating func begin(
+        _ chain: borrowing DescriptorChain, _ turn: inout MemoryChange.Turn
+    ) -> Answer? {
         let begun = Clock.monotonic
-        let answer = answer(chain, &blocksLeft)
-        let requests: WritableKeyPath<Counts, Counts.Requests>
-        switch chain.readable.load(UInt16.self).map(Int.init) {
-        case Kind.plug: requests = \.plugs
-        case Kind.unplug: requests = \.unplugs
-        case Kind.unplugAll: requests = \.unplugAlls
-        case Kind.state: requests = \.states
-        default: return answer
-        }
-        counts[keyPath: requests].times.record(Clock.monotonic &- begun)
-        if answer.type != 0 { counts[keyPath: requests].failures &+= 1 }
-        let after = pluggedByteCount
-        counts[keyPath: requests].bytes &+= after > before ? after - before : before - after
+        let kind = chain.readable.load(UInt16.self)
+        guard let answer = verdict(kind, chain, begun, &turn) else { return nil }
+        if let kind { count(kind, since: begun, answer) }
         return answer
     }
 
-    /// Takes the blocks that the request names from `blocksLeft`.
-    private mutating func answer(
-        _ chain: borrowing DescriptorChain, _ blocksLeft: inout Int
-    ) -> Answer {
+    /// Takes the blocks that the request names from `turn`, but for those that are to change.
+    private mutating func verdict(
+        _ kind: UInt16?, _ chain: borrowing DescriptorChain, _ begun: UInt64,
+        _ turn: inout MemoryChange.Turn
+    ) -> Answer? {
         // Without room to say how it went nothing is done.
-        guard chain.writable.byteCount >= Self.answerSize,
-            let kind = chain.readable.load(UInt16.self)
-        else { return .wrong }
-        if Int(kind) == Kind.unplugAll {
-            blocksLeft -= blocks.blockCount
-            return change(0..<blocks.blockCount, plugged: false)
+        guard let kind, chain.writable.byteCount >= Self.answerSize else { return .wrong }
+        if kind == Kind.unplugAll {
+            let answer = unplugAll(begun)
+            if answer != nil { turn.changes -= blocks.blockCount }
+            return answer
         }
         guard chain.readable.byteCount >= Self.requestSize,
             let address = chain.readable.load(UInt64.self, at: 8),
             let count = chain.readable.load(UInt16.self, at: 16),
             let range = range(GuestAddress(address), Int(count))
         else { return .wrong }
-        blocksLeft -= range.count
-        switch Int(kind) {
+        let plugged = plugged(range)
+        var answer: Answer?
+        switch kind {
         case Kind.plug:
-            guard plugged(range) == 0 else { return .wrong }
             let size = UInt64(range.count) * blockSize
-            guard pluggedByteCount + size <= requestedByteCount else { return .refused }
-            return change(range, plugged: true)
+            if plugged > 0 {
+                answer = .wrong
+            } else if pluggedByteCount + size > requestedByteCount {
+                answer = .refused
+            } else {
+                work = Work(kind: kind, change: .plug(range), count: range.count, begun: begun)
+            }
         case Kind.unplug:
-            guard plugged(range) == range.count else { return .wrong }
-            return change(range, plugged: false)
+            answer = plugged < range.count ? .wrong : unplug(range, kind, range.count, begun)
         case Kind.state:
-            let plugged = plugged(range)
-            return .state(plugged == 0 ? 1 : plugged == range.count ? 0 : 2)
+            answer = .state(plugged == 0 ? 1 : plugged == range.count ? 0 : 2)
         default:
-            return .wrong
+            answer = .wrong
         }
+        if answer != nil { turn.changes -= range.count }
+        return answer
+    }
+
+    private mutating func unplugAll(_ begun: UInt64) -> Answer? {
+        let all = 0..<blocks.blockCount
+        guard let first = all.first(where: { blocks.isPlugged($0) }),
+            let last = all.last(where: { blocks.isPlugged($0) })
+        else { return .acknowledged }
+        return unplug(first..<last + 1, Kind.unplugAll, Int(pluggedCount), begun)
+    }
+
+    /// Leaves it as ``work``, or says why not.
+    private mutating func unplug(
+        _ range: Range<Int>, _ kind: UInt16, _ count: Int, _ begun: UInt64
+    ) -> Answer? {
+        guard let change = MemoryChange.unplug(range, of: memory) else { return .busy }
+        work = Work(kind: kind, change: change, count: count, begun: begun)
+        return nil
     }
 
     /// The numbers of `count` blocks from `address` on, if there are so many.
@@ -201,33 +255,76 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         range.reduce(0) { $0 + (blocks.isPlugged($1) ? 1 : 0) }
     }
 
-    private mutating func change(_ range: Range<Int>, plugged: Bool) -> Answer {
-        let before = self.plugged(range)
-        if plugged {
-            do throws(MemoryError) {
-                try memory.plug(blocks: range)
-            } catch {
-                return .refused
-            }
-            pluggedCount += UInt64(range.count - before)
-            return .acknowledged
+    // MARK: Changes
+
+    /// Goes on with ``work``; answers its request when all is done.
+    private mutating func goOn(_ turn: inout MemoryChange.Turn) -> Answer? {
+        guard var work = work.take() else { return .wrong }
+        guard work.change.goOn(in: memory, &turn) else {
+            self.work = work
+            return nil
         }
-        do throws(MemoryError) {
-            try memory.unplug(blocks: range)
-        } catch .inUse {
-            return .busy
-        } catch {
-            // A host that cannot take the memory back has it still: the blocks are gone all the same.
-            counts.keptByHost &+= 1
+        if work.change.isKeptByHost { counts.keptByHost &+= 1 }
+        guard work.isAwaited else { return nil }
+        let answer: Answer = work.change.isRefused ? .refused : .acknowledged
+        conclude(work, answer)
+        return answer
+    }
+
+    /// Notes that a change is made, or that it will not be.
+    private mutating func conclude(_ work: Work, _ answer: Answer) {
+        var changed: UInt64 = 0
+        if answer == .acknowledged {
+            changed = UInt64(work.count)
+            if work.kind == Kind.plug { pluggedCount += changed } else { pluggedCount -= changed }
         }
-        pluggedCount -= UInt64(before)
-        return .acknowledged
+        count(work.kind, since: work.begun, answer, bytes: changed * blockSize)
+    }
+
+    private mutating func count(
+        _ kind: UInt16, since begun: UInt64, _ answer: Answer, bytes: UInt64 = 0
+    ) {
+        let requests: WritableKeyPath<Counts, Counts.Requests>
+        switch kind {
+        case Kind.plug: requests = \.plugs
+        case Kind.unplug: requests = \.unplugs
+        case Kind.unplugAll: requests = \.unplugAlls
+        case Kind.state: requests = \.states
+        default: return
+        }
+        counts[keyPath: requests].times.record(Clock.monotonic &- begun)
+        if answer.type != 0 { counts[keyPath: requests].failures &+= 1 }
+        counts[keyPath: requests].bytes &+= bytes
+    }
+
+    /// The driver is gone. To its blocks happens what it was about to hear, or nothing; in either case
+    /// there may be more to do, and no answer.
+    private mutating func leaveWork() {
+        guard var left = work.take() else { return }
+        if left.isAwaited {
+            left.isAwaited = false
+            conclude(left, left.change.revoke() ? .acknowledged : .refused)
+        }
+        work = left
+        isUnfinished = true
+    }
+
+    /// True if there is nothing left, but for what the driver waits for.
+    private mutating func finishLeftover(_ turn: inout MemoryChange.Turn) -> Bool {
+        guard let work, !work.isAwaited else { return true }
+        _ = goOn(&turn)
+        return self.work == nil
     }
 
     // MARK: Reset, save and restore
 
+    package mutating func abandon(_ queues: inout Virtqueues) { leaveWork() }
+
     /// Blocks stay as they are: a driver that comes back finds its memory. 5.15.5.1.
-    package mutating func reset() { isUnfinished = false }
+    package mutating func reset() {
+        leaveWork()
+        isUnfinished = work != nil
+    }
 
     package struct State: Hashable, Sendable {
         package static let version: UInt32 = 1
@@ -243,6 +340,18 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         var plugged = [UInt64](repeating: 0, count: (blocks.blockCount + 63) / 64)
         for block in 0..<blocks.blockCount where blocks.isPlugged(block) {
             plugged[block / 64] |= 1 << UInt64(block % 64)
+        }
+        // A request that is under way is still in its queue, and will be begun anew: so blocks are as
+        // it has found them. To unplug all anew does no harm.
+        if let work, work.isAwaited, work.kind != Kind.unplugAll {
+            for block in work.change.range {
+                let bit: UInt64 = 1 << UInt64(block % 64)
+                if work.kind == Kind.plug {
+                    plugged[block / 64] &= ~bit
+                } else {
+                    plugged[block / 64] |= bit
+                }
+            }
         }
         return State(
             byteCount: byteCount, blockSize: blockSize, requestedByteCount: requestedByteCount,
@@ -262,6 +371,11 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
             throw .value("plugged")
         }
         requestedByteCount = state.requestedByteCount
+        leaveWork()
+        var turn = MemoryChange.Turn(blocks: .max)
+        isUnfinished = !finishLeftover(&turn)
+        // What another device of this memory had under way.
+        try? memory.giveBack(blocks: 0..<blocks.blockCount)
         defer {
             pluggedCount = UInt64((0..<blocks.blockCount).filter { blocks.isPlugged($0) }.count)
         }

@@ -38,8 +38,8 @@ package final class PluggableMemory: @unchecked Sendable {
     private let blockShift: UInt64
     /// A bit a block, set if it is plugged.
     private let bits: Mapping
-    /// A bit a block, set while it is on its way out: see ``clear(_:)``.
-    private let leaving: Mapping
+    /// A bit a block, set while it is no RAM and the engine has it: on its way in, or out.
+    private let passing: Mapping
     /// A count a block: how often it is pinned.
     private let pins: Mapping
     /// Held while blocks change, or give memory back.
@@ -52,14 +52,14 @@ package final class PluggableMemory: @unchecked Sendable {
     convenience init(_ size: PluggableSize, host: UInt, offset: UInt64) throws(Errno) {
         let count = Int(size.byteCount / size.blockSize)
         let bits = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
-        let leaving = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
+        let passing = try Mapping.anonymous(byteCount: (count + 63) / 64 * 8)
         let pins = try Mapping.anonymous(byteCount: count * 4)
-        self.init(size, host: host, offset: offset, bits: bits, leaving: leaving, pins: pins)
+        self.init(size, host: host, offset: offset, bits: bits, passing: passing, pins: pins)
     }
 
     private init(
         _ size: PluggableSize, host: UInt, offset: UInt64, bits: consuming Mapping,
-        leaving: consuming Mapping, pins: consuming Mapping
+        passing: consuming Mapping, pins: consuming Mapping
     ) {
         region = GuestRegion(
             base: GuestAddress(Self.base), byteCount: size.byteCount,
@@ -68,7 +68,7 @@ package final class PluggableMemory: @unchecked Sendable {
         blockShift = UInt64(size.blockSize.trailingZeroBitCount)
         blockCount = Int(size.byteCount / size.blockSize)
         self.bits = bits
-        self.leaving = leaving
+        self.passing = passing
         self.pins = pins
     }
 
@@ -109,31 +109,33 @@ package final class PluggableMemory: @unchecked Sendable {
         return unsafe UnsafeMutableRawPointer(bitPattern: pins.address + UInt(index * 4))
     }
 
-    /// Makes the plugged blocks of `range` unplugged, and notes them for ``takeLeaving(_:)``; false, and
+    /// Makes the plugged blocks of `range` unplugged, and notes them for ``takePassing(_:)``; false, and
     /// nothing changes, if one of the range is pinned.
     func clear(_ range: Range<Int>) -> Bool {
         guard !isPinned(range) else { return false }
         for block in range where isPlugged(block) {
-            set(block, in: leaving, true)
+            set(block, in: passing, true)
             set(block, plugged: false)
         }
         clinux_fence()
         // Who pins asks afterwards whether a block is plugged. Either it hears that it is not, or it
         // is seen here.
         guard !isPinned(range) else {
-            for block in range where takeLeaving(block) { set(block, plugged: true) }
+            for block in range where takePassing(block) { set(block, plugged: true) }
             return false
         }
         return true
     }
 
-    /// Whether ``clear(_:)`` has unplugged block `index`; once.
-    func takeLeaving(_ index: Int) -> Bool {
-        guard unsafe clinux_load64(word(index, in: leaving)) & Self.bit(index) != 0 else {
-            return false
-        }
-        set(index, in: leaving, false)
+    /// Whether the engine has block `index`, which is no RAM; once.
+    func takePassing(_ index: Int) -> Bool {
+        guard isPassing(index) else { return false }
+        set(index, in: passing, false)
         return true
+    }
+
+    private func isPassing(_ index: Int) -> Bool {
+        unsafe clinux_load64(word(index, in: passing)) & Self.bit(index) != 0
     }
 
     /// Whether block `index`, below ``blockCount``, is plugged.
@@ -150,22 +152,22 @@ package final class PluggableMemory: @unchecked Sendable {
             fileOffset: region.fileOffset + Int64(offset))
     }
 
-    /// Lets the engine map blocks of `range` that are not plugged; all of them or none.
-    func map(_ range: Range<Int>) throws(MemoryError) {
-        guard let observer else { return }
-        for block in range where !isPlugged(block) {
-            do throws(MemoryError) {
-                try observer.plug(block, region(ofBlock: block))
-            } catch {
-                for earlier in range.lowerBound..<block where !isPlugged(earlier) {
-                    observer.unplug(earlier)
-                }
-                throw error
-            }
+    /// Lets the engine have the blocks of `range` that are not plugged. After an error it has some of
+    /// them, which ``takePassing(_:)`` finds.
+    func admit(_ range: Range<Int>) throws(MemoryError) {
+        for block in range where !isPlugged(block) && !isPassing(block) {
+            try observer?.plug(block, region(ofBlock: block))
+            set(block, in: passing, true)
         }
     }
 
-    func set(_ index: Int, plugged: Bool) { set(index, in: bits, plugged) }
+    /// Makes block `index`, which the engine has, RAM.
+    func enter(_ index: Int) {
+        set(index, plugged: true)
+        set(index, in: passing, false)
+    }
+
+    private func set(_ index: Int, plugged: Bool) { set(index, in: bits, plugged) }
 
     private func set(_ index: Int, in map: borrowing Mapping, _ isSet: Bool) {
         if isSet {
@@ -188,69 +190,12 @@ package final class PluggableMemory: @unchecked Sendable {
 package protocol PlugObserver: AnyObject, Sendable {
     func plug(_ index: Int, _ region: GuestRegion) throws(MemoryError)
     func unplug(_ index: Int)
-    /// The memory of all blocks of `range` has been given back. An engine whose processors may still
-    /// have touched it calls ``GuestMemory/discardUnplugged(_:)`` when they cannot any more.
+    /// The memory of all blocks of `range` that are no RAM has been given back. An engine whose
+    /// processors may still have touched it calls ``GuestMemory/discardUnplugged(_:)`` when they cannot
+    /// any more.
     func didUnplug(_ range: Range<Int>)
 }
 
 extension PlugObserver {
     package func didUnplug(_ range: Range<Int>) {}
-}
-
-extension GuestMemory {
-    /// Makes the blocks `range` RAM, all zeroes. Throws, and nothing changes, if the engine has no
-    /// room for them.
-    package func plug(blocks range: Range<Int>) throws(MemoryError) {
-        guard let pluggable else { return }
-        let range = range.clamped(to: 0..<pluggable.blockCount)
-        guard !range.isEmpty else { return }
-        try pluggable.changes.withLock { _ throws(MemoryError) in
-            try pluggable.map(range)
-            for block in range { pluggable.set(block, plugged: true) }
-        }
-        // Whatever is known of the addresses is of an earlier life.
-        let offset = UInt64(range.lowerBound) * pluggable.blockSize
-        didWrite(pluggable.region.base &+ offset, UInt64(range.count) * pluggable.blockSize)
-    }
-
-    /// Takes the blocks `range` away and gives their memory back to the host.
-    ///
-    /// Throws ``MemoryError/inUse`` if a device is about to touch one, and then nothing changes; after
-    /// another error the blocks are gone, and the host has not taken their memory.
-    package func unplug(blocks range: Range<Int>) throws(MemoryError) {
-        guard let pluggable else { return }
-        let range = range.clamped(to: 0..<pluggable.blockCount)
-        guard !range.isEmpty else { return }
-        try pluggable.changes.withLock { _ throws(MemoryError) in
-            guard pluggable.clear(range) else { throw .inUse }
-            for block in range where pluggable.takeLeaving(block) {
-                pluggable.observer?.unplug(block)
-            }
-            try punch(blocks: range)
-        }
-        pluggable.observer?.didUnplug(range)
-    }
-
-    /// Gives the memory of those blocks of `range` that are unplugged back to the host, once more.
-    package func discardUnplugged(_ range: Range<Int>) {
-        guard let pluggable else { return }
-        let range = range.clamped(to: 0..<pluggable.blockCount)
-        pluggable.changes.withLock { _ in
-            var first = range.lowerBound
-            while first < range.upperBound {
-                var end = first
-                while end < range.upperBound, !pluggable.isPlugged(end) { end += 1 }
-                // It went the first time; a host that refuses it now keeps it.
-                if first < end { try? punch(blocks: first..<end) }
-                first = end + 1
-            }
-        }
-    }
-
-    private func punch(blocks range: Range<Int>) throws(MemoryError) {
-        guard let pluggable else { return }
-        let offset = UInt64(range.lowerBound) * pluggable.blockSize
-        try punch(
-            UInt64(pluggable.region.fileOffset) + offset, UInt64(range.count) * pluggable.blockSize)
-    }
 }

@@ -30,7 +30,7 @@ struct MMIOCore<Device: VirtioDevice & ~Copyable>: ~Copyable {
         guard registers.status.isLive else {
             // All queues are idle, which break no ring. The host side must run all the same: a
             // descriptor that stays readable would keep the event loop busy.
-            if host { try? device.serveHost(&queues) }
+            if host { try? device.serveHost(&queues) } else { device.serveNobody() }
             return 0
         }
         var place = TransportCounts.hostSide

@@ -239,14 +239,21 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
     }
 
     private func writeStatus(_ value: UInt32) {
+        var isUnfinished = false
         if value == 0 {
             core.withLock { core in
                 core.reset()
+                isUnfinished = core.device.takeUnfinished()
                 interruptStatus.store(0, ordering: .relaxed)
                 notified.store(0, ordering: .relaxed)
             }
         } else {
-            raise { $0.writeStatus(value) }
+            raise { core in
+                let bits = core.writeStatus(value)
+                isUnfinished = core.device.takeUnfinished()
+                return bits
+            }
         }
+        if isUnfinished { leave(1) }
     }
 }

@@ -50,9 +50,12 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
         _ result: Int, _ queues: inout Virtqueues
     ) throws(VirtqueueError)
 
-    /// True, once, if a device without ``hostEvents`` has ended its turn with chains left: the event
-    /// loop serves the rest.
+    /// True, once, if a device without ``hostEvents`` has ended its turn with something left, or a reset
+    /// has left it something: the event loop serves the rest.
     mutating func takeUnfinished() -> Bool
+    /// Goes on, a turn, with what an earlier driver of a device without ``hostEvents`` has left, while
+    /// there is no driver.
+    mutating func serveNobody()
 
     /// True, once, if serving has changed the configuration space, so that the driver must hear.
     mutating func takeConfigurationChange() -> Bool
@@ -84,6 +87,7 @@ extension VirtioDevice where Self: ~Copyable {
         _ result: Int, _ queues: inout Virtqueues
     ) throws(VirtqueueError) {}
     package mutating func takeUnfinished() -> Bool { false }
+    package mutating func serveNobody() {}
     package mutating func takeConfigurationChange() -> Bool { false }
     package mutating func drain(_ queues: inout Virtqueues) {}
     package mutating func abandon(_ queues: inout Virtqueues) { drain(&queues) }

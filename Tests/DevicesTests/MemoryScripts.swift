@@ -58,8 +58,8 @@ enum BalloonScript {
 
 /// A device for pluggable memory, likewise.
 enum MemoryScript {
-    /// Blocks that `memory` must have.
-    static let blocks: UInt64 = 70
+    /// Blocks that `memory` must have: more than two turns change.
+    static let blocks: UInt64 = 1100
 
     /// Answers what is wrong afterwards, or nil.
     static func run(_ bytes: [UInt8], memory: GuestMemory) throws -> String? {
@@ -81,10 +81,15 @@ enum MemoryScript {
     private static func request(
         _ script: inout DeviceScript, at address: GuestAddress, in memory: GuestMemory
     ) -> UInt32 {
-        let block = UInt64(script.byte() % 80)
+        let block = UInt64(script.half() % 1200)
         var place = PluggableMemory.base + block * PluggableSize.leastBlock
         if script.byte() & 15 == 0 { place = UInt64(script.word()) << 32 | UInt64(script.word()) }
-        let count = script.byte() & 15 == 0 ? script.half() : UInt16(script.byte() % 16)
+        let count: UInt16 =
+            switch script.byte() % 8 {
+            case 0: script.half()
+            case 1: script.half() % 1200
+            default: UInt16(script.byte() % 16)
+            }
         try? memory.store(UInt16(script.byte() % 6), at: address)
         try? memory.store(place, at: address &+ 8)
         try? memory.store(count, at: address &+ 16)
@@ -94,7 +99,8 @@ enum MemoryScript {
     private static func host(
         _ script: inout DeviceScript, _ transport: MMIOTransport<MemoryDevice>
     ) {
-        let size = UInt64(script.byte()) * PluggableSize.leastBlock + UInt64(script.byte() & 1)
+        let size =
+            UInt64(script.half() % 1200) * PluggableSize.leastBlock + UInt64(script.byte() & 1)
         transport.updateConfiguration { _ = $0.setRequested(size) }
     }
 }
