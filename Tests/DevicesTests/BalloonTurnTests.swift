@@ -127,4 +127,81 @@ import Virtio
         #expect(driver.rings[4].takeUsed().count == 1)
         #expect(try driver.memory.load(UInt64.self, at: GuestAddress(Self.start)) == 0)
     }
+
+    // MARK: Many pieces
+
+    @Test(arguments: [3, 4])
+    func `Chains of tiny ranges go back in turns, all of them once`(queue: Int) throws {
+        let memory = try GuestMemory(byteCount: 256 << 20)
+        let driver = try TestDriver(Balloon(BalloonTests.everything), memory: memory)
+        driver.start()
+        if queue == 3 {
+            driver.transport.updateConfiguration { $0.startHinting(acknowledgesStop: true) }
+            let run = BalloonTests.configuration(driver, 8)
+            driver.rings[3].publish([try BalloonTests.write([run], memory)])
+            driver.notify(3)
+            _ = driver.rings[3].takeUsed()
+        }
+        let pages = 0..<250 as Range<UInt64>
+        let head = driver.rings[queue].describe(
+            pages.map { .writable(Self.start + $0 * 8192, 4096) })
+        for _ in 0..<16 { driver.rings[queue].publish(head: head) }
+        driver.write(MMIORegister.queueNotify, UInt32(queue))
+        driver.transport.serveNotified()
+        var used = driver.rings[queue].takeUsed().count
+        var discarded: UInt64 = 0
+        for _ in 0..<100 where used < 16 {
+            let now = driver.transport.withDevice { $0.counts.discarded }
+            #expect(now - discarded == UInt64(Balloon.turnPieces) * 4096)
+            discarded = now
+            driver.transport.serveHost()
+            used += driver.rings[queue].takeUsed().count
+        }
+        #expect(used == 16)
+        #expect(driver.transport.withDevice { $0.counts.discarded } == 16 * 250 * 4096)
+        driver.settle()
+        driver.settle()
+        #expect(driver.isQuiet)
+    }
+
+    @Test func `A list of pages that are apart goes back in turns, all of it once`() throws {
+        let memory = try GuestMemory(byteCount: 256 << 20)
+        let driver = try TestDriver(Balloon(BalloonTests.everything), memory: memory)
+        driver.start()
+        let first = UInt32(Self.start / 4096)
+        // Upwards and downwards; some twice, and some that are no RAM.
+        var numbers = (0..<1000 as Range<UInt32>).map { first + ($0 * 377 % 1000) * 2 }
+        numbers += [first, first + 1998, .max, 0xd0000]
+        for number in numbers where number < 0xd0000 {
+            try memory.store(UInt64(7), at: GuestAddress(UInt64(number) * 4096))
+            try memory.store(UInt64(7), at: GuestAddress(UInt64(number) * 4096 + 4096))
+        }
+        driver.rings[0].publish([try BalloonTests.write(numbers, memory)])
+        driver.write(MMIORegister.queueNotify, 0)
+        driver.transport.serveNotified()
+        var turns = 1
+        while driver.rings[0].deviceUsedIndex == 0, turns < 100 {
+            #expect(
+                driver.transport.withDevice { $0.counts.discarded }
+                    == UInt64(turns * Balloon.turnPieces) * 4096)
+            #expect(driver.transport.chainsInFlight == 0)
+            driver.transport.serveHost()
+            turns += 1
+        }
+        #expect(turns == 4)
+        for page in 0..<2000 as Range<UInt32> {
+            let word = try memory.load(
+                UInt64.self, at: GuestAddress(UInt64(first + page) * 4096))
+            #expect(word == (page % 2 == 0 ? 0 : 7), "page \(page)")
+        }
+        let counts = driver.transport.withDevice { $0.counts }
+        #expect(counts.discarded == 1000 * 4096)
+        #expect(counts.violations == 2)
+        #expect(counts.inflations == 1)
+        // The next list begins at its beginning.
+        try memory.store(UInt64(7), at: GuestAddress(Self.start))
+        driver.rings[0].publish([try BalloonTests.write([first], memory)])
+        driver.notify(0)
+        #expect(try memory.load(UInt64.self, at: GuestAddress(Self.start)) == 0)
+    }
 }

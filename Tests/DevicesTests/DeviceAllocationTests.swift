@@ -55,7 +55,10 @@ import Virtio
         var rings = Self.rings(Balloon.queueSizes, memory)
         var queues = try Self.queues(rings, memory)
         device.activate(features: device.features)
-        let list = try BalloonTests.write((0..<32).map { 8000 - $0 * 3 }, memory)
+        // As many as are looked at, in no order.
+        let count = UInt32(Balloon.listLimit)
+        let list = try BalloonTests.write(
+            (0..<count).map { 7000 + $0 * 377 % count }, memory)
         try memory.store(4 as UInt16, at: GuestAddress(Self.buffer))
         try memory.store(1 << 30 as UInt64, at: GuestAddress(Self.buffer + 2))
         rings[2].publish([.readable(Self.buffer, 10)])

@@ -6,10 +6,8 @@ import Virtio
 extension Balloon {
     /// The driver lists pages that it no longer uses.
     mutating func inflate(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { balloon, chain, _ in
-            balloon.counts.inflations &+= 1
-            balloon.discardListed(chain)
-            return true
+        try eachChain(&queues, index) { balloon, chain, turn in
+            balloon.discardListed(chain, index, &turn)
         }
     }
 
@@ -23,36 +21,42 @@ extension Balloon {
 
     /// The driver lends buffers that are free memory until they are given back. 5.5.6.7.
     mutating func takeReports(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { balloon, chain, budget in
-            balloon.discardLent(chain, index, &budget, counting: \.free)
+        try eachChain(&queues, index) { balloon, chain, turn in
+            balloon.discardLent(chain, index, &turn, counting: \.free)
         }
     }
 
     /// The driver says for which command it hints, then lends buffers, then says stop. 5.5.6.6.
     mutating func takeHints(_ queues: inout Virtqueues, _ index: Int) throws(VirtqueueError) {
-        try eachChain(&queues, index) { balloon, chain, budget in
+        try eachChain(&queues, index) { balloon, chain, turn in
             if let command = chain.readable.load(UInt32.self), balloon.hinting.guestSays(command) {
                 balloon.hasNewConfiguration = true
             }
             // What was hinted for an earlier command may be in use again.
             guard balloon.hinting.isRunning else {
-                balloon.lent[index] = LentProgress()
+                balloon.progress[index] = Progress()
                 return true
             }
-            return balloon.discardLent(chain, index, &budget, counting: \.hinted)
+            return balloon.discardLent(chain, index, &turn, counting: \.hinted)
         }
     }
 
-    /// Gives each chain to `body`, with the bytes that the turn may still discard, until one is not
-    /// done with, which `body` says with false: it comes again in another turn.
+    /// What a turn may still discard.
+    private struct Turn {
+        var bytes = Balloon.turnBytes
+        var pieces = Balloon.turnPieces
+    }
+
+    /// Gives each chain to `body`, until one is not done with, which `body` says with false: it comes
+    /// again in another turn.
     private mutating func eachChain(
         _ queues: inout Virtqueues, _ index: Int,
-        _ body: (inout Balloon, borrowing DescriptorChain, inout UInt64) -> Bool
+        _ body: (inout Balloon, borrowing DescriptorChain, inout Turn) -> Bool
     ) throws(VirtqueueError) {
-        var budget = Self.turnBytes
+        var turn = Turn()
         for _ in 0..<Self.turnLimit {
             guard let chain = try queues[index].next() else { return }
-            guard body(&self, chain, &budget) else {
+            guard body(&self, chain, &turn) else {
                 queues[index].putBack(chain)
                 break
             }
@@ -63,31 +67,33 @@ extension Balloon {
 
     /// Discards what a chain lends, from where the last turn has left it.
     private mutating func discardLent(
-        _ chain: borrowing DescriptorChain, _ index: Int, _ budget: inout UInt64,
+        _ chain: borrowing DescriptorChain, _ index: Int, _ turn: inout Turn,
         counting pages: WritableKeyPath<Counts, Counts.FreePages>
     ) -> Bool {
         let before = counts.discarded
         defer { counts[keyPath: pages].bytes &+= counts.discarded &- before }
-        var skip = lent[index].byteCount
+        var skip = progress[index].byteCount
         for place in 0..<chain.writable.count {
             let range = chain.writable.range(place)
             guard skip < range.byteCount else {
                 skip -= range.byteCount
                 continue
             }
+            guard turn.pieces > 0 else { return false }
+            turn.pieces -= 1
             let left = range.byteCount - skip
             let address = range.address &+ skip
             skip = 0
-            let count = Self.part(of: left, at: address, budget, chain.writable.memory)
+            let count = Self.part(of: left, at: address, turn.bytes, chain.writable.memory)
             let isDone = discard(address, count, in: chain.writable.memory)
-            budget -= count
-            if !isDone { lent[index].hasFailed = true }
-            lent[index].byteCount &+= isDone ? count : left
+            turn.bytes -= count
+            if !isDone { progress[index].hasFailed = true }
+            progress[index].byteCount &+= isDone ? count : left
             if isDone, count < left { return false }
         }
         counts[keyPath: pages].chains &+= 1
-        if lent[index].hasFailed { counts[keyPath: pages].failures &+= 1 }
-        lent[index] = LentProgress()
+        if progress[index].hasFailed { counts[keyPath: pages].failures &+= 1 }
+        progress[index] = Progress()
         return true
     }
 
@@ -117,36 +123,44 @@ extension Balloon {
     }
 
     /// Page numbers come in any order, some twice; neighbours go in one piece.
-    private mutating func discardListed(_ chain: borrowing DescriptorChain) {
-        let size = chain.readable.copyOut(
-            at: 0, count: min(chain.readable.byteCount, bytes.count), into: &bytes, at: 0)
-        if chain.readable.byteCount > bytes.count { counts.violations &+= 1 }
-        pages.removeAll(keepingCapacity: true)
-        for index in 0..<size / 4 {
-            let word = bytes[index * 4..<index * 4 + 4].reversed().reduce(UInt32(0)) {
-                $0 << 8 | UInt32($1)
-            }
-            pages.append(word)
-        }
-        pages.sort()
+    private mutating func discardListed(
+        _ chain: borrowing DescriptorChain, _ index: Int, _ turn: inout Turn
+    ) -> Bool {
+        list.read(chain.readable)
+        var place = 0
+        while place < list.numbers.count, number(place) < progress[index].page { place += 1 }
         let memory = chain.readable.memory
-        var first: UInt64?
-        var end: UInt64 = 0
-        for page in pages {
-            let address = UInt64(page) * Self.pageSize
-            guard memory.contains(GuestAddress(address), count: Self.pageSize) else {
+        while place < list.numbers.count {
+            let first = number(place)
+            place += 1
+            guard Self.isPage(first, of: memory) else {
                 counts.violations &+= 1
                 continue
             }
-            if let start = first, address <= end {
-                end = max(end, address + Self.pageSize)
-                first = start
-                continue
+            guard turn.pieces > 0 else {
+                progress[index].page = first
+                return false
             }
-            if let start = first { discard(GuestAddress(start), end - start, in: memory) }
-            first = address
-            end = address + Self.pageSize
+            turn.pieces -= 1
+            var end = first + 1
+            while place < list.numbers.count, number(place) <= end,
+                Self.isPage(number(place), of: memory)
+            {
+                end = number(place) + 1
+                place += 1
+            }
+            discard(
+                GuestAddress(first * Self.pageSize), (end - first) * Self.pageSize, in: memory)
         }
-        if let start = first { discard(GuestAddress(start), end - start, in: memory) }
+        if chain.readable.byteCount > Self.listLimit * 4 { counts.violations &+= 1 }
+        counts.inflations &+= 1
+        progress[index] = Progress()
+        return true
+    }
+
+    private func number(_ place: Int) -> UInt64 { UInt64(list.numbers[place]) }
+
+    private static func isPage(_ number: UInt64, of memory: GuestMemory) -> Bool {
+        memory.contains(GuestAddress(number * pageSize), count: pageSize)
     }
 }

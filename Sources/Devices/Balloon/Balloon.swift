@@ -38,6 +38,9 @@ package struct Balloon: ~Copyable, VirtioDevice {
     /// Bytes of what a queue's chains lend that go back in one turn, as a chain may have 4 GiB. A
     /// multiple of the largest granule, so that no turn does nothing.
     static var turnBytes: UInt64 { 64 << 20 }
+    /// Pieces that a queue's chains name and that go back in one turn, each with a call of the kernel. A
+    /// chain of the smallest is as many.
+    static var turnPieces: Int { 256 }
 
     /// Features of this device. 5.5.3.
     enum Feature {
@@ -89,23 +92,24 @@ package struct Balloon: ~Copyable, VirtioDevice {
     /// By queue; empty until it is known which queues the driver set up.
     private var roles: [Role?] = []
     /// By queue, how far the chain has come that its turn was too short for.
-    var lent = InlineArray<5, LentProgress>(repeating: LentProgress())
+    var progress = InlineArray<5, Progress>(repeating: Progress())
     /// Bit a queue whose turn was cut short.
     var stalled: UInt32 = 0
     var isStatisticsDue = false
     var hasNewConfiguration = false
     let host: Host
     private var events: [Poller.Event] = []
-    /// Room for the page numbers of one chain.
-    var bytes = [UInt8](repeating: 0, count: Balloon.listLimit * 4)
-    var pages: [UInt32] = []
+    /// The page numbers of the chain that is looked at.
+    var list = PageList()
 
-    /// What is done of a chain that lends memory. It lies in its queue meanwhile, and is taken again:
-    /// so a pause has nothing to wait for. A new process does not know of this and begins anew, which
-    /// is as good: until the driver has it back it has lent all of it.
-    struct LentProgress {
-        /// Of all its ranges, one behind the other.
+    /// What is done of a chain that lends or lists memory. It lies in its queue meanwhile, and is taken
+    /// again: so a pause has nothing to wait for. A new process does not know of this and begins anew,
+    /// which is as good: until the driver has it back it has no use for what it names.
+    struct Progress {
+        /// Of all ranges that are lent, one behind the other.
         var byteCount: UInt64 = 0
+        /// Of those that are listed, the least that has not gone.
+        var page: UInt64 = 0
         /// A part of it is nothing that can be discarded.
         var hasFailed = false
     }
@@ -134,7 +138,6 @@ package struct Balloon: ~Copyable, VirtioDevice {
         self.target = target
         interval = options.statisticsInterval
         host = try Host()
-        pages.reserveCapacity(Self.listLimit)
         events.reserveCapacity(64)
     }
 
@@ -267,7 +270,7 @@ package struct Balloon: ~Copyable, VirtioDevice {
         accepted = []
         roles = []
         actual = 0
-        lent = InlineArray(repeating: LentProgress())
+        progress = InlineArray(repeating: Progress())
         stalled = 0
         isStatisticsDue = false
         hasNewConfiguration = false
