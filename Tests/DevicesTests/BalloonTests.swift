@@ -213,6 +213,34 @@ import Virtio
         #expect(driver.transport.withDevice { $0.statistics.directReclaim } == 3)
     }
 
+    @Test func `Statistics count once, however often the driver notifies`() throws {
+        let driver = try Self.driver()
+        driver.start()
+        driver.settle()
+        let bytes = statistic(4, 1) + statistic(999, 1)
+        try driver.memory.write(bytes, at: GuestAddress(Self.list))
+        func counts() -> [UInt64] {
+            let counts = driver.transport.withDevice { $0.counts }
+            return [counts.reports, counts.wrongReports]
+        }
+        for round in 1...2 as ClosedRange<UInt64> {
+            driver.rings[2].publish([.readable(Self.list, UInt32(bytes.count))])
+            for _ in 0..<5 { driver.notify(2) }
+            #expect(counts() == [round, round])
+            #expect(driver.transport.withDevice { $0.setStatisticsInterval(1800) })
+            driver.settle()
+            #expect(driver.rings[2].takeUsed().count == 1)
+        }
+        // The next driver's buffer is a new one.
+        driver.rings[2].publish([.readable(Self.list, UInt32(bytes.count))])
+        driver.notify(2)
+        driver.start()
+        driver.settle()
+        driver.rings[2].publish([.readable(Self.list, UInt32(bytes.count))])
+        driver.notify(2)
+        #expect(counts() == [4, 4])
+    }
+
     @Test(arguments: [0, 1, 9, 4096, 0x80_0000] as [UInt32])
     func `Statistics of any length are survived`(length: UInt32) throws {
         let driver = try Self.driver()

@@ -96,6 +96,8 @@ package struct Balloon: ~Copyable, VirtioDevice {
     /// Bit a queue whose turn was cut short.
     var stalled: UInt32 = 0
     var isStatisticsDue = false
+    /// The buffer that is next in its queue has been read.
+    var holdsStatistics = false
     var hasNewConfiguration = false
     let host: Host
     private var events: [Poller.Event] = []
@@ -273,6 +275,7 @@ package struct Balloon: ~Copyable, VirtioDevice {
         progress = InlineArray(repeating: Progress())
         stalled = 0
         isStatisticsDue = false
+        holdsStatistics = false
         hasNewConfiguration = false
         statistics = BalloonStatistics()
         hinting.guestCommand = nil

@@ -92,11 +92,11 @@ extension Balloon {
     }
 
     /// The buffer stays the device's until it wants new statistics; until then it is in the ring,
-    /// not taken.
+    /// not taken, and a notification brings nothing new.
     mutating func readStatistics(
         _ queues: inout Virtqueues, _ index: Int
     ) throws(VirtqueueError) {
-        guard let chain = try queues[index].next() else { return }
+        guard !holdsStatistics, let chain = try queues[index].next() else { return }
         let count = min(chain.readable.byteCount / Self.statisticSize, Self.statisticLimit)
         for number in 0..<count {
             let place = number * Self.statisticSize
@@ -109,6 +109,7 @@ extension Balloon {
         }
         if chain.readable.byteCount != count * Self.statisticSize { counts.wrongReports &+= 1 }
         counts.reports &+= 1
+        holdsStatistics = true
         queues[index].putBack(chain)
     }
 
@@ -118,6 +119,7 @@ extension Balloon {
     ) throws(VirtqueueError) {
         guard let chain = try queues[index].next() else { return }
         queues[index].complete(chain, written: 0)
+        holdsStatistics = false
         // Asks to be notified of the next, which may be there already.
         if try queues[index].hasNext() { try readStatistics(&queues, index) }
     }
