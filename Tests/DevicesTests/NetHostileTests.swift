@@ -204,6 +204,31 @@ import Virtio
         #expect(guest.driver.rings[2].deviceUsedIndex == 0)
     }
 
+    @Test func `A read that fails holds back no frame behind it`() throws {
+        let driver: TestDriver<Net>
+        do {
+            let sockets = try UnixSocket.Pair(keepsMessages: true)
+            driver = try TestDriver(
+                Net(NetGuest.configuration, on: TapDevice(socket: sockets.near.duplicate())))
+            driver.start()
+            driver.settle()
+            // Whoever goes without reading all leaves the other an error, before what he has sent.
+            _ = try sockets.near.write([1, 2, 3])
+            for seed in 0..<3 {
+                _ = try sockets.far.write((NetHeader().wire + testFrame(100, seed: seed))[...])
+            }
+        }
+        for index in 0..<8 as Range<UInt64> {
+            driver.rings[0].publish([.writable(NetGuest.receiveBase + index * 4096, 4096)])
+        }
+        driver.notify(0)
+        for _ in 0..<4 { driver.settle() }
+        #expect(driver.rings[0].takeUsed().map(\.length) == [112, 112, 112])
+        let statistics = driver.transport.withDevice { $0.statistics }
+        #expect(statistics.readFailures == 1)
+        #expect(driver.isQuiet)
+    }
+
     @Test func `A link that ends costs nothing`() throws {
         let driver: TestDriver<Net>
         do {

@@ -62,11 +62,10 @@ extension Net {
                 ? try host.tail.receive(from: link.descriptor(pair))
                 : try run.slices.receive(from: link.descriptor(pair), tail: host.tail)
         } catch {
-            if error != .interrupted, error != .again { statistics.readFailures &+= 1 }
-            // Whatever it is, the poller tells when it is over.
-            if error != .interrupted { pairs[pair].hasInput = false }
+            noteFailure(error, of: pair)
             return
         }
+        pairs[pair].failures = 0
         guard size > NetHeader.byteCount else {
             // Sockets that stand in for a link have an end.
             if size == 0 { pairs[pair].hasInput = false }
@@ -80,6 +79,20 @@ extension Net {
             return
         }
         try place(size, inside: inside, pair, &queue, &run)
+    }
+
+    /// A frame that the kernel cannot hand over is gone, and those behind it are read. A link that is
+    /// gone has no frame, however often it is read.
+    private mutating func noteFailure(_ error: Errno, of pair: Int) {
+        guard error != .interrupted else { return }
+        if error != .again {
+            statistics.readFailures &+= 1
+            pairs[pair].failures += 1
+            guard pairs[pair].failures >= Self.failureLimit else { return }
+        }
+        // The poller tells when there is something again.
+        pairs[pair].hasInput = false
+        pairs[pair].failures = 0
     }
 
     /// A frame that was read, header included, as bytes of ours: `inside` of them are in the run.

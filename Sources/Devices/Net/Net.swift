@@ -16,6 +16,8 @@ package struct Net: ~Copyable, VirtioDevice {
 
     /// Frames each way in one turn; then others of the event loop have theirs.
     static let turnLimit = 256
+    /// Reads that fail one after the other before a link is left alone until it says more.
+    static let failureLimit = 256
     /// Largest frame: 64 KiB behind an Ethernet header with a VLAN tag.
     package static let frameLimit = (64 << 10) + 18
     /// Smallest frame: an Ethernet header.
@@ -118,6 +120,8 @@ package struct Net: ~Copyable, VirtioDevice {
     struct Pair {
         /// The link may have a frame.
         var hasInput = false
+        /// Reads that have failed, one after the other.
+        var failures = 0
         /// The driver's frames wait for another turn.
         var isBlocked = false
         /// The driver's frames wait for room in the link.
