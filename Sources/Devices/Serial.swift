@@ -59,9 +59,11 @@ package final class Serial: BusDevice {
     private let interrupt: @Sendable () -> Void
     private let wake: EventFD
     private let stream: SerialStream
+    /// Somebody is to have the guest's bytes.
+    private let hasOutput: Bool
 
     /// - Parameters:
-    ///   - output: Where the guest's bytes go; -1 to drop them.
+    ///   - output: Where the guest's bytes go; -1 for nowhere, which is no failure.
     ///   - input: Where the guest's input comes from; -1 for none.
     ///   - limit: How much output there may be, a token a byte; what is above it is lost. Nil: no
     ///     limit.
@@ -74,6 +76,7 @@ package final class Serial: BusDevice {
     ) throws(Errno) {
         self.interrupt = interrupt
         wake = try EventFD()
+        hasOutput = output.rawValue >= 0
         stream = SerialStream(output: output, input: input)
         if let limit {
             shared.withLock { $0.limit = TokenBucket(limit, now: Clock.monotonic) }
@@ -156,6 +159,7 @@ package final class Serial: BusDevice {
             guard sent else { return (edge, false) }
             guard shared.isWithinLimit() else { return (edge, false) }
             shared.counts.writes &+= 1
+            guard hasOutput else { return (edge, false) }
             if shared.output.count < Self.outputLimit {
                 shared.output.append(byte)
             } else {

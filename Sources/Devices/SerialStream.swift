@@ -45,7 +45,6 @@ final class SerialStream: Sendable {
             for _ in 0..<limit {
                 guard let chunk = port.nextOutput() else { return unwatchOutput(&state, loop) }
                 do throws(Errno) {
-                    guard output.rawValue >= 0 else { throw .brokenPipe }
                     port.didOutput(try output.writeIfReady(chunk[...]))
                 } catch .again {
                     watchOutput(port, &state, loop)

@@ -202,6 +202,22 @@ private enum Register {
         port.detach(from: loop)
     }
 
+    @Test func `Output without a console is no failure, and wakes nobody`() throws {
+        let port = try serial()
+        let loop = try EventLoop()
+        try port.attach(to: loop)
+        loop.serveOnce(milliseconds: 0)
+        for _ in 0..<100 { port.write(offset: 0, size: 1, value: 0x41) }
+        // Nothing waits for the loop, which was not told.
+        #expect(port.shared.withLock { $0.output.isEmpty && !$0.isFlushing })
+        loop.serveOnce(milliseconds: 0)
+        port.detach(from: loop)
+        port.flush()
+        #expect(port.counts.writes == 100)
+        #expect(port.counts.failures == 0)
+        #expect(port.droppedBytes == 0)
+    }
+
     @Test func `Bytes above the limit are lost and counted, and more may come later`() throws {
         let pipe = try UnixSocket.Pair()
         let limit = TokenBucketLimit(size: 10, refillTime: 100, oneTimeBurst: 5)
