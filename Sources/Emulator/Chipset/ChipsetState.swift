@@ -92,6 +92,9 @@ package struct ChipsetState: Hashable, Sendable {
             localAPICs[cpu].fail(.sendIllegalVector)
             return
         }
+        // A reserved mode of commands: only I/O APICs and devices send it. It is no error that ESR knows,
+        // and KVM does nothing either.
+        guard message.mode != .external else { return }
         let own: UInt64 = 1 << UInt64(cpu)
         switch command >> 18 & 3 {
         case 0: deliver(message)
