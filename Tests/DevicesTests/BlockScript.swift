@@ -74,13 +74,7 @@ enum BlockScript {
                 $0.setLimits(
                     RateLimits(operations: TokenBucketLimit(size: size, refillTime: 1)))
             }
-        default:
-            let loop = try? EventLoop()
-            driver.transport.pause()
-            let state = driver.transport.save()
-            try? driver.transport.restore(state)
-            if let loop { try? driver.transport.resume(on: loop) }
-            driver.transport.detach()
+        default: DeviceScript.move(driver.transport)
         }
     }
 }

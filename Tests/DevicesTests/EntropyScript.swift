@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Linux
 import Memory
 import Support
 import Virtio
@@ -49,13 +48,7 @@ enum EntropyScript {
             let limits = Self.limits(&script) ?? .none
             _ = transport.withDevice { $0.setLimits(limits) }
         case 1: transport.serveHost()
-        default:
-            let loop = try? EventLoop()
-            transport.pause()
-            let state = transport.save()
-            try? transport.restore(state)
-            if let loop { try? transport.resume(on: loop) }
-            transport.detach()
+        default: DeviceScript.move(transport)
         }
     }
 }

@@ -45,12 +45,13 @@ enum BalloonScript {
     ) {
         let choice = script.byte()
         let word = script.word()
-        switch choice % 5 {
+        switch choice % 6 {
         case 0: transport.updateConfiguration { $0.setTarget(word) }
         case 1:
             transport.updateConfiguration { $0.startHinting(acknowledgesStop: word & 1 != 0) }
         case 2: transport.updateConfiguration { $0.stopHinting() }
         case 3: _ = transport.withDevice { $0.setStatisticsInterval(UInt16(word & 0xffff)) }
+        case 4: DeviceScript.move(transport)
         default: transport.serveHost()
         }
     }
@@ -99,6 +100,7 @@ enum MemoryScript {
     private static func host(
         _ script: inout DeviceScript, _ transport: MMIOTransport<MemoryDevice>
     ) {
+        guard script.byte() & 3 != 0 else { return DeviceScript.move(transport) }
         let size =
             UInt64(script.half() % 1200) * PluggableSize.leastBlock + UInt64(script.byte() & 1)
         transport.updateConfiguration { _ = $0.setRequested(size) }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Linux
 import Memory
 import Support
 import Virtio
@@ -78,13 +77,7 @@ enum PmemScript {
                 $0.setLimits(RateLimits(operations: TokenBucketLimit(size: size, refillTime: 1)))
             }
         case 1: transport.serveHost()
-        default:
-            let loop = try? EventLoop()
-            transport.pause()
-            let state = transport.save()
-            try? transport.restore(state)
-            if let loop { try? transport.resume(on: loop) }
-            transport.detach()
+        default: DeviceScript.move(transport)
         }
     }
 }

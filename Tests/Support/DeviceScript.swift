@@ -125,6 +125,18 @@ package struct DeviceScript {
         return status == [.acknowledge, .driver, .featuresOK, .driverOK] ? nil : "status \(status)"
     }
 
+    /// A step of many hosts: the device goes on from what it has saved.
+    package static func move<Device: VirtioDevice & ~Copyable>(
+        _ transport: MMIOTransport<Device>
+    ) {
+        let loop = try? EventLoop()
+        transport.pause()
+        let state = transport.save()
+        try? transport.restore(state)
+        if let loop { try? transport.resume(on: loop) }
+        transport.detach()
+    }
+
     private mutating func setDescriptor(_ ring: DriverRing) {
         let index = UInt16(byte()) % ring.size
         ring.setDescriptor(
