@@ -84,9 +84,7 @@ package struct Pmem: ~Copyable, VirtioDevice {
         }
     }
 
-    package mutating func takeErrand() -> Flush? {
-        flushing == nil ? nil : Flush(file: memory.file)
-    }
+    package var errand: Flush? { flushing == nil ? nil : Flush(file: memory.file) }
 
     package mutating func finishErrand(
         _ result: Int, _ queues: inout Virtqueues

@@ -122,7 +122,7 @@ package final class MMIOTransport<Device: VirtioDevice & ~Copyable>: BusDevice {
         guard runsErrands else { return serve() }
         serving.withLock { _ in
             serve()
-            while let errand = core.withLock({ $0.device.takeErrand() }) {
+            while let errand = core.withLock({ $0.device.errand }) {
                 let result = errand.run()
                 raise { $0.finishErrand(result) }
             }

@@ -43,8 +43,9 @@ package protocol VirtioDevice: ~Copyable, SendableMetatype {
 
     /// What it has the host do without its lock. Only devices with ``hostEvents`` have some.
     associatedtype Errand: HostErrand = NoErrand
-    /// The errand that serving has left, if it has left one. Nothing is served before its end.
-    mutating func takeErrand() -> Errand?
+    /// The errand that serving has left, if it has left one, until ``finishErrand(_:_:)`` or a reset.
+    /// Nothing is served before its end.
+    var errand: Errand? { get }
     /// Takes note of what ``HostErrand/run()`` has answered. After a reset nobody waits for that.
     mutating func finishErrand(
         _ result: Int, _ queues: inout Virtqueues
@@ -82,7 +83,7 @@ extension VirtioDevice where Self: ~Copyable {
     package mutating func activate(features: FeatureSet) {}
     package var hostEvents: CInt? { nil }
     package mutating func serveHost(_ queues: inout Virtqueues) throws(VirtqueueError) {}
-    package mutating func takeErrand() -> Errand? { nil }
+    package var errand: Errand? { nil }
     package mutating func finishErrand(
         _ result: Int, _ queues: inout Virtqueues
     ) throws(VirtqueueError) {}

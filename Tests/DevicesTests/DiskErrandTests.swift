@@ -53,10 +53,10 @@ import Virtio
         #expect(bench.driver.takeUsed().isEmpty)
         #expect(try bench.memory.load(UInt8.self, at: Self.status) == BlockGuest.untouched)
 
-        let taken = block.takeErrand()
+        let taken = block.errand
         let errand = try #require(taken)
         block.finishErrand(errand.run(), &bench.queues)
-        let next = block.takeErrand()
+        let next = block.errand
         #expect(next == nil)
         #expect(bench.driver.takeUsed().count == 1)
         #expect(try bench.memory.load(UInt8.self, at: Self.status) == 0)
@@ -70,12 +70,12 @@ import Virtio
         var bench = try Bench(GuestMemory(byteCount: 32 << 20))
         var block = try Self.drive(
             BlockType.flush, &bench, ScratchFile(byteCount: 1 << 20))
-        let taken = block.takeErrand()
+        let taken = block.errand
         let errand = try #require(taken)
         block.abandon(&bench.queues)
         block.reset()
         block.finishErrand(errand.run(), &bench.queues)
-        let next = block.takeErrand()
+        let next = block.errand
         #expect(next == nil)
         #expect(bench.driver.takeUsed().isEmpty)
     }
@@ -93,7 +93,7 @@ import Virtio
         ]
         bench.driver.publish(request)
         try pmem.serve(&bench.queues, index: 0)
-        let taken = pmem.takeErrand()
+        let taken = pmem.errand
         let errand = try #require(taken)
         // Written perhaps after the file was flushed.
         bench.driver.publish(request)

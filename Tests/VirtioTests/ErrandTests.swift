@@ -24,13 +24,13 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
 
     struct State: Hashable, Sendable {}
 
-    let errand: Errand
+    private let slow: Errand
     private let host: EventFD
     private var hasErrand = false
     private(set) var results: [Int] = []
 
     init(_ errand: Errand) throws(Errno) {
-        self.errand = errand
+        slow = errand
         host = try EventFD()
     }
 
@@ -42,7 +42,7 @@ private struct SlowDevice: ~Copyable, VirtioDevice {
         hasErrand = try queues[index].hasNext()
     }
 
-    mutating func takeErrand() -> Errand? { hasErrand ? errand : nil }
+    var errand: Errand? { hasErrand ? slow : nil }
 
     mutating func finishErrand(_ result: Int, _ queues: inout Virtqueues) throws(VirtqueueError) {
         guard hasErrand else { return }

@@ -50,7 +50,7 @@ package struct Block: ~Copyable, VirtioDevice {
     private var unfinished = InlineArray<8, BlockRequest?> { _ in nil }
     /// The step that comes next for the request of ``errandQueue`` that is unfinished, and is to be
     /// done without the lock. Nothing is begun before its end: its turn is over.
-    private var errand: BlockErrand?
+    package private(set) var errand: BlockErrand?
     private var errandQueue = 0
     /// What a drain has set aside, in turn. Nothing else is begun before.
     var suspended: [SuspendedRequest] = []
@@ -277,8 +277,6 @@ package struct Block: ~Copyable, VirtioDevice {
         errandQueue = queue
         budget = 0
     }
-
-    package mutating func takeErrand() -> BlockErrand? { errand }
 
     package mutating func finishErrand(_ result: Int, _ queues: inout Virtqueues) {
         guard errand.take() != nil, var request = unfinished[errandQueue].take() else { return }
