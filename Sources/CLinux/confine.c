@@ -123,11 +123,18 @@ static void note_request(int signal) {
     errno = failure;
 }
 
-/// The time that a request leaves is over.
+/// The time that a request leaves is over; or a timer of whoever executed this program was, before the
+/// request took its place, or it is a stranger's signal. Such a one may have been pending for long.
 static void give_up(int signal) {
     (void)signal;
-    // A timer of whoever executed this program, or a stranger's signal.
     if (!request) return;
+    int failure = errno;
+    struct itimerval none = {0}, left = {0};
+    if (setitimer(ITIMER_REAL, &none, &left) == 0 && timerisset(&left.it_value)) {
+        setitimer(ITIMER_REAL, &left, 0);
+        errno = failure;
+        return;
+    }
     static const char message[] = "swiftlet-vmm: the monitor was told to end and has not in time\n";
     ssize_t written = 0;
     // What holds up the monitor may be a reader of these.

@@ -17,8 +17,9 @@ import CLinux
 /// * Before ``admit()`` they wait: a start that hangs on a file whose server is gone is SIGKILL's.
 /// * A loop that is stuck ends all the same. The handler, which runs amid whatever the loop does (a
 ///   write to a terminal that nobody reads, the wait for a drive's thread as the machine ends, a turn
-///   without an end), sets a timer, and its signal ends the process. What only the kernel can break
-///   off, as a page of a file whose server is gone, is left to SIGKILL, as it is in any program.
+///   without an end), sets a timer, and its signal ends the process. That of a timer which was here
+///   before, and waits perhaps, ends nothing. What only the kernel can break off, as a page of a file
+///   whose server is gone, is left to SIGKILL, as it is in any program.
 /// * The first counts, for the status as for the time: further ones say nothing new, and must not cut
 ///   short what writes the last line of metrics and takes away sockets. SIGKILL is for who cannot wait.
 /// * The handlers make four calls, all of which the policies of who takes them allow, and touch no

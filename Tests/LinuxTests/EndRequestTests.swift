@@ -89,6 +89,25 @@ import Testing
         }
     }
 
+    @Test func `An alarm that nobody here has set cuts no time short`() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(156), observing: [\.standardErrorContent]
+        ) {
+            try Self.loop(seconds: 1)
+            // Both wait, the alarm behind the request, as that of a timer that was here before.
+            raise(SIGALRM)
+            raise(SIGHUP)
+            try Self.bind(.loop)
+            EndRequest.admit()
+            let sentence = "goes on\n"
+            _ = unsafe write(2, sentence, sentence.utf8.count)
+            while true {}
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(text.hasPrefix("goes on\n"), "\(text)")
+        #expect(text.contains("the monitor was told to end and has not in time\n"), "\(text)")
+    }
+
     @Test func `A loop that is stuck behind its filter ends with a sentence`() async {
         let result = await #expect(
             processExitsWith: .exitCode(0), observing: [\.standardErrorContent]
