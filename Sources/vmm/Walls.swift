@@ -231,11 +231,13 @@ struct Walls: Sendable {
     /// the API, files beside those of its drives.
     private func files(of config: VMConfig) -> Landlock {
         var files = Landlock()
-        if let path = config.vsock?.path, !path.hasPrefix("@") {
-            files.allow(Self.folder(of: path), .removeFile)
+        for path in [config.vsock?.path, socketPath] {
+            guard let path, !path.hasPrefix("@") else { continue }
+            let folder = Self.folder(of: path)
+            // Who may remove one file there may remove all below, and there they are the host's.
+            if !Self.isRootOfHost(folder) { files.allow(folder, .removeFile) }
         }
-        guard let socketPath else { return files }
-        if !socketPath.hasPrefix("@") { files.allow(Self.folder(of: socketPath), .removeFile) }
+        guard socketPath != nil else { return files }
         for folder in folders { files.allow(folder, [.readFile, .write]) }
         for drive in config.drives {
             let access: Landlock.Access = drive.isReadOnly ? .readFile : [.readFile, .write]
@@ -248,10 +250,14 @@ struct Walls: Sendable {
     /// The folder whose files, and what is below, a drive may be given; nil: it stands for itself.
     private static func shared(_ path: String) -> String? {
         let folder = folder(of: path)
-        // Devices are not each other's kin, and a host's files are not the drive's in its root. In a
-        // jail, where no /proc is, all of them are the machine's.
+        // Devices are not each other's kin, and a host's files are not the drive's in its root.
         if folder.hasPrefix("/dev/") || FileSystem.isSame(folder, "/dev") { return nil }
-        return FileSystem.isSame(folder, "/") && FileSystem.exists("/proc/self") ? nil : folder
+        return isRootOfHost(folder) ? nil : folder
+    }
+
+    /// In a jail, where no /proc is, all files in the root are the machine's.
+    private static func isRootOfHost(_ folder: String) -> Bool {
+        FileSystem.isSame(folder, "/") && FileSystem.exists("/proc/self")
     }
 
     private static func folder(of path: String) -> String {

@@ -134,12 +134,17 @@ final class APIMonitor {
     let process: RunningProgram
     let socket: String
 
-    /// - Parameter program: What it is started as.
-    init(_ arguments: [String] = [], program: String? = nil, engine: String = "soft") throws {
+    /// - Parameters:
+    ///   - program: What it is started as.
+    ///   - socket: Its API's; nil: one in its folder.
+    init(
+        _ arguments: [String] = [], program: String? = nil, engine: String = "soft",
+        socket path: String? = nil
+    ) throws {
         folder = FileManager.default.temporaryDirectory
             .appending(path: "swiftlet-api-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        socket = folder.appending(path: "s").path
+        socket = path ?? folder.appending(path: "s").path
         process = try RunningProgram(
             try program ?? Built.file("bin/swiftlet-vmm"),
             ["--api-sock", socket, "--engine", engine] + arguments)

@@ -127,6 +127,28 @@ import Testing
         }
     }
 
+    /// Who may remove them there may remove all of the host's files.
+    @Test(.enabled(if: getuid() == 0), arguments: ["/", "/tmp/../"])
+    func `Sockets in the root of the host stay, as all other files do`(_ folder: String) throws {
+        let name = "\(folder)swiftlet-socket-\(UUID().uuidString.prefix(8))"
+        let sockets = ["\(name)-api", "\(name)-vsock"]
+        defer { for path in sockets { Posix.unlink(path) } }
+        let monitor = try APIMonitor(socket: sockets[0])
+        let kernel = try LongModeKernel(LongModeKernel.busy)
+        let client = try monitor.client()
+        for (target, body) in [
+            ("/boot-source", "{\"kernel_image_path\":\"\(kernel.path)\"}"),
+            ("/vsock", "{\"guest_cid\":3,\"uds_path\":\"\(sockets[1])\"}"),
+            ("/actions", APITests.started),
+        ] {
+            let reply = try client.ask("PUT", target, body)
+            try #require(reply.status == 204, "\(reply)")
+        }
+        monitor.process.send(SIGTERM)
+        #expect(try monitor.process.end(seconds: 30).status == 0)
+        for path in sockets { #expect(FileManager.default.fileExists(atPath: path), "\(path)") }
+    }
+
     @Test func `An Async drive may get another file, and new limits, behind the filters`() throws {
         let (monitor, client, kernel) = try start(engine: "Async")
         defer { withExtendedLifetime(kernel) {} }
