@@ -150,12 +150,23 @@ static void make_machine(void) {
         struct kvm_cpuid2 head;
         struct kvm_cpuid_entry2 entries[128];
     } cpuid;
-    cpuid.head.nent = 128;
-    MUST(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid));
-    step("KVM_GET_SUPPORTED_CPUID");
-    long size = MUST(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
+    // What a monitor has kept since this host was started: a line, then the table.
+    char kept[4096 + sizeof cpuid];
+    int memo = open("/run/swiftlet/kvm-host", O_RDONLY | O_CLOEXEC);
+    ssize_t length = memo < 0 ? 0 : read(memo, kept, sizeof kept);
+    char *table = length > 0 ? memchr(kept, '\n', (size_t)length) : 0;
+    size_t size = table ? (size_t)(kept + length - ++table) : 0;
+    if (size > sizeof cpuid.head && size <= sizeof cpuid) {
+        memcpy(&cpuid, table, size);
+        step("CPUID, remembered");
+    } else {
+        cpuid.head.nent = 128;
+        MUST(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid));
+        step("KVM_GET_SUPPORTED_CPUID");
+    }
+    long pages = MUST(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
     vcpu = (int)MUST(ioctl(vm, KVM_CREATE_VCPU, 0));
-    if (mmap(0, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0) == MAP_FAILED) _exit(1);
+    if (mmap(0, (size_t)pages, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0) == MAP_FAILED) _exit(1);
     step("KVM_CREATE_VCPU");
     MUST(ioctl(vcpu, KVM_SET_CPUID2, &cpuid));
     set_registers();
