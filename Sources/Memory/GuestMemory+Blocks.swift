@@ -63,16 +63,24 @@ extension GuestMemory {
     /// memory back to the host; the last step.
     package func giveBack(blocks range: Range<Int>) throws(MemoryError) {
         guard let (blocks, range) = known(range) else { return }
-        let isLess = try blocks.changes.withLock { _ throws(MemoryError) in
+        var refusal: MemoryError?
+        let isLess = blocks.changes.withLock { _ in
             var isLess = false
             for block in range where blocks.takePassing(block) {
                 blocks.observer?.unplug(block)
                 isLess = true
             }
-            if isLess { try punchUnplugged(range, of: blocks) }
-            return isLess
+            guard isLess else { return false }
+            do throws(MemoryError) {
+                try punchUnplugged(range, of: blocks)
+            } catch {
+                refusal = error
+            }
+            return true
         }
+        // Of what the host has not taken, too: processors have no business there any more.
         if isLess { blocks.observer?.didUnplug(range) }
+        if let refusal { throw refusal }
     }
 
     /// Gives the memory of those blocks of `range` that are unplugged back to the host, once more.

@@ -190,9 +190,9 @@ package final class PluggableMemory: @unchecked Sendable {
 package protocol PlugObserver: AnyObject, Sendable {
     func plug(_ index: Int, _ region: GuestRegion) throws(MemoryError)
     func unplug(_ index: Int)
-    /// The memory of all blocks of `range` that are no RAM has been given back. An engine whose
-    /// processors may still have touched it calls ``GuestMemory/discardUnplugged(_:)`` when they cannot
-    /// any more.
+    /// The memory of all blocks of `range` that are no RAM has been given back, as far as the host has
+    /// taken it. An engine whose processors may still have touched it calls
+    /// ``GuestMemory/discardUnplugged(_:)`` when they cannot any more.
     func didUnplug(_ range: Range<Int>)
 }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import Synchronization
 import Testing
 
 @testable import Memory
@@ -101,6 +104,32 @@ import Testing
         #expect(memory.residentByteCount == before)
         #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base)) == 7)
         #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base + 2 * Self.block)) == 8)
+    }
+
+    /// An engine that is told which blocks are gone.
+    private final class Listener: PlugObserver {
+        private let ranges = Mutex<[Range<Int>]>([])
+        var heard: [Range<Int>] { ranges.withLock { $0 } }
+
+        func plug(_ index: Int, _ region: GuestRegion) throws(MemoryError) {}
+        func unplug(_ index: Int) {}
+        func didUnplug(_ range: Range<Int>) { ranges.withLock { $0.append(range) } }
+    }
+
+    @Test func `An engine hears of blocks whose memory the host does not take`() throws {
+        let memory = try memory()
+        let listener = Listener()
+        memory.pluggable?.observer = listener
+        try memory.plug(blocks: 3..<5)
+        // Nobody makes a hole in a file that he may only read.
+        let number = memory.file.rawValue
+        let file = try FileDescriptor.open("/proc/self/fd/\(number)", flags: O_RDONLY)
+        try #require(dup2(file.rawValue, number) == number)
+        #expect(throws: MemoryError.host(Errno(rawValue: EBADF))) {
+            try memory.unplug(blocks: 3..<5)
+        }
+        #expect(!memory.contains(GuestAddress(Self.base + 3 * Self.block), count: 1))
+        #expect(listener.heard == [3..<5])
     }
 
     @Test func `Plugged blocks are apart from RAM and from each other`() throws {
