@@ -8,7 +8,8 @@ package enum AgentProtocol {
     /// The version this source speaks. Both sides use the lower of the two that they offer.
     ///
     /// 1: commands, clock and end. 2: trees of files, and connections to ports of the guest.
-    package static var version: UInt16 { 2 }
+    /// 3: archives.
+    package static var version: UInt16 { 3 }
 
     /// The lowest version this source still understands.
     package static var oldestVersion: UInt16 { 1 }

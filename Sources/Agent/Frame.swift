@@ -76,6 +76,15 @@ package enum Frame: Equatable, Sendable {
     /// Agent: the tree cannot be sent or made to its end.
     case treeFault(TreeFault)
 
+    /// Host: as `sendTree`, with a `size` behind each file's entry: an archive has that in front.
+    case sendArchive(path: [UInt8])
+
+    /// Host: as `takeTree`, for the members of an archive, among which are hard links.
+    case takeArchive(TreeDestination)
+
+    /// Agent: so many bytes of data follow, or fewer if the file shrinks meanwhile.
+    case size(UInt64)
+
     /// A kind that this version does not know. Answer `refused` and go on.
     case unknown(kind: UInt16)
 }
@@ -138,6 +147,9 @@ package enum FrameKind: UInt16, CaseIterable, Sendable {
     case data = 51
     case endOfEntry = 52
     case treeFault = 53
+    case sendArchive = 54
+    case takeArchive = 55
+    case size = 56
 
     /// Longest payload of this kind in bytes.
     package var limit: Int {
@@ -174,6 +186,9 @@ extension Frame {
         case .data: kind = .data
         case .endOfEntry: kind = .endOfEntry
         case .treeFault: kind = .treeFault
+        case .sendArchive: kind = .sendArchive
+        case .takeArchive: kind = .takeArchive
+        case .size: kind = .size
         case .unknown(let number): return number
         }
         return kind.rawValue

@@ -134,11 +134,13 @@ extension Frame {
         case .output: self = .output(Array(payload))
         case .errorOutput: self = .errorOutput(Array(payload))
         case .data: self = .data(Array(payload))
-        case .sendTree:
-            self = .sendTree(path: Array(payload))
-            guard TreeEntry.isPath(Array(payload)) else { throw .text }
-        case .takeTree:
-            self = .takeTree(try TreeDestination(payload: payload, kind: number))
+        case .sendTree, .sendArchive:
+            let path = Array(payload)
+            guard TreeEntry.isPath(path) else { throw .text }
+            self = kind == .sendTree ? .sendTree(path: path) : .sendArchive(path: path)
+        case .takeTree, .takeArchive:
+            let destination = try TreeDestination(payload: payload, kind: number)
+            self = kind == .takeTree ? .takeTree(destination) : .takeArchive(destination)
         case .entry: self = .entry(try TreeEntry(payload: payload, kind: number))
         default:
             var reader = ByteReader(payload, kind: number)
@@ -169,7 +171,9 @@ extension Frame {
         case .connected: .connected
         case .endOfEntry: .endOfEntry
         case .treeFault: .treeFault(try TreeFault(reader: &reader, kind: kind.rawValue))
-        case .execute, .input, .output, .errorOutput, .data, .sendTree, .takeTree, .entry:
+        case .size: .size(try reader.integer())
+        case .execute, .input, .output, .errorOutput, .data, .sendTree, .takeTree, .entry,
+            .sendArchive, .takeArchive:
             .unknown(kind: kind.rawValue)
         }
     }

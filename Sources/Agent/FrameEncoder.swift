@@ -43,17 +43,17 @@ extension Frame {
             guard port > 0 else { throw .value(kind: kind, value: 0) }
             length = 2
         case .inputCredit, .resize: length = 4
-        case .hello, .refused, .ping, .pong, .setClock, .ended: length = 8
+        case .hello, .refused, .ping, .pong, .setClock, .ended, .size: length = 8
         case .treeFault: length = 16
         case .input(let data), .output(let data), .errorOutput(let data), .data(let data):
             length = data.count
         case .execute(let request):
             try request.check()
             length = request.encodedLength
-        case .sendTree(let path):
+        case .sendTree(let path), .sendArchive(let path):
             guard TreeEntry.isPath(path) else { throw .text }
             length = path.count
-        case .takeTree(let destination):
+        case .takeTree(let destination), .takeArchive(let destination):
             try destination.check()
             length = destination.encodedLength
         case .entry(let entry):
@@ -77,15 +77,16 @@ extension Frame {
             bytes.append(integer: refusal.reason.rawValue)
             bytes.append(integer: 0 as UInt16)
             bytes.append(integer: refusal.detail)
-        case .ping(let number), .pong(let number), .setClock(let number):
+        case .ping(let number), .pong(let number), .setClock(let number), .size(let number):
             bytes.append(integer: number)
         case .shutDown(let shutdown): bytes.append(shutdown.rawValue)
         case .execute(let request): request.encode(into: &bytes)
         case .input(let data), .output(let data), .errorOutput(let data), .data(let data):
             bytes.append(contentsOf: data)
         case .connect(let port): bytes.append(integer: port)
-        case .sendTree(let path): bytes.append(contentsOf: path)
-        case .takeTree(let destination): destination.encode(into: &bytes)
+        case .sendTree(let path), .sendArchive(let path): bytes.append(contentsOf: path)
+        case .takeTree(let destination), .takeArchive(let destination):
+            destination.encode(into: &bytes)
         case .entry(let entry): entry.encode(into: &bytes)
         case .treeFault(let fault): fault.encode(into: &bytes)
         case .inputCredit(let count): bytes.append(integer: count)

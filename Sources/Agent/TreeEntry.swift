@@ -14,6 +14,8 @@ package struct TreeEntry: Equatable, Sendable {
         case link = 3
         /// A device, a FIFO or a socket: not copied, but not passed over in silence either.
         case other = 4
+        /// One more name of a file that came before, in the same tree.
+        case hardLink = 5
     }
 
     /// Longest name in bytes. limits.h, `NAME_MAX`.
@@ -34,7 +36,8 @@ package struct TreeEntry: Equatable, Sendable {
     package var nanoseconds: UInt32 = 0
     /// Empty for the tree's own first entry, which gets its name where it goes.
     package var name: [UInt8]
-    /// What a link leads to; else empty.
+    /// What a link leads to; for a hard link the names from the tree's root to the file, with
+    /// slashes between them; else empty.
     package var target: [UInt8] = []
 
     package init(_ kind: Kind, name: [UInt8], mode: UInt16 = 0) {
@@ -59,6 +62,15 @@ package struct TreeEntry: Equatable, Sendable {
             path += name
         }
         return path
+    }
+
+    /// The names of a path that stays below where it begins; nil if it is none.
+    package static func names(_ path: [UInt8]) -> [[UInt8]]? {
+        guard isPath(path) else { return nil }
+        let names = path.split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false
+        ).map { Array($0) }
+        return names.allSatisfy(isName) ? names : nil
     }
 
     /// Whether Linux could take it as a path.
@@ -116,6 +128,12 @@ extension TreeEntry {
         }
         guard nanoseconds < 1_000_000_000 else { throw .value(kind: number, value: nanoseconds) }
         guard name.isEmpty || Self.isName(name) else { throw .text }
-        guard kind == .link ? Self.isPath(target) : target.isEmpty else { throw .text }
+        let hasTarget =
+            switch kind {
+            case .link: Self.isPath(target)
+            case .hardLink: Self.names(target) != nil
+            default: target.isEmpty
+            }
+        guard hasTarget else { throw .text }
     }
 }

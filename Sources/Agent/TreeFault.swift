@@ -30,6 +30,10 @@ package struct TreeFault: Error, Equatable, Sendable {
         case entries = 11
         /// An entry, data or end that may not come now.
         case order = 12
+        /// Finding the file that is to have one more name.
+        case hardLink = 13
+        /// A file that does not say how long it is, and is too long to find that out.
+        case size = 14
     }
 
     package var step: Step
@@ -91,6 +95,9 @@ extension TreeFault {
             "\(place) is a symbolic link, which is not followed: name the place it leads to"
         case .bytes: "there is more data than the limit allows; raise it with --limit"
         case .entries: "there are more files than can be copied at a time"
+        case .hardLink: "cannot find the file that \(place) is a hard link to: \(cause)"
+        case .size:
+            "\(place) does not say how long it is, which an archive has to: copy it as a file"
         case .order: "the guest's agent broke the protocol: a tree out of order"
         }
     }

@@ -24,6 +24,7 @@ package final class TreeReader {
 
     private let path: [UInt8]
     private let isSurvey: Bool
+    private let tellsSizes: Bool
     private var levels: [Level] = []
     private var file: OpenFile?
     /// From the tree's first entry, which is not among them, to the one at hand.
@@ -40,9 +41,12 @@ package final class TreeReader {
     /// - Parameters:
     ///   - path: As lstat(2) takes it: a link is one, unless a slash follows.
     ///   - isSurvey: Files are not opened; their data is left out.
-    package init(path: [UInt8], isSurvey: Bool = false) {
+    ///   - tellsSizes: What a file has of data is said before it comes; not of those of proc, which
+    ///     do not know it.
+    package init(path: [UInt8], isSurvey: Bool = false, tellsSizes: Bool = false) {
         self.path = path
         self.isSurvey = isSurvey
+        self.tellsSizes = tellsSizes
     }
 
     deinit {
@@ -166,6 +170,9 @@ extension TreeReader {
         let now = tree_status_of(opened)
         file = OpenFile(descriptor: opened, rest: now.size > 0 ? now.size : .max)
         guard now.result >= 0, now.kind == TREE_FILE else { throw fault(.open, -Self.notThere) }
+        guard tellsSizes, now.size > 0 else { return }
+        // A number is never too long to encode.
+        try? Frame.size(now.size).encode(into: &bytes)
     }
 
     private func enter(

@@ -51,6 +51,17 @@ enum TreeSystem {
         }
     }
 
+    /// Gives a file one more name.
+    ///
+    /// - Parameter strings: Its name in `source`, its new one in `directory`.
+    static func makeHardLink(
+        _ strings: [UInt8], from source: Int32, in directory: Int32
+    ) -> Int32 {
+        unsafe strings.withUnsafeBufferPointer {
+            unsafe tree_make_hard_link(source, directory, $0.baseAddress, Int32($0.count))
+        }
+    }
+
     /// Puts what a link leads to into `target`; how many bytes, without a zero.
     static func readLink(
         _ name: [UInt8], in directory: Int32, into target: inout [UInt8]

@@ -11,6 +11,9 @@ package struct TreePolicy: Sendable {
     /// an earlier copy from a guest may have put it there.
     package var followsLink = true
 
+    /// Whether hard links are made. A host takes none: an agent sends each file whole.
+    package var takesHardLinks = false
+
     /// Most bytes of data.
     package var byteLimit = UInt64.max
 
@@ -185,9 +188,35 @@ extension TreeWriter {
             let strings = name + entry.target + [0]
             _ = try replacing(name, in: directory) { TreeSystem.makeLink(strings, in: directory) }
             TreeSystem.adornLink(name, in: directory, as: entry)
+        case .hardLink: try makeHardLink(entry, name, in: directory)
         case .other: omittedCount &+= 1
         }
         if levels.isEmpty, file < 0 { isComplete = true }
+    }
+
+    /// The way to the file begins at the tree's root and follows no link, as that to every entry.
+    private func makeHardLink(
+        _ entry: TreeEntry, _ name: [UInt8], in directory: Int32
+    ) throws(TreeFault) {
+        guard policy.takesHardLinks, let root = levels.first?.directory,
+            let names = TreeEntry.names(entry.target), let last = names.last
+        else { throw fault(.order) }
+        var source = root
+        defer { if source != root { tree_close(source) } }
+        for folder in names.dropLast() {
+            let opened = TreeSystem.openDirectory(folder + [0], in: source)
+            guard opened >= 0 else { throw fault(.hardLink, opened) }
+            if source != root { tree_close(source) }
+            source = opened
+        }
+        let strings = last + [0] + name
+        let status = TreeSystem.status(last + [0], in: source)
+        // Before what is in the way is removed.
+        guard status.result >= 0 else { throw fault(.hardLink, status.result) }
+        let from = source
+        _ = try replacing(name, in: directory) {
+            TreeSystem.makeHardLink(strings, from: from, in: directory)
+        }
     }
 
     /// Makes what must be new, in place of what is not.

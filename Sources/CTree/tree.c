@@ -68,11 +68,23 @@ int32_t tree_make_directory(int32_t directory, const uint8_t *name, int32_t size
     return outcome(mkdirat(directory, text(name, size), 0700));
 }
 
+/// The second of two strings that follow each other; null if there is but one.
+static const char *second(const char *first, int32_t size) {
+    size_t length = strlen(first) + 1;
+    return length < (size_t)size ? first + length : 0;
+}
+
 int32_t tree_make_link(int32_t directory, const uint8_t *strings, int32_t size) {
     const char *name = text(strings, size);
-    size_t length = strlen(name) + 1;
-    if (length >= (size_t)size) return -ENOENT;
-    return outcome(symlinkat(name + length, directory, name));
+    const char *target = second(name, size);
+    return target ? outcome(symlinkat(target, directory, name)) : -ENOENT;
+}
+
+int32_t tree_make_hard_link(
+    int32_t source, int32_t directory, const uint8_t *strings, int32_t size) {
+    const char *old = text(strings, size);
+    const char *name = second(old, size);
+    return name ? outcome(linkat(source, old, directory, name, 0)) : -ENOENT;
 }
 
 int32_t tree_read_link(

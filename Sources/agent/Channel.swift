@@ -145,11 +145,11 @@ final class Channel {
                 _ = guest_signal_group(command.processID, Int32(number))
             }
         case .connect(let port): connect(to: port)
-        case .sendTree, .takeTree: serveTree(frame)
+        case .sendTree, .takeTree, .sendArchive, .takeArchive: serveTree(frame)
         case .unknown(let kind): refuse(.unknownKind, UInt32(kind))
         case .refused: break
         case .hello, .pong, .done, .inputCredit, .output, .errorOutput, .ended, .connected,
-            .entry, .data, .endOfEntry, .treeFault:
+            .entry, .data, .endOfEntry, .treeFault, .size:
             refuse(.outOfTurn, UInt32(frame.kind))
         }
     }

@@ -18,8 +18,13 @@ struct TreeService: ~Copyable {
         guard outgoing.flush(to: socket) == 0 else { guest_exit(1) }
         var service = TreeService(socket: socket, decoder: decoder)
         switch request {
-        case .sendTree(let path): service.send(path)
-        case .takeTree(let destination): service.take(destination)
+        case .sendTree(let path): service.send(TreeReader(path: path))
+        case .sendArchive(let path): service.send(TreeReader(path: path, tellsSizes: true))
+        case .takeTree(let destination): service.take(destination, TreePolicy())
+        case .takeArchive(let destination):
+            var policy = TreePolicy()
+            policy.takesHardLinks = true
+            service.take(destination, policy)
         default: break
         }
         guest_exit(0)
@@ -30,8 +35,7 @@ struct TreeService: ~Copyable {
         self.decoder = decoder
     }
 
-    private mutating func send(_ path: [UInt8]) {
-        let reader = TreeReader(path: path)
+    private mutating func send(_ reader: TreeReader) {
         var bytes: [UInt8] = []
         while !reader.isComplete {
             var fault: TreeFault?
@@ -48,8 +52,8 @@ struct TreeService: ~Copyable {
         awaitEnd()
     }
 
-    private mutating func take(_ destination: TreeDestination) {
-        let writer = TreeWriter(destination, policy: TreePolicy())
+    private mutating func take(_ destination: TreeDestination, _ policy: TreePolicy) {
+        let writer = TreeWriter(destination, policy: policy)
         do throws(TreeFault) {
             while !writer.isComplete {
                 guard let frame = nextFrame() else { return }

@@ -104,8 +104,11 @@ import Testing
             "a name is not longer than Linux takes", kind: 50,
             payload: entry(name: String(repeating: "a", count: 256)), .text),
         Violation(
-            "a device is nothing that can be sent", kind: 50, payload: entry(kind: 5, name: "sda"),
-            .value(kind: 50, value: 5)),
+            "a device is nothing that can be sent", kind: 50, payload: entry(kind: 6, name: "sda"),
+            .value(kind: 50, value: 6)),
+        Violation(
+            "a hard link leads down only", kind: 50,
+            payload: entry(kind: 5, name: "a", target: "../b"), .text),
         Violation("a link leads somewhere", kind: 50, payload: entry(kind: 3, name: "a"), .text),
         Violation(
             "a file leads nowhere", kind: 50, payload: entry(name: "a", target: "/etc/passwd"),
@@ -119,6 +122,11 @@ import Testing
             .value(kind: 50, value: 1_000_000_000)),
         Violation(
             "the end of an entry is empty", kind: 52, payload: [0], .length(kind: 52, length: 1)),
+        Violation(
+            "an archive's flags are known", kind: 55, payload: [2, 0, 0, 0],
+            .value(kind: 55, value: 2)),
+        Violation("a size is a number", kind: 56, payload: [0], .length(kind: 56, length: 1)),
+        Violation("an archive's path is not empty", kind: 54, payload: [], .text),
         Violation(
             "a fault is of a known kind", kind: 53, payload: Array(repeating: 0, count: 16),
             .value(kind: 53, value: 0)),

@@ -37,6 +37,10 @@ import Testing
         .entry(TreeEntry(.other, name: Array("null".utf8))),
         .data([]), .data(Array(repeating: 7, count: AgentProtocol.payloadLimit)),
         .treeFault(TreeFault(.write, errno: 28, entry: 1 << 40)),
+        .treeFault(TreeFault(.size)),
+        .sendArchive(path: Array("/etc".utf8)),
+        .takeArchive(TreeDestination(path: Array("/tmp".utf8), name: [], isContents: true)),
+        .entry(hardLink), .size(.max),
         .unknown(kind: 99),
     ]
 
@@ -47,6 +51,12 @@ import Testing
         link.seconds = -1
         link.nanoseconds = 999_999_999
         link.target = Array("../proc/self/mounts".utf8)
+        return link
+    }()
+
+    static let hardLink: TreeEntry = {
+        var link = TreeEntry(.hardLink, name: Array("same".utf8))
+        link.target = Array("sub/file".utf8)
         return link
     }()
 
@@ -97,6 +107,17 @@ import Testing
             .treeFault(TreeFault(.write, errno: 28, entry: 2)),
             [16, 0, 0, 0, 53, 0, 0, 0] + [4, 0, 0, 0, 28, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
         ),
+        (.sendArchive(path: [0x2f]), [1, 0, 0, 0, 54, 0, 0, 0, 0x2f]),
+        (
+            .takeArchive(TreeDestination(path: [0x2f], name: [], isContents: true)),
+            [13, 0, 0, 0, 55, 0, 0, 0] + [1, 0, 0, 0] + [1, 0, 0, 0, 0x2f] + [0, 0, 0, 0]
+        ),
+        (.size(0x0102), [8, 0, 0, 0, 56, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]),
+        (
+            .entry(hardLink),
+            [44, 0, 0, 0, 50, 0, 0, 0] + [5, 0, 0, 0] + [UInt8](repeating: 0, count: 20)
+                + [4, 0, 0, 0] + Array("same".utf8) + [8, 0, 0, 0] + Array("sub/file".utf8)
+        ),
         (.ended(.exited(7)), [8, 0, 0, 0, 24, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0]),
         (
             .execute(ExecRequest(["a"], environment: ["B="], workingDirectory: "/")),
@@ -130,7 +151,15 @@ import Testing
         .takeTree(TreeDestination(path: [0x2f], name: Array("..".utf8), isContents: true)),
         .entry(TreeEntry(.file, name: Array("a/b".utf8))),
         .entry(TreeEntry(.link, name: [0x61])),
+        .sendArchive(path: []), .takeArchive(TreeDestination(path: [0x2f], name: [])),
     ]
+
+    @Test(arguments: ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\0"])
+    func `A hard link leads down from the tree's root`(_ target: String) {
+        var link = Self.hardLink
+        link.target = Array(target.utf8)
+        #expect(throws: FrameError.text) { try Frame.entry(link).encoded() }
+    }
 
     @Test(arguments: unfit)
     func `A frame that nobody could obey is not encoded`(_ frame: Frame) {

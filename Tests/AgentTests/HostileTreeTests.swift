@@ -41,6 +41,12 @@ import Testing
         return .entry(link)
     }
 
+    private static func hardLink(_ name: String, _ target: String) -> Frame {
+        var link = TreeEntry(.hardLink, name: Array(name.utf8))
+        link.target = Array(target.utf8)
+        return .entry(link)
+    }
+
     /// What a guest sends, and how far it gets.
     struct Attack: CustomTestStringConvertible, Sendable {
         let name: String
@@ -91,6 +97,10 @@ import Testing
             name: "no name for an entry", frames: [directory(""), directory("")],
             fault: TreeFault(.order, entry: 1)),
         Attack(
+            name: "a hard link",
+            frames: [directory(""), file("f"), .endOfEntry, hardLink("h", "f")],
+            fault: TreeFault(.order, entry: 2)),
+        Attack(
             name: "endless data",
             frames: [file("")]
                 + Array(repeating: .data(Array(repeating: 1, count: 65536)), count: 17),
@@ -128,6 +138,69 @@ import Testing
         let second = TreeWriter(place, policy: policy)
         #expect(throws: TreeFault(.link)) { try second.take(Self.entry(of: Self.directory(""))) }
         #expect(try scratch.listing(of: "outside") == outside)
+    }
+
+    static let hardLinks: [(name: String, frames: [Frame], fault: TreeFault?)] = [
+        ("to a file", [file("f"), .endOfEntry, hardLink("h", "f")], nil),
+        (
+            "in place of another file",
+            [file("f"), .endOfEntry, file("h"), .endOfEntry, hardLink("h", "f")], nil
+        ),
+        (
+            "to a file in a directory",
+            [directory("d"), file("f"), .endOfEntry, .endOfEntry, hardLink("h", "d/f")], nil
+        ),
+        (
+            "through a link",
+            [link("l", "../../outside"), hardLink("h", "l/file")],
+            TreeFault(.hardLink, errno: 20, entry: 2)
+        ),
+        ("to a link", [link("l", "../../outside/file"), hardLink("h", "l")], nil),
+        ("to nothing", [hardLink("h", "f")], TreeFault(.hardLink, errno: 2, entry: 1)),
+        (
+            "to nothing, with something in the way",
+            [file("h"), .endOfEntry, hardLink("h", "f")],
+            TreeFault(.hardLink, errno: 2, entry: 2)
+        ),
+        (
+            "in place of a directory",
+            [file("f"), .endOfEntry, directory("d"), .endOfEntry, hardLink("d", "f")],
+            TreeFault(.clash, errno: 21, entry: 3)
+        ),
+        (
+            "to a directory", [directory("d"), .endOfEntry, hardLink("h", "d")],
+            TreeFault(.make, errno: 1, entry: 2)
+        ),
+    ]
+
+    @Test(arguments: hardLinks)
+    func `A hard link stays in the tree`(
+        _ name: String, _ frames: [Frame], _ fault: TreeFault?
+    ) throws {
+        var policy = policy
+        policy.takesHardLinks = true
+        let writer = TreeWriter(destination, policy: policy)
+        var found: TreeFault?
+        do {
+            for frame in [Self.directory("")] + frames { try TreeCopy.give(frame, to: writer) }
+            try writer.end()
+        } catch let error as TreeFault {
+            found = error
+        }
+        #expect(found == fault)
+        #expect(try scratch.listing(of: "outside") == outside)
+        // The file that was linked is the same under both names.
+        let links = try scratch.shell("find in -name h -links 2 | wc -l")
+        #expect(links == (fault == nil ? "1\n" : "0\n"))
+    }
+
+    @Test func `A tree that is but a hard link is none`() {
+        var policy = policy
+        policy.takesHardLinks = true
+        let writer = TreeWriter(destination, policy: policy)
+        #expect(throws: TreeFault(.order)) {
+            try TreeCopy.give(Self.hardLink("", "f"), to: writer)
+        }
     }
 
     private static func entry(of frame: Frame) throws -> TreeEntry {

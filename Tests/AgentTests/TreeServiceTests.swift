@@ -36,6 +36,45 @@ import Testing
         #expect(try scratch.listing(of: "copy") == scratch.listing(of: "t"))
     }
 
+    @Test func `An archive's members go to the agent with their hard links`() throws {
+        let scratch = try ScratchTree()
+        let channel = try AgentProcess().channel()
+        var link = TreeEntry(.hardLink, name: Self.path("h"))
+        link.target = Self.path("d/f")
+        try channel.send(
+            .takeArchive(
+                TreeDestination(path: Self.path(scratch.path + "/t"), name: [], isContents: true)),
+            .entry(TreeEntry(.directory, name: [], mode: 0o755)),
+            .entry(TreeEntry(.directory, name: Self.path("d"), mode: 0o755)),
+            .entry(TreeEntry(.file, name: Self.path("f"), mode: 0o644)), .data([0x61]), .endOfEntry,
+            .endOfEntry, .entry(link), .endOfEntry)
+        #expect(try channel.next() == .done)
+        #expect(try scratch.shell("cd t; cat h; stat -c %h d/f") == "a2\n")
+        // In a tree that is no archive there are none.
+        let other = try AgentProcess().channel()
+        try other.send(
+            .takeTree(TreeDestination(path: Self.path(scratch.path), name: Self.path("u"))),
+            .entry(TreeEntry(.directory, name: [], mode: 0o755)), .entry(link))
+        #expect(try other.next() == .treeFault(TreeFault(.order, entry: 1)))
+    }
+
+    @Test func `For an archive the agent tells sizes, of those files that know theirs`() throws {
+        let scratch = try ScratchTree("head -c 100000 /dev/zero > f; : > empty")
+        func frames(_ request: Frame) throws -> [Frame] {
+            let channel = try AgentProcess().channel()
+            try channel.send(request)
+            var frames: [Frame] = []
+            while frames.last != .endOfEntry { frames.append(try channel.next()) }
+            return frames
+        }
+        let path = Self.path(scratch.path + "/f")
+        let sized = try frames(.sendArchive(path: path))
+        #expect(sized[1] == .size(100_000))
+        let plain = try frames(.sendTree(path: path))
+        #expect(sized.filter { $0 != .size(100_000) } == plain)
+        #expect(try frames(.sendArchive(path: Self.path(scratch.path + "/empty"))).count == 2)
+    }
+
     @Test func `A place that cannot be is told, and the agent goes on`() throws {
         let scratch = try ScratchTree("echo x > f")
         let agent = try AgentProcess()

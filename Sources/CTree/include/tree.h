@@ -53,6 +53,10 @@ int32_t tree_make_directory(int32_t directory, const uint8_t *name, int32_t size
 /// `strings`: the new link's name, what it leads to.
 int32_t tree_make_link(int32_t directory, const uint8_t *strings, int32_t size);
 
+/// Gives what has a name in `source` one more in `directory`. `strings`: that name, the new one.
+int32_t tree_make_hard_link(
+    int32_t source, int32_t directory, const uint8_t *strings, int32_t size);
+
 /// Puts what a link leads to into `target`; how many bytes, without a zero.
 int32_t tree_read_link(
     int32_t directory, const uint8_t *name, int32_t size,
