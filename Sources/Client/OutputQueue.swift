@@ -2,40 +2,41 @@
 import Linux
 
 /// Bytes on their way to a descriptor of ours whose reader may be slow; never waits for it.
-struct OutputQueue {
+package struct OutputQueue {
     /// Bytes beyond which nothing more should be taken from the guest.
-    static var limit: Int { 1 << 20 }
+    package static var limit: Int { 1 << 20 }
     /// What a pipe, socket or terminal that polls writable takes without waiting. pipe(7).
     private static var piece: Int { 4096 }
 
-    let descriptor: CInt
+    package let descriptor: CInt
     private let pieceLimit: Int
     private var chunks: [[UInt8]] = []
     /// Bytes of the first chunk that are written.
     private var written = 0
-    private(set) var count = 0
-    /// Nobody reads any more.
-    private(set) var isBroken = false
+    package private(set) var count = 0
+    /// Why no more can be written; ``Linux/Errno/brokenPipe``: nobody reads any more.
+    package private(set) var failure: Errno?
 
-    init(_ descriptor: CInt) {
+    package init(_ descriptor: CInt) {
         self.descriptor = descriptor
         pieceLimit = FileSystem.isRegularFile(descriptor) ? .max : Self.piece
     }
 
-    var isFull: Bool { count >= Self.limit }
+    package var isFull: Bool { count >= Self.limit }
+    package var isBroken: Bool { failure != nil }
 
-    mutating func append(_ bytes: [UInt8]) {
+    package mutating func append(_ bytes: [UInt8]) {
         guard !isBroken, !bytes.isEmpty else { return }
         chunks.append(bytes)
         count += bytes.count
     }
 
-    func register(in set: inout PollSet) {
+    package func register(in set: inout PollSet) {
         if count > 0 { set.add(descriptor, .writable) }
     }
 
     /// Writes as long as that need not wait.
-    mutating func flush() {
+    package mutating func flush() {
         while count > 0, !isBroken, isReady {
             let end = min(chunks[0].count - written, pieceLimit) + written
             do throws(Errno) {
@@ -45,7 +46,7 @@ struct OutputQueue {
             } catch .interrupted, .again {
                 return
             } catch {
-                isBroken = true
+                failure = error
                 chunks.removeAll()
                 count = 0
                 return
@@ -58,7 +59,7 @@ struct OutputQueue {
     }
 
     /// Writes all, however long it takes.
-    mutating func drain() {
+    package mutating func drain() {
         while count > 0, !isBroken {
             var set = PollSet()
             register(in: &set)

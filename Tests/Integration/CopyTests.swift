@@ -5,7 +5,7 @@ import Testing
 
 /// `swiftlet cp`, to and from a real machine.
 @Suite(.serialized) struct CopyTests {
-    private static let tree = """
+    static let tree = """
         mkdir t t/empty t/sub t/tight
         for size in 0 1 65536 65537 1000000; do head -c $size /dev/urandom > t/sub/file$size; done
         echo a > t/tight/inside; printf x > 't/with space'

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Agent
-import Control
 
 /// A place that files are copied from or to: `PATH` here, or `MACHINE:PATH` in a guest.
 package struct CopyPlace: Hashable, Sendable {
@@ -45,22 +44,8 @@ package struct CopyPlace: Hashable, Sendable {
     /// that a copy could have.
     package var isContents: Bool { name.isEmpty }
 
-    /// Refuses `-`, which is an archive on our streams to Docker's users: the guest's tar does that.
-    package static func refuseStreams(
-        _ source: CopyPlace, _ destination: CopyPlace
-    ) throws(ClientError) {
-        let words: String
-        switch (source.machine, destination.machine) {
-        case (nil, let name?) where source.path == "-":
-            words = "\(name) tar x -C \(destination.path)"
-        case (let name?, nil) where destination.path == "-":
-            words = "\(name) tar c \(source.path)"
-        default: return
-        }
-        throw error(
-            "cp neither reads nor writes archives: swiftlet exec "
-                + JSONError.printable(words, limit: 512) + " does; a file called - is ./-")
-    }
+    /// `-`, an archive on our own streams; a file of that name is `./-`.
+    package var isStream: Bool { machine == nil && path == "-" }
 
     private static func error(_ text: String) -> ClientError {
         ClientError(.badConfiguration, text)
@@ -75,4 +60,6 @@ package struct CopySummary: Hashable, Sendable {
     package var bytes: UInt64
     /// Devices, FIFOs and sockets, which were left out.
     package var omitted: UInt64
+    /// Files in an archive that became shorter while they were read, and end in zeros there.
+    package var shortened: UInt64 = 0
 }

@@ -15,11 +15,11 @@ package struct TreeTransfer {
     /// Most bytes of one copy from a guest, unless told otherwise.
     package static var byteLimit: UInt64 { 64 << 30 }
 
-    private let channel: AgentChannel
+    let channel: AgentChannel
     /// What the guest's paths are said to be in.
-    private let machine: String
-    private let isInterrupted: () -> Bool
-    private let interruption: CInt?
+    let machine: String
+    let isInterrupted: () -> Bool
+    let interruption: CInt?
 
     /// - Parameters:
     ///   - channel: A channel on which nothing has been asked.
@@ -68,12 +68,8 @@ package struct TreeTransfer {
     ) throws(ClientError) -> CopySummary? {
         try channel.send(.sendTree(path: Array(source.utf8)))
         channel.flush()
-        var policy = TreePolicy()
-        policy.dropsSetID = !keepsSetID
-        policy.followsLink = false
-        policy.byteLimit = byteLimit
-        policy.entryLimit = Self.entryLimit
-        let writer = TreeWriter(destination, policy: policy)
+        let writer = TreeWriter(
+            destination, policy: Self.policy(byteLimit: byteLimit, keepsSetID: keepsSetID))
         while true {
             while !writer.isComplete, let frame = try channel.next() {
                 try take(frame, writer, source)
@@ -85,6 +81,16 @@ package struct TreeTransfer {
             }
             if try isOver() { return nil }
         }
+    }
+
+    /// What is taken from a guest.
+    static func policy(byteLimit: UInt64, keepsSetID: Bool) -> TreePolicy {
+        var policy = TreePolicy()
+        policy.dropsSetID = !keepsSetID
+        policy.followsLink = false
+        policy.byteLimit = byteLimit
+        policy.entryLimit = entryLimit
+        return policy
     }
 
     private func read(_ reader: TreeReader) throws(ClientError) {
@@ -111,10 +117,18 @@ package struct TreeTransfer {
             let kind: ClientError.Kind = error.step == .order ? .agent : .system
             throw ClientError(kind, error.message(Self.quoted(writer.currentPath)))
         }
+        try refuse(frame, at: path(in: source, writer.currentNames))
+    }
+
+    /// A path in the guest, for a message.
+    func path(in source: String, _ names: [[UInt8]]) -> [UInt8] {
+        TreeEntry.path(Array("\(machine):\(source)".utf8), names)
+    }
+
+    /// Throws for what ends a tree that comes, `path` being the entry at hand.
+    func refuse(_ frame: Frame, at path: [UInt8]) throws(ClientError) {
         guard case .treeFault(let fault) = frame else { return try refuse(frame) }
-        let path = Array("\(machine):\(source)".utf8)
-        throw ClientError(
-            .agent, fault.message(Self.quoted(TreeEntry.path(path, writer.currentNames))))
+        throw ClientError(.agent, fault.message(Self.quoted(path)))
     }
 
     /// What could not be made in the guest, by the name that it has here.
@@ -130,14 +144,16 @@ package struct TreeTransfer {
     }
 
     /// Throws for what does not belong here.
-    private func refuse(_ frame: Frame) throws(ClientError) {
+    func refuse(_ frame: Frame) throws(ClientError) {
         guard case .refused(let refusal) = frame else {
             throw AgentChannel.violation("frame \(frame.kind) in a tree")
         }
         switch refusal.reason {
         case .unknownKind:
+            let isArchive = refusal.detail >= FrameKind.sendArchive.rawValue
+            let what = isArchive ? "for archives" : "to copy files"
             throw ClientError(
-                .agent, "the guest's agent is too old to copy files; start the machine anew")
+                .agent, "the guest's agent is too old \(what); start the machine anew")
         case .busy: throw ClientError(.agent, "the guest does as much as it can hold already")
         default:
             throw ClientError(
@@ -145,8 +161,15 @@ package struct TreeTransfer {
         }
     }
 
-    /// Waits for the guest, also until it takes more of what there is to send. True: interrupted.
-    private func isOver(hasMore: Bool = false) throws(ClientError) -> Bool {
+    /// Waits for the guest, also until it takes more of what there is to send; or for the stream of
+    /// an archive. True: interrupted.
+    ///
+    /// - Parameters:
+    ///   - stream: A descriptor, and what it is to become ready for.
+    ///   - awaitsGuest: Whether it is the guest's turn, which then has to answer in time.
+    func isOver(
+        hasMore: Bool = false, stream: (CInt, PollSet.Readiness)? = nil, awaitsGuest: Bool = true
+    ) throws(ClientError) -> Bool {
         guard !channel.isClosed else {
             throw ClientError(.machineEnded, "the guest went away before all was copied")
         }
@@ -156,11 +179,13 @@ package struct TreeTransfer {
             let sends = hasMore || channel.waiting > 0
             set.add(channel.descriptor, sends ? [.readable, .writable] : .readable)
             if let interruption { set.add(interruption, .readable) }
+            if let stream { set.add(stream.0, stream.1) }
             set.wait(milliseconds: 1000)
             if isInterrupted() { return true }
             if set.isReadable(channel.descriptor) { channel.receive() }
             if !set.readiness(of: channel.descriptor).isEmpty { return false }
-            guard Clock.monotonic < deadline else {
+            if let stream, !set.readiness(of: stream.0).isEmpty { return false }
+            guard !awaitsGuest || Clock.monotonic < deadline else {
                 throw ClientError(
                     .timedOut,
                     "the guest has not answered for \(Self.patience / 1_000_000_000) seconds")
@@ -168,7 +193,7 @@ package struct TreeTransfer {
         }
     }
 
-    private static func quoted(_ path: [UInt8]) -> String {
+    static func quoted(_ path: [UInt8]) -> String {
         "\"" + JSONError.printable(String(decoding: path, as: UTF8.self), limit: 4096) + "\""
     }
 }
