@@ -109,6 +109,9 @@ struct Walls: Sendable {
     ) throws(Failure) {
         Confinement.clearEnvironment()
         do throws(Errno) {
+            // Requests may be long in coming. Without them the machine is made at once, and only a
+            // process that is not hidden may say who is who in a user namespace of its own.
+            if socketPath != nil { try Confinement.hide() }
             try Confinement.useOneHeap()
             var kept = Self.descriptors(arguments, config)
             // To write a configuration down again costs more than to have read it.
@@ -128,10 +131,10 @@ struct Walls: Sendable {
     func seal(_ config: VMConfig) throws(Failure) -> String? {
         do throws(Errno) {
             let hasLandlock = try files(of: config).restrict()
-            try Confinement.hide()
             if socketPath != nil {
                 CurrentProcess.divideCode()
             } else {
+                try Confinement.hide()
                 // All that is left to do is to make threads, which have what their maker has.
                 try Confinement.dropCapabilities()
             }
