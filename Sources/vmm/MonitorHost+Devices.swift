@@ -56,7 +56,7 @@ extension MonitorHost {
     }
 
     private func change(_ update: DriveUpdate, _ machine: Machine) throws(APIFault) {
-        if let path = update.path { try checkReach(path) }
+        if let path = update.path { try checkFile(path) }
         do throws(MachineError) {
             if let path = update.path { try machine.replaceDisk(ofDrive: update.id, path: path) }
             if let limiter = update.rateLimiter {
@@ -70,14 +70,17 @@ extension MonitorHost {
         }
     }
 
-    /// Says why a file that is there may be out of reach by now.
-    private func checkReach(_ path: String) throws(APIFault) {
-        guard FileSystem.openError(path, writable: false) == .noAccess else { return }
+    /// Says why a file cannot be a running drive's; one that is there may be out of reach by now.
+    private func checkFile(_ path: String) throws(APIFault) {
+        guard let error = FileSystem.openError(path, writable: false) else { return }
+        let advice =
+            error == .noAccess
+            ? " Once the guest runs only files in or below the folders of its drives can be opened,"
+                + " unless that is /, and those of --allow-folder." : ""
         throw APIFault(
-            "Drive config error: Unable to patch the block device:"
-                + " \(JSONError.printable(path, limit: 256)) cannot be opened: Permission denied (os"
-                + " error 13). Once the guest runs only files in or below the folders of its drives"
-                + " can be, unless that is /, and those of --allow-folder.")
+            "Drive config error: Unable to patch the block device: Error manipulating the backing"
+                + " file: \(error.withNumber) \(JSONError.printable(path, limit: 256)) Please verify"
+                + " the request arguments.\(advice)")
     }
 
     func ask(_ question: DeviceQuestion) throws(APIFault) -> JSON {

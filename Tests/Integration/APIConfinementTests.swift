@@ -108,6 +108,12 @@ import Testing
             #expect(reply.fault.contains("Permission denied (os error 13)"), "\(reply)")
             #expect(reply.fault.contains("--allow-folder"), "\(reply)")
         }
+        let gone = try patch(monitor.path("gone"))
+        #expect(gone.status == 400)
+        #expect(
+            gone.fault == "Drive config error: Unable to patch the block device: Error manipulating"
+                + " the backing file: No such file or directory (os error 2) \(monitor.path("gone"))"
+                + " Please verify the request arguments.")
         #expect(try client.ask("GET", "/").json["state"] as? String == "Running")
     }
 
