@@ -35,27 +35,37 @@ static void append(char *message, size_t limit, const char *text) {
     if (used + more < limit) memcpy(message + used, text, more + 1);
 }
 
+/// Appends which call the thread has made.
+static void append_violation(char *message, size_t limit, int number) {
+    char digits[12];
+    int at = sizeof digits - 1;
+    digits[at] = 0;
+    unsigned rest = (unsigned)number;
+    do digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    append(message, limit, "seccomp: the system call ");
+    append(message, limit, clinux_syscall_name(number));
+    append(message, limit, " (");
+    append(message, limit, digits + at);
+    append(message, limit, ") is forbidden to ");
+    append(message, limit, thread_role);
+    append(message, limit, " thread\n");
+}
+
 /// Runs on the thread that made the call, which the kernel has not carried out. It makes only calls
 /// that every policy allows: a forbidden one would now kill the process by SIGSYS.
 static void report_violation(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)context;
     clinux_terminal_restore();
-    char message[160] = "swiftlet-vmm: seccomp: the system call ", digits[12];
-    int number = info->si_syscall, at = sizeof digits - 1;
-    digits[at] = 0;
-    unsigned rest = (unsigned)number;
-    do digits[--at] = (char)('0' + rest % 10);
-    while (rest /= 10);
-    append(message, sizeof message, clinux_syscall_name(number));
-    append(message, sizeof message, " (");
-    append(message, sizeof message, digits + at);
-    append(message, sizeof message, ") is forbidden to ");
-    append(message, sizeof message, thread_role);
-    append(message, sizeof message, " thread\n");
+    char message[160] = "swiftlet-vmm: ";
+    // What a process has sent has no positive code. sigaction(2).
+    int is_violation = info->si_code > 0;
+    if (is_violation) append_violation(message, sizeof message, info->si_syscall);
+    else append(message, sizeof message, "the monitor was ended by SIGSYS\n");
     ssize_t written = write(2, message, strlen(message));
     if (violation_log >= 0) written = write(violation_log, message, strlen(message));
     (void)written;
-    clinux_part(CLINUX_PART_SECCOMP, CLINUX_PART_NONE);
+    clinux_part(is_violation ? CLINUX_PART_SECCOMP : CLINUX_PART_NONE, CLINUX_PART_NONE);
     _exit(CLINUX_BAD_SYSCALL);
 }
 

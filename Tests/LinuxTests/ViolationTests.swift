@@ -30,6 +30,18 @@ import Testing
             text.contains("seccomp: the system call openat (257) is forbidden to a vcpu thread"))
     }
 
+    @Test func `A SIGSYS that somebody has sent is not taken for a call`() async {
+        let result = await #expect(
+            processExitsWith: Self.status, observing: [\.standardErrorContent]
+        ) {
+            try SeccompFilter.watchViolations()
+            raise(SIGSYS)
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(text.contains("swiftlet-vmm: the monitor was ended by SIGSYS\n"))
+        #expect(!text.contains("seccomp"))
+    }
+
     @Test func `A program that is run ends a loop thread's process with 148`() async {
         await #expect(processExitsWith: Self.status) {
             try Self.bind(.loop)
