@@ -49,6 +49,9 @@ let ordered = [
     "--no-warn-symbol-ordering",
 ]
 
+/// The monitor's own ends for what ends a program from within: runtime.c.
+let ending = ["abort", "__libc_message", "__libc_fatal"].flatMap { ["-Xlinker", "--wrap=\($0)"] }
+
 func library(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting] = hot)
     -> Target
 {
@@ -99,7 +102,8 @@ let package = Package(
             path: "Sources/vmm",
             swiftSettings: hot,
             linkerSettings: [
-                .unsafeFlags(["-static-executable"] + ordered, .when(configuration: .release))
+                .unsafeFlags(
+                    ["-static-executable"] + ordered + ending, .when(configuration: .release))
             ]),
         .executableTarget(
             name: "swiftlet-jailer", dependencies: ["Control", "Linux"], path: "Sources/jailer",

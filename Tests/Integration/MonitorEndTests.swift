@@ -47,6 +47,49 @@ import struct Linux.FileDescriptor
         #expect(abs(Double(time) / 1000 - Date().timeIntervalSince1970) < 60)
     }
 
+    @Test(arguments: [(SIGTRAP, 133), (SIGABRT, 134), (SIGFPE, 136)])
+    func `A signal that no processor or kernel of a sound host sends says so, too`(
+        _ signal: Int32, _ status: Int
+    ) throws {
+        let (monitor, _, _) = try APITests.running()
+        monitor.process.send(signal)
+        let end = try monitor.process.end(seconds: 30)
+        #expect(end.status == status)
+        #expect(end.errorText.hasPrefix("swiftlet-vmm: the monitor was ended by SIG"))
+    }
+
+    /// The free memory at the end of the heap seems to be larger than all of it from now on.
+    private func breakHeap(of process: Int32) throws {
+        let maps = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)
+        let heap = try #require(maps.firstMatch(of: #/(?m)^(\w+)-(\w+) .*\[heap\]$/#))
+        let start = try #require(UInt64(heap.1, radix: 16))
+        let count = Int(try #require(UInt64(heap.2, radix: 16)) - start)
+        let memory = try FileHandle(forUpdating: URL(filePath: "/proc/\(process)/mem"))
+        try memory.seek(toOffset: start)
+        let bytes = [UInt8](try #require(try memory.read(upToCount: count)))
+        // Its size, and that what is before it is in use, reaches to the end.
+        let place = stride(from: count - 16, through: 0, by: -16).first { place in
+            let size = bytes[(place + 8)..<(place + 16)].reversed().reduce(0) { $0 << 8 | Int($1) }
+            return size & 7 == 1 && place + (size & ~7) == count
+        }
+        try memory.seek(toOffset: start + UInt64(try #require(place)) + 8)
+        try memory.write(contentsOf: [0xf1] + Array(repeating: 0xff, count: 7))
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root, to reach into the monitor"))
+    func `A heap that is found broken ends the monitor with 134`() throws {
+        let (monitor, client, _) = try APITests.running()
+        try breakHeap(of: monitor.process.identifier)
+        let body = "{\"key\":\"\(String(repeating: "x", count: 40000))\"}"
+        for _ in 0..<20 {
+            guard (try? client.ask("PUT", "/mmds", body)) != nil else { break }
+        }
+        let end = try monitor.process.end(seconds: 30)
+        #expect(end.status == 134, "\(end.errorText)")
+        let sentence = "\nswiftlet-vmm: the monitor was ended by SIGABRT\n"
+        #expect(end.errorText.contains(sentence), "\(end.errorText)")
+    }
+
     /// A named pipe that is full in the midst of a line, and is read then.
     @Test(arguments: [false, true])
     func `Half a line of metrics spoils no other`(isLast: Bool) throws {

@@ -56,6 +56,30 @@ import Testing
         #expect(before && !during && after)
     }
 
+    /// Ends this process as a fault of a thread of that role does, with the terminal raw.
+    private static func crash(_ role: ThreadRole) throws {
+        let pair = try Pair()
+        try Terminal.makeRaw(pair.slave.rawValue)
+        try SeccompFilter.watchEnds()
+        try SeccompFilter.watchViolations()
+        try Confinement.renouncePrivileges()
+        try SeccompFilter(instructions: try PolicyFile.built(role)).install(role)
+        unsafe UnsafeMutablePointer<UInt8>(bitPattern: 16)?.pointee = 1
+    }
+
+    // Each of them has calls of its own.
+    @Test func `A processor's thread that crashes makes the terminal cooked again`() async {
+        await #expect(processExitsWith: .exitCode(150)) { try Self.crash(.vcpu) }
+    }
+
+    @Test func `A device's thread that crashes makes the terminal cooked again`() async {
+        await #expect(processExitsWith: .exitCode(150)) { try Self.crash(.device) }
+    }
+
+    @Test func `A thread for signals that crashes makes the terminal cooked again`() async {
+        await #expect(processExitsWith: .exitCode(150)) { try Self.crash(.worker) }
+    }
+
     @Test func `What is no terminal cannot be made raw`() throws {
         let file = try FileDescriptor.open("/dev/null")
         #expect(!Terminal.isTerminal(file.rawValue))

@@ -24,6 +24,8 @@ void clinux_report_violations(int log);
 int clinux_seccomp_watch(void);
 /// From now on a signal that ends the process does so with a status of its own, after one sentence.
 int clinux_watch_ends(void);
+/// Ends the process as SIGABRT does then, by no signal.
+_Noreturn void clinux_end_aborted(void);
 
 /// Holds SIGTERM, SIGINT and SIGHUP back from this thread and those that it makes, until one of them
 /// admits them. The first is noted then and wakes the eventfd `wake`; `seconds` later the process ends

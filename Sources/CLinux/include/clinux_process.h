@@ -121,7 +121,9 @@ static inline void clinux_terminal_apply(int fd, const struct termios *mode) {
     // From a background process group this would stop us: the terminal is set regardless.
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigaction(SIGTTOU, &ignore, &before);
-    tcsetattr(fd, TCSADRAIN, mode);
+    // tcsetattr(3) asks for the mode before, which is a request more than threads may make that end
+    // here. The kernel's structure is how the C library's begins.
+    ioctl(fd, TCSETSW, mode);
     sigaction(SIGTTOU, &before, 0);
 }
 static inline void clinux_terminal_restore(void) {
