@@ -98,13 +98,34 @@ enum PolicyFile {
         }
     }
 
-    /// SIGSTOP, a debugger and a control group's freezer break waits, which the kernel goes on with by
-    /// a call of its own; a host whose TSC has turned out to be wrong reads its clock by another.
+    /// SIGSTOP, a debugger and a control group's freezer break waits. Those that are to last a time,
+    /// and poll(2), the kernel goes on with by a call of its own. A device's thread has none of them:
+    /// epoll_wait(2) is broken off.
     @Test(arguments: ThreadRole.allCases)
-    func `Whoever is stopped goes on, whatever the host's clock is`(_ role: ThreadRole) throws {
+    func `Whoever is stopped goes on`(_ role: ThreadRole) throws {
         let filter = try PolicyFile.policy(role).compiled()
-        #expect(FilterMachine(number: 219).run(filter) == .allowed)
+        let isAllowed = FilterMachine(number: 219).run(filter) == .allowed
+        #expect(isAllowed == (role != .device))
+    }
+
+    /// A host whose TSC has turned out to be wrong reads its clock by a call.
+    @Test(arguments: ThreadRole.allCases)
+    func `The host's clock may be any`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
         #expect(FilterMachine(number: 228, arguments: [1, 0, 0, 0, 0, 0]).run(filter) == .allowed)
+    }
+
+    /// A crash ends the process, whatever the thread, and its terminal is cooked again. Nothing is
+    /// asked for that a signal of one's own takes.
+    @Test(arguments: ThreadRole.allCases)
+    func `Any thread may end the process, and send it no signal`(_ role: ThreadRole) throws {
+        let filter = try PolicyFile.policy(role).compiled()
+        for call in [
+            FilterMachine(number: 13, arguments: [22, 0, 0, 0, 0, 0]),
+            FilterMachine(number: 16, arguments: [0, 0x5403, 0, 0, 0, 0]),
+            FilterMachine(number: 1, arguments: [2, 0, 0, 0, 0, 0]), FilterMachine(number: 231),
+        ] { #expect(call.run(filter) == .allowed) }
+        #expect(FilterMachine(number: 234, arguments: [1, 1, 6, 0, 0, 0]).run(filter) == .trapped)
     }
 
     /// With an API its thread is the loop's, and devices ask of it the same. Signals come to another.
