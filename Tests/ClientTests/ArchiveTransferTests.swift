@@ -81,11 +81,11 @@ import Testing
     /// `body` while an honest agent serves.
     private func served<Value>(_ body: () throws -> Value) throws -> Value {
         let socket = far.socket.rawValue
-        let agent = try Thread(name: "agent") { Self.serve(socket) }
+        let agent = try TestThread("agent") { Self.serve(socket) }
         let outcome = Result { try body() }
         UnixSocket.shutdown(socket, .reading)
         UnixSocket.shutdown(socket, .writing)
-        agent.join()
+        try agent.join()
         return try outcome.get()
     }
 
@@ -110,7 +110,7 @@ import Testing
             try transfer.unpack(input.rawValue, to: Array((scratch.path + "/in").utf8))
         }
         _ = consume input
-        _ = child.reap()
+        _ = try TestProcess.end(of: child, script)
         return try outcome.get()
     }
 
@@ -128,7 +128,7 @@ import Testing
                 keepsSetID: true)
         }
         _ = consume output
-        _ = child.reap()
+        _ = try TestProcess.end(of: child, script)
         return try outcome.get()
     }
 

@@ -34,6 +34,7 @@ import Testing
         let result = await #expect(
             processExitsWith: Self.status, observing: [\.standardErrorContent]
         ) {
+            try TestProcess.endsIn()
             try SeccompFilter.watchViolations()
             raise(SIGSYS)
         }
