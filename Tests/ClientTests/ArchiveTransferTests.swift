@@ -209,8 +209,11 @@ import Testing
             "echo hello | gzip",
             "standard input is compressed; put 'gzip -dc |' in front of swiftlet"
         ),
-        ("mkdir -p t; echo x > t/f; tar c t | head -c 1500", "the archive is cut: standard input"
-            + " ended before it"),
+        (
+            "mkdir -p t; echo x > t/f; tar c t | head -c 1500",
+            "the archive is cut: standard input"
+                + " ended before it"
+        ),
     ]
 
     @Test(arguments: broken)

@@ -82,7 +82,7 @@ import Testing
 
     private static var request: [UInt8] {
         get throws {
-            try Array("CONNECT 1024\n".utf8) + Frame.hello(version: 2).encoded()
+            try Array("CONNECT 1024\n".utf8) + Frame.hello(version: AgentProtocol.version).encoded()
                 + Frame.connect(port: 80).encoded()
         }
     }
@@ -95,7 +95,8 @@ import Testing
         let (client, guest) = try call()
         #expect(try guest.receive() == Self.request)
         // The answer in pieces, and the guest's first bytes right behind it.
-        let answer = try Self.answer(.hello(version: 2), .connected) + [1, 2, 3]
+        let answer =
+            try Self.answer(.hello(version: AgentProtocol.version), .connected) + [1, 2, 3]
         for byte in answer {
             try guest.send([byte])
             try serve { true }
@@ -123,7 +124,8 @@ import Testing
 
     static let refusals = [
         Refused(
-            answer: (try? answer(.hello(version: 2), .refused(Refusal(.system, detail: 111))))
+            answer: (try? answer(
+                .hello(version: AgentProtocol.version), .refused(Refusal(.system, detail: 111))))
                 ?? [],
             reason: "nobody listens there"),
         Refused(
@@ -137,11 +139,11 @@ import Testing
             answer: Array("OK 1\n".utf8) + [255, 255, 255, 255, 0, 0, 0, 0],
             reason: "the guest's agent broke the protocol"),
         Refused(
-            answer: (try? answer(.hello(version: 2), .output([1]))) ?? [],
+            answer: (try? answer(.hello(version: AgentProtocol.version), .output([1]))) ?? [],
             reason: "the guest's agent broke the protocol"),
         // Without end they would keep everybody else waiting.
         Refused(
-            answer: (try? answer(.hello(version: 2), .hello(version: 2))) ?? [],
+            answer: (try? answer(.hello(version: AgentProtocol.version), .hello(version: 2))) ?? [],
             reason: "the guest's agent broke the protocol"),
     ]
 
@@ -165,7 +167,7 @@ import Testing
         var guests: [TestSocket] = []
         func greet() throws {
             while let next = accept() {
-                try next.send(try Self.answer(.hello(version: 2), .connected))
+                try next.send(try Self.answer(.hello(version: AgentProtocol.version), .connected))
                 guests.append(next)
             }
         }
@@ -195,7 +197,8 @@ import Testing
         do {
             let (caller, guest) = try call()
             client = caller
-            try guest.send(try Self.answer(.hello(version: 2), .connected) + [1])
+            try guest.send(
+                try Self.answer(.hello(version: AgentProtocol.version), .connected) + [1])
             try serve { try client.isReadable }
             #expect(try client.receive() == [1])
             guest.endWriting()

@@ -30,14 +30,14 @@ import Testing
                 cd /root/copy; stat -c '%a %u:%g %n' sub sub/file1 empty; readlink up
                 stat -c %h same; cmp same sub/file65536
                 """)
-                == """
-                2711 0:0 sub
-                400 0:0 sub/file1
-                1777 1234:4321 empty
-                ../../../up
-                2
+                    == """
+                    2711 0:0 sub
+                    400 0:0 sub/file1
+                    1777 1234:4321 empty
+                    ../../../up
+                    2
 
-                """)
+                    """)
         let back = try shell(
             "swiftlet cp --keep-setid web:/root/copy - | tar xp -C back", on: machine, in: scratch)
         #expect(back.status == 0, "\(back.errorText)")

@@ -4,6 +4,7 @@ import Support
 import Testing
 
 import struct Linux.FileDescriptor
+import struct Linux.HostFiles
 
 /// What a monitor leaves when it ends: its last line of metrics, and no socket.
 @Suite struct MonitorEndTests {
@@ -60,7 +61,7 @@ import struct Linux.FileDescriptor
 
     /// The free memory at the end of the heap seems to be larger than all of it from now on.
     private func breakHeap(of process: Int32) throws {
-        let maps = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)
+        let maps = try #require(HostFiles().text("/proc/\(process)/maps"))
         let heap = try #require(maps.firstMatch(of: #/(?m)^(\w+)-(\w+) .*\[heap\]$/#))
         let start = try #require(UInt64(heap.1, radix: 16))
         let count = Int(try #require(UInt64(heap.2, radix: 16)) - start)
