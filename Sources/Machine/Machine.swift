@@ -19,6 +19,7 @@ package final class Machine: Sendable {
     private let outcome: Outcome
     private let gate: ProcessorGate
     private let phase = Mutex(Phase.made)
+    private let processorThreads = Mutex<[ProcessorThread]>([])
     private let loop: EventLoop
     private let created: UInt64
     private let started = Atomic<UInt64>(0)
@@ -151,8 +152,9 @@ package final class Machine: Sendable {
             gate.end()
             loop.stop()
         }
-        let threadCount = startProcessors(vcpus)
-        phase.withLock { $0 = .running(threads: threadCount) }
+        let threads = startProcessors(vcpus)
+        processorThreads.withLock { $0 = threads }
+        phase.withLock { $0 = .running(threads: threads.count) }
         // What the start needed is a few megabytes, and what the guest needs is another part. The
         // guest runs by now: nobody waits for this.
         CurrentProcess.forgetCode()
@@ -163,10 +165,7 @@ package final class Machine: Sendable {
     package func finish() -> MachineEnd {
         // A loop that somebody else stopped ends the machine too.
         outcome.end(.failed("the event loop ended by itself"))
-        switch phase.withLock({ $0 }) {
-        case .made: break
-        case .running(let threads), .paused(let threads): outcome.waitForProcessors(threads)
-        }
+        for thread in processorThreads.withLock({ $0 }) { thread.join() }
         board.finish()
         return outcome.result ?? .failed("the event loop ended by itself")
     }
@@ -175,7 +174,6 @@ package final class Machine: Sendable {
         _ vcpu: any VirtualCPU, of memory: GuestMemory, on place: Int?, _ outcome: Outcome,
         _ gate: ProcessorGate, confine: () -> Void
     ) {
-        defer { outcome.processorLeft() }
         if let place {
             do throws(Errno) {
                 try Thread.pin(to: place)
@@ -212,7 +210,7 @@ package final class Machine: Sendable {
     ///
     /// No guest runs before all threads are confined. A thread has the limits of the one that makes
     /// it, so the loop, on whose thread this runs, takes its own last.
-    private func startProcessors(_ vcpus: [any VirtualCPU]) -> Int {
+    private func startProcessors(_ vcpus: [any VirtualCPU]) -> [ProcessorThread] {
         let confine = configuration.confine
         let places = configuration.affinity
         let outcome = outcome
@@ -225,17 +223,19 @@ package final class Machine: Sendable {
             } catch {
                 outcome.end(.failed("no thread for a device: \(error)"))
             }
-            var count = 0
+            var threads: [ProcessorThread] = []
             for vcpu in vcpus {
                 let place = places.indices.contains(vcpu.index) ? places[vcpu.index] : nil
                 do throws(Errno) {
-                    try Thread(name: "fc_vcpu \(vcpu.index)", stackSize: Self.processorStack) {
+                    let thread = try Thread(
+                        name: "fc_vcpu \(vcpu.index)", stackSize: Self.processorStack
+                    ) {
                         Self.drive(vcpu, of: memory, on: place, outcome, gate) {
                             confine(.vcpu)
                             walls.withLock { _ in }
                         }
-                    }.detach()
-                    count += 1
+                    }
+                    threads.append(ProcessorThread(thread))
                 } catch {
                     outcome.end(.failed("no thread for a processor: \(error)"))
                 }
@@ -244,7 +244,7 @@ package final class Machine: Sendable {
             // Asked by another thread, the kernel knows what this one has used up to its clock's last
             // tick only, or up to where it asked itself. From here on the guest runs.
             _ = Clock.processCPU
-            return count
+            return threads
         }
     }
 

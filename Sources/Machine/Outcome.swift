@@ -7,7 +7,6 @@ final class Outcome: Sendable {
     private struct State {
         var end: MachineEnd?
         var stop: (@Sendable () -> Void)?
-        var processorsGone = 0
         var processorsFailed: UInt64 = 0
         var untoldPauses: UInt64 = 0
     }
@@ -48,11 +47,4 @@ final class Outcome: Sendable {
     var untoldPauses: UInt64 { state.withLock { $0.untoldPauses } }
 
     func noteUntold() { state.withLock { $0.untoldPauses += 1 } }
-
-    func processorLeft() { state.withLock { $0.processorsGone += 1 } }
-
-    /// Waits until all processors have left their loops, so that nothing of the machine is in use.
-    func waitForProcessors(_ count: Int) {
-        while state.withLock({ $0.processorsGone }) < count { Thread.yield() }
-    }
 }

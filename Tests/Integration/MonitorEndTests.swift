@@ -68,13 +68,17 @@ import struct Linux.HostFiles
         let memory = try FileHandle(forUpdating: URL(filePath: "/proc/\(process)/mem"))
         try memory.seek(toOffset: start)
         let bytes = [UInt8](try #require(try memory.read(upToCount: count)))
-        // Its size, and that what is before it is in use, reaches to the end.
-        let place = stride(from: count - 16, through: 0, by: -16).first { place in
+        // Its size, and that what is before it is in use, reaches to the end. There may be such words of
+        // earlier ends, too, in what has become free.
+        let places = stride(from: 0, to: count, by: 16).filter { place in
             let size = bytes[(place + 8)..<(place + 16)].reversed().reduce(0) { $0 << 8 | Int($1) }
             return size & 7 == 1 && place + (size & ~7) == count
         }
-        try memory.seek(toOffset: start + UInt64(try #require(place)) + 8)
-        try memory.write(contentsOf: [0xf1] + Array(repeating: 0xff, count: 7))
+        try #require(!places.isEmpty)
+        for place in places {
+            try memory.seek(toOffset: start + UInt64(place) + 8)
+            try memory.write(contentsOf: [0xf1] + Array(repeating: 0xff, count: 7))
+        }
     }
 
     @Test(.enabled(if: geteuid() == 0, "needs root, to reach into the monitor"))
