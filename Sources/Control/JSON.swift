@@ -31,10 +31,13 @@ package struct JSON: Sendable {
     package var value: Value
     /// Where its first byte stood; nil for a value that was not parsed.
     package var position: Position?
+    /// Where its last byte stood.
+    package var end: Position?
 
-    package init(_ value: Value, at position: Position? = nil) {
+    package init(_ value: Value, at position: Position? = nil, end: Position? = nil) {
         self.value = value
         self.position = position
+        self.end = end
     }
 
     package static var null: JSON { JSON(.null) }
@@ -68,12 +71,13 @@ extension JSON: Hashable {
 
 /// A place in a text. Both numbers begin at 1; columns are bytes.
 package struct Position: Hashable, Sendable {
-    package var line: Int
-    package var column: Int
+    /// Half as wide as numbers usually are: each value of a text has two places.
+    package let line: UInt32
+    package let column: UInt32
 
     package init(line: Int, column: Int) {
-        self.line = line
-        self.column = column
+        self.line = UInt32(clamping: line)
+        self.column = UInt32(clamping: column)
     }
 }
 

@@ -7,6 +7,7 @@
 package struct JSONFields {
     private let members: [JSON.Member]
     private let position: Position?
+    private let end: Position?
 
     /// Throws if `json` is no object, or has a member that is not among `names`.
     package init(_ json: JSON, _ names: [String]) throws(JSONError) {
@@ -22,6 +23,7 @@ package struct JSONFields {
         }
         self.members = members
         self.position = json.position
+        self.end = json.end
     }
 
     /// The value of `name`, unless it is absent or null.
@@ -30,12 +32,13 @@ package struct JSONFields {
         return value?.value == .null ? nil : value
     }
 
-    /// Reads a member that must be there with `read`.
+    /// Reads a member that must be there with `read`. That one is missing is known at the end of the
+    /// object, which is the place that Firecracker's parser names.
     package func require<Value>(
         _ name: String, _ read: (JSON) throws(JSONError) -> Value
     ) throws(JSONError) -> Value {
         guard let value = try optional(name, read) else {
-            throw JSONError(.missingField(name), at: position)
+            throw JSONError(.missingField(name), at: end)
         }
         return value
     }

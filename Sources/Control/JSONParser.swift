@@ -37,6 +37,9 @@ package struct JSONParser {
 
     private var position: Position { Position(line: line, column: index - lineStart + 1) }
 
+    /// Where the byte stood that was read last, if that was no line's end.
+    private var end: Position { Position(line: line, column: index - lineStart) }
+
     private func syntax(_ text: String) -> JSONError { JSONError(.syntax(text), at: position) }
 
     private mutating func skipSpace() {
@@ -67,7 +70,7 @@ package struct JSONParser {
         case UInt8(ascii: "-"), 0x30...0x39: value = try number()
         default: throw syntax("expected value")
         }
-        return JSON(value, at: start)
+        return JSON(value, at: start, end: end)
     }
 
     private mutating func word(

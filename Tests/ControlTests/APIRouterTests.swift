@@ -68,6 +68,22 @@ import Testing
                 "An error occurred when deserializing the json body of a request: missing field:"
                     + " either `mem_backend` or `mem_file_path` is required at line 1 column 1."
             ),
+            // The columns that Firecracker's own tests expect.
+            (
+                .put, "/machine-config", #"{"mem_size_mib": 128}"#,
+                "An error occurred when deserializing the json body of a request: missing field"
+                    + " `vcpu_count` at line 1 column 21."
+            ),
+            (
+                .put, "/machine-config", #"{"vcpu_count": 2}"#,
+                "An error occurred when deserializing the json body of a request: missing field"
+                    + " `mem_size_mib` at line 1 column 17."
+            ),
+            (
+                .put, "/machine-config", "{\n  \"vcpu_count\": 2\n } ",
+                "An error occurred when deserializing the json body of a request: missing field"
+                    + " `mem_size_mib` at line 3 column 2."
+            ),
             (
                 .put, "/vsock", "{",
                 "An error occurred when deserializing the json body of a request: EOF while parsing"

@@ -45,7 +45,7 @@ import Testing
             (
                 "/machine-config", #"{"vcpu_count":0}"#,
                 "An error occurred when deserializing the json body of a request: missing field"
-                    + " `mem_size_mib` at line 1 column 1."
+                    + " `mem_size_mib` at line 1 column 16."
             ),
         ] as [(String, String, String)])
     func `What no machine can be is refused, after what cannot be read`(

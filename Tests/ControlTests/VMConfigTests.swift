@@ -145,7 +145,7 @@ import Testing
                 + " 32 at line 2 column 32"),
         Fault(
             #""machine-config":{"vcpu_count":1}"#,
-            "machine-config: missing field `mem_size_mib` at line 2 column 18"),
+            "machine-config: missing field `mem_size_mib` at line 2 column 33"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":0}"#,
             "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
@@ -175,9 +175,9 @@ import Testing
                 + " at line 2 column 22"),
         Fault(
             #""entropy":{"rate_limiter":{"ops":{"size":1}}}"#,
-            "entropy.rate_limiter.ops: missing field `refill_time` at line 2 column 34"),
+            "entropy.rate_limiter.ops: missing field `refill_time` at line 2 column 43"),
         Fault(
-            #""drives":[{}]"#, "drives.0: missing field `drive_id` at line 2 column 11"),
+            #""drives":[{}]"#, "drives.0: missing field `drive_id` at line 2 column 12"),
         Fault(
             #""mmds-config":{"network_interfaces":["eth0"]}"#,
             "mmds-config: The list of network interface IDs provided contains at least one ID that"
@@ -208,10 +208,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{}"#, "missing field `boot-source` at line 1 column 1"),
+        (#"{}"#, "missing field `boot-source` at line 1 column 2"),
         (
             #"{"boot-source":{}}"#,
-            "boot-source: missing field `kernel_image_path` at line 1 column 16"
+            "boot-source: missing field `kernel_image_path` at line 1 column 17"
         ),
         (
             #"{"boot-source":{"kernel_image_path":""}}"#,
