@@ -40,6 +40,15 @@ package struct JSON: Sendable {
         self.end = end
     }
 
+    /// Where it is wrong, if it is: Firecracker's parser has read it by then, but of a list and an
+    /// object no more than the beginning.
+    var place: Position? {
+        switch value {
+        case .array, .object: position
+        case .null, .bool, .integer, .real, .string: end
+        }
+    }
+
     package static var null: JSON { JSON(.null) }
     package static func bool(_ value: Bool) -> JSON { JSON(.bool(value)) }
     package static func string(_ value: String) -> JSON { JSON(.string(value)) }

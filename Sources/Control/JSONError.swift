@@ -37,7 +37,8 @@ package struct JSONError: Error, Hashable, Sendable {
 }
 
 extension JSONError: CustomStringConvertible {
-    /// One sentence in the words of Firecracker's parser, with the way to the place in front.
+    /// One sentence in the words of Firecracker's parser, whole for who searches for it, and then
+    /// the way to the place, which that parser does not tell.
     package var description: String {
         let text =
             switch reason {
@@ -51,8 +52,8 @@ extension JSONError: CustomStringConvertible {
             case .wrongType(let found, let expected):
                 "invalid type: \(found), expected \(expected)"
             }
-        let place = path.isEmpty ? "" : path.joined(separator: ".") + ": "
-        return place + text + (position.map { " at \($0)" } ?? "")
+        let way = path.isEmpty ? "" : ", in `\(path.joined(separator: "."))`"
+        return text + (position.map { " at \($0)" } ?? "") + way
     }
 
     static func choice(of names: [String]) -> String {

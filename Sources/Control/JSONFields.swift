@@ -32,8 +32,8 @@ package struct JSONFields {
         return value?.value == .null ? nil : value
     }
 
-    /// Reads a member that must be there with `read`. That one is missing is known at the end of the
-    /// object, which is the place that Firecracker's parser names.
+    /// Reads a member that must be there with `read`. That one is missing is known at the end of
+    /// the object, which is the place that Firecracker's parser names.
     package func require<Value>(
         _ name: String, _ read: (JSON) throws(JSONError) -> Value
     ) throws(JSONError) -> Value {
@@ -46,7 +46,7 @@ package struct JSONFields {
     /// An error about a member, or all of them, that can be read and that no machine can have.
     package func unfit(_ name: String?, _ fault: ConfigFault) -> JSONError {
         guard let name, let json = self[name] else { return JSONError(.unfit(fault), at: position) }
-        return JSONError(.unfit(fault), at: json.position).inside(name)
+        return JSONError(.unfit(fault), at: json.place).inside(name)
     }
 
     /// Reads a member that may be there with `read`.
@@ -151,7 +151,7 @@ extension JSON {
     }
 
     /// An error about this value's meaning.
-    package func invalid(_ text: String) -> JSONError { JSONError(.invalid(text), at: position) }
+    package func invalid(_ text: String) -> JSONError { JSONError(.invalid(text), at: place) }
 
     func wrongType(expected: String) -> JSONError {
         let found =
@@ -164,6 +164,6 @@ extension JSON {
             case .array: "sequence"
             case .object: "map"
             }
-        return JSONError(.wrongType(found: found, expected: expected), at: position)
+        return JSONError(.wrongType(found: found, expected: expected), at: place)
     }
 }

@@ -43,9 +43,10 @@ import Testing
             ),
             (
                 .put, "/actions", #"{"action_type":"Reboot"}"#,
-                "An error occurred when deserializing the json body of a request: action_type:"
-                    + " unknown variant `Reboot`, expected one of `FlushMetrics`, `InstanceStart`,"
-                    + " `SendCtrlAltDel`, `PressPowerButton` at line 1 column 16."
+                "An error occurred when deserializing the json body of a request: unknown variant"
+                    + " `Reboot`, expected one of `FlushMetrics`, `InstanceStart`,"
+                    + " `SendCtrlAltDel`, `PressPowerButton` at line 1 column 23, in"
+                    + " `action_type`."
             ),
             (
                 .put, "/vsock", "{\n\"guest_cid\": 3,\n\"uds\": \"v\"}",
@@ -60,8 +61,8 @@ import Testing
             ),
             (
                 .put, "/mmds/config", #"{"network_interfaces":["a"],"version":"foo"}"#,
-                "An error occurred when deserializing the json body of a request: version: unknown"
-                    + " variant `foo`, expected `V1` or `V2` at line 1 column 39."
+                "An error occurred when deserializing the json body of a request: unknown variant"
+                    + " `foo`, expected `V1` or `V2` at line 1 column 43, in `version`."
             ),
             (
                 .put, "/snapshot/load", #"{"snapshot_path":"s"}"#,

@@ -39,8 +39,8 @@ import Testing
             // What cannot be read comes before what no machine can be.
             (
                 "/machine-config", #"{"vcpu_count":0,"mem_size_mib":0,"smt":1}"#,
-                "An error occurred when deserializing the json body of a request: smt: invalid"
-                    + " type: integer `1`, expected a boolean at line 1 column 40."
+                "An error occurred when deserializing the json body of a request: invalid type:"
+                    + " integer `1`, expected a boolean at line 1 column 40, in `smt`."
             ),
             (
                 "/machine-config", #"{"vcpu_count":0}"#,
@@ -70,9 +70,9 @@ import Testing
             ),
             (
                 #"{"vcpu_count":256}"#,
-                "An error occurred when deserializing the json body of a request: vcpu_count:"
-                    + " invalid value: integer `256`, expected an integer from 1 to 32 at line 1"
-                    + " column 15."
+                "An error occurred when deserializing the json body of a request: invalid value:"
+                    + " integer `256`, expected an integer from 1 to 32 at line 1 column 17, in"
+                    + " `vcpu_count`."
             ),
         ])
     func `So is a change to it`(_ body: String, _ message: String) throws {

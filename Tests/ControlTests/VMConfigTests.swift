@@ -133,71 +133,73 @@ import Testing
     static let faults = [
         Fault(
             #""machine-config":{"vcpu_count":0,"mem_size_mib":128}"#,
-            "machine-config.vcpu_count: The number of vCPUs must be greater than 0, less than 33"
-                + " and must be 1 or an even number if SMT is enabled. at line 2 column 32"),
+            "The number of vCPUs must be greater than 0, less than 33 and must be 1 or an even"
+                + " number if SMT is enabled. at line 2 column 32, in `machine-config.vcpu_count`"),
         Fault(
             #""machine-config":{"vcpu_count":256,"mem_size_mib":128}"#,
-            "machine-config.vcpu_count: invalid value: integer `256`, expected an integer from 1 to"
-                + " 32 at line 2 column 32"),
+            "invalid value: integer `256`, expected an integer from 1 to 32 at line 2 column 34,"
+                + " in `machine-config.vcpu_count`"),
         Fault(
             #""machine-config":{"vcpu_count":"2","mem_size_mib":128}"#,
-            "machine-config.vcpu_count: invalid type: string \"2\", expected an integer from 1 to"
-                + " 32 at line 2 column 32"),
+            "invalid type: string \"2\", expected an integer from 1 to 32 at line 2 column 34, in"
+                + " `machine-config.vcpu_count`"),
         Fault(
             #""machine-config":{"vcpu_count":1}"#,
-            "machine-config: missing field `mem_size_mib` at line 2 column 33"),
+            "missing field `mem_size_mib` at line 2 column 33, in `machine-config`"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":0}"#,
-            "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
-                + " the configured page size. at line 2 column 49"),
+            "The memory size (MiB) is either 0, or not a multiple of the configured page size. at"
+                + " line 2 column 49, in `machine-config.mem_size_mib`"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}"#,
-            "machine-config.mem_size_mib: The memory size (MiB) is either 0, or not a multiple of"
-                + " the configured page size. at line 2 column 49"),
+            "The memory size (MiB) is either 0, or not a multiple of the configured page size. at"
+                + " line 2 column 51, in `machine-config.mem_size_mib`"),
         Fault(
             #""memory-hotplug":{"total_size_mib":128,"slot_size_mib":64}"#,
-            "memory-hotplug: Slot size must not be lower than 128 MiB at line 2 column 18"),
+            "Slot size must not be lower than 128 MiB at line 2 column 18, in `memory-hotplug`"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":128.5}"#,
-            "machine-config.mem_size_mib: invalid type: floating point `128.5`, expected an"
-                + " integer from 0 to 18446744073709551615 at line 2 column 49"),
+            "invalid type: floating point `128.5`, expected an integer from 0 to"
+                + " 18446744073709551615 at line 2 column 53, in `machine-config.mem_size_mib`"),
         Fault(
             #""machine-config":{"vcpu_count":3,"mem_size_mib":128,"smt":true}"#,
-            "machine-config.smt: The number of vCPUs must be greater than 0, less than 33 and must"
-                + " be 1 or an even number if SMT is enabled. at line 2 column 59"),
+            "The number of vCPUs must be greater than 0, less than 33 and must be 1 or an even"
+                + " number if SMT is enabled. at line 2 column 62, in `machine-config.smt`"),
         Fault(
             #""machine-config":{"vcpu_count":1,"mem_size_mib":128,"cpu_template":"T2"}"#,
-            "machine-config.cpu_template: static CPU templates are deprecated and not supported;"
-                + " describe the changes by /cpu-config at line 2 column 68"),
+            "static CPU templates are deprecated and not supported; describe the changes by"
+                + " /cpu-config at line 2 column 71, in `machine-config.cpu_template`"),
         Fault(
             #""vsock":{"guest_cid":2,"uds_path":"/v"}"#,
-            "vsock.guest_cid: invalid value: integer `2`, expected an integer from 3 to 4294967294"
-                + " at line 2 column 22"),
+            "invalid value: integer `2`, expected an integer from 3 to 4294967294 at line 2 column"
+                + " 22, in `vsock.guest_cid`"),
         Fault(
             #""entropy":{"rate_limiter":{"ops":{"size":1}}}"#,
-            "entropy.rate_limiter.ops: missing field `refill_time` at line 2 column 43"),
+            "missing field `refill_time` at line 2 column 43, in `entropy.rate_limiter.ops`"),
         Fault(
-            #""drives":[{}]"#, "drives.0: missing field `drive_id` at line 2 column 12"),
+            #""drives":[{}]"#,
+            "missing field `drive_id` at line 2 column 12, in `drives.0`"),
         Fault(
             #""mmds-config":{"network_interfaces":["eth0"]}"#,
-            "mmds-config: The list of network interface IDs provided contains at least one ID that"
-                + " does not correspond to any existing network interface. at line 2 column 15"),
+            "The list of network interface IDs provided contains at least one ID that does not"
+                + " correspond to any existing network interface. at line 2 column 15, in"
+                + " `mmds-config`"),
         Fault(
             #""cpu-config":{"cpuid_modifiers":[{"leaf":"x","subleaf":"0","flags":0,"modifiers":[]}]}"#,
-            "cpu-config.cpuid_modifiers.0.leaf: a number of 32 bits as text, such as \"0x1a\","
-                + " \"0b1010\" or \"26\" at line 2 column 42"),
+            "a number of 32 bits as text, such as \"0x1a\", \"0b1010\" or \"26\" at line 2 column"
+                + " 44, in `cpu-config.cpuid_modifiers.0.leaf`"),
         Fault(
             #""swiftlet":{"engine":"fast"}"#,
-            "swiftlet.engine: unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line"
-                + " 2 column 22"),
+            "unknown variant `fast`, expected one of `auto`, `kvm`, `soft` at line 2 column 27, in"
+                + " `swiftlet.engine`"),
         Fault(
             #""swiftlet":{"turbo":1}"#,
-            "swiftlet: unknown field `turbo`, expected one of `engine`, `affinity`,"
-                + " `deterministic`, `debug_exit`, `prefault`, `plugged_memory_mib`, `guest_calls`,"
-                + " `console`, `report` at line 2 column 21"),
+            "unknown field `turbo`, expected one of `engine`, `affinity`, `deterministic`,"
+                + " `debug_exit`, `prefault`, `plugged_memory_mib`, `guest_calls`, `console`,"
+                + " `report` at line 2 column 21, in `swiftlet`"),
         Fault(
             #""swiftlet":[]"#,
-            "swiftlet: invalid type: sequence, expected an object at line 2 column 12"),
+            "invalid type: sequence, expected an object at line 2 column 12, in `swiftlet`"),
     ]
 
     @Test(arguments: faults)
@@ -211,15 +213,15 @@ import Testing
         (#"{}"#, "missing field `boot-source` at line 1 column 2"),
         (
             #"{"boot-source":{}}"#,
-            "boot-source: missing field `kernel_image_path` at line 1 column 17"
+            "missing field `kernel_image_path` at line 1 column 17, in `boot-source`"
         ),
         (
             #"{"boot-source":{"kernel_image_path":""}}"#,
-            "boot-source.kernel_image_path: the path is empty at line 1 column 37"
+            "the path is empty at line 1 column 38, in `boot-source.kernel_image_path`"
         ),
         (
             #"{"boot-source":{"kernel_image_path":"a\u0000b"}}"#,
-            "boot-source.kernel_image_path: a zero byte inside the string at line 1 column 37"
+            "a zero byte inside the string at line 1 column 46, in `boot-source.kernel_image_path`"
         ),
     ])
     func `A boot source without a kernel is refused`(_ text: String, _ message: String) {
