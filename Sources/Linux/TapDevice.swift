@@ -66,13 +66,13 @@ package struct TapDevice: ~Copyable, Sendable {
     }
 
     /// Takes over a descriptor of /dev/net/tun that somebody has attached to a TAP interface with
-    /// virtio-net headers.
-    package init(adopting descriptor: consuming FileDescriptor) throws(TapError) {
-        let (name, offloads) = try Self.examine(descriptor.rawValue)
+    /// virtio-net headers. One that is something else stays as it is, and whose it is.
+    package init(adopting number: CInt) throws(TapError) {
+        let (name, offloads) = try Self.examine(number)
         self.name = name
         self.offloads = offloads
         queueCount = 1
-        queues = Queues(descriptor)
+        queues = Queues(FileDescriptor(adopting: number))
         isInterface = true
     }
 

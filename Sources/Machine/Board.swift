@@ -261,15 +261,16 @@ struct Layout: ~Copyable {
             let link = configuration.metadata.flatMap { $0.interfaces.contains(index) ? $0 : nil }
             let endpoint = link.map { network.makeEndpoint($0) }
             if let endpoint { endpoints.append(endpoint) }
-            networks[network.id] = try addNetwork(network, endpoint)
+            networks[network.id] = try addNetwork(
+                network, endpoint, on: configuration.links[network.id])
         }
         return networks
     }
 
     mutating func addNetwork(
-        _ network: MachineConfiguration.Network, _ endpoint: MetadataEndpoint?
+        _ network: MachineConfiguration.Network, _ endpoint: MetadataEndpoint?, on link: OpenLink?
     ) throws(MachineError) -> MMIOTransport<Net> {
-        let device = try network.makeDevice(endpoint)
+        let device = try network.makeDevice(endpoint, on: link)
         let thread: DeviceThread
         do throws(Errno) {
             thread = try DeviceThread(name: "net \(network.device)")

@@ -85,6 +85,8 @@ package struct MachineConfiguration: Sendable {
     package var deterministic = false
     package var vsock: Vsock?
     package var networks: [Network] = []
+    /// TAP devices that are open already, by what the host's programs call their interfaces.
+    package var links: [String: OpenLink] = [:]
     package var metadata: MetadataLink?
     package var entropy = false
     /// Limits of ``entropy``; nil: none, for ever.

@@ -8,11 +8,11 @@ extension MachineConfiguration.Network {
         MetadataEndpoint(address: link.address, mtu: Int(mtu ?? 1500), open: link.open)
     }
 
-    /// Makes the device; its TAP device is opened now.
+    /// Makes the device; its TAP device is opened now, unless it has been.
     func makeDevice(
-        _ endpoint: MetadataEndpoint?
+        _ endpoint: MetadataEndpoint?, on open: OpenLink?
     ) throws(MachineError) -> sending Net {
-        let link = try openLink()
+        let link = try link(open)
         var configuration = Net.Configuration(mtu: mtu)
         if let mac {
             guard let address = MACAddress(mac), address.isUnicast else {
@@ -31,16 +31,11 @@ extension MachineConfiguration.Network {
         }
     }
 
-    private func openLink() throws(MachineError) -> TapDevice {
-        let prefix = "/dev/fd/"
+    /// The device of `open`, if that is ours and has not been taken, or opened now.
+    private func link(_ open: OpenLink?) throws(MachineError) -> TapDevice {
+        if let open, open.device == device, let link = open.take() { return link }
         do throws(TapError) {
-            guard device.hasPrefix(prefix) else {
-                return try TapDevice(opening: device, queues: TapDevice.queueLimit)
-            }
-            guard let number = CInt(device.dropFirst(prefix.count)), number > 2 else {
-                throw .name(device)
-            }
-            return try TapDevice(adopting: FileDescriptor(adopting: number))
+            return try OpenLink.open(device)
         } catch {
             throw .device("network: \(error)")
         }

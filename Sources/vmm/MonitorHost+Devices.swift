@@ -111,3 +111,22 @@ extension MonitorHost {
         }
     }
 }
+
+extension TapError {
+    /// In Firecracker's words. That would make an interface that is not there; we say how to.
+    var fault: String {
+        switch self {
+        case .name(let name): "Invalid interface name: \(JSONError.printable(name))"
+        case .absent(let name):
+            Self.refusal(of: name, .noDevice) + " Make it: ip tuntap add dev \(name) mode tap"
+        case .noTun(let error): "Couldn't open /dev/net/tun: \(error.withNumber)"
+        case .host(let name, let error): Self.refusal(of: name, error)
+        case .descriptor: "\(self)"
+        }
+    }
+
+    private static func refusal(of name: String, _ error: Errno) -> String {
+        "Error while creating ifreq structure: \(error.withNumber). Invalid TUN/TAP Backend"
+            + " provided by \(name). Check our documentation on setting up the network devices."
+    }
+}

@@ -24,6 +24,8 @@ final class MonitorHost: MachineHost {
         var report: ReportWriter?
         /// Where vsock is found, if that is a path.
         var socket: String?
+        /// What was opened for the machine's network interfaces before it was made, by their names.
+        var links: [String: OpenLink] = [:]
     }
 
     init(
@@ -75,6 +77,20 @@ final class MonitorHost: MachineHost {
             throw APIFault(
                 "\(subject): Error manipulating the backing file: \(error.withNumber)"
                     + " \(JSONError.printable(path, limit: 256))")
+        }
+    }
+
+    func attach(_ network: NetworkConfig) throws(APIFault) {
+        let kept = state.withLock { $0.links[network.id] }
+        // Nobody may open it twice, and that includes us.
+        if let kept, kept.device == network.hostDevice, kept.isOpen { return }
+        do throws(TapError) {
+            let link = try OpenLink(network.hostDevice)
+            state.withLock { $0.links[network.id] = link }
+        } catch {
+            throw APIFault(
+                "Network config error: Could not create the network device: Open tap device"
+                    + " failed: \(error.fault)")
         }
     }
 
@@ -155,6 +171,7 @@ final class MonitorHost: MachineHost {
             var configuration = MachineConfiguration(
                 config, input: console.input, output: console.output)
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
+            configuration.links = state.withLock { $0.links }
             configuration.confine = walls.enter
             if let bootClock { configuration.bootMarked = bootClock.mark }
             machine = try Machine(configuration, loop: loop)

@@ -242,6 +242,22 @@ import Testing
         #expect(rig.send(.get, "/vm/config").body == before)
     }
 
+    @Test func `A network device that cannot be opened leaves what there was`() throws {
+        var rig = Rig(failing: ["attach bad"])
+        func body(_ device: String, _ last: Int) -> String {
+            #"{"iface_id":"n","host_dev_name":"\#(device)","guest_mac":"06:00:00:00:00:0\#(last)"}"#
+        }
+        #expect(rig.send(.put, "/network-interfaces/n", body("good", 1)).status == 204)
+        let before = rig.send(.get, "/vm/config").body
+        #expect(
+            try rig.fault(.put, "/network-interfaces/n", body("bad", 2)) == "attach bad failed")
+        #expect(rig.send(.get, "/vm/config").body == before)
+        // What does not fit is not tried.
+        let other = #"{"iface_id":"m","host_dev_name":"b","guest_mac":"06:00:00:00:00:01"}"#
+        #expect(rig.send(.put, "/network-interfaces/m", other).status == 400)
+        #expect(rig.host.all == ["attach good", "attach bad"])
+    }
+
     @Test func `Devices of a running machine are changed, and the change is told`() throws {
         var rig = Rig()
         _ = rig.send(

@@ -24,6 +24,9 @@ final class QuietHost: MachineHost {
     func checkFile(_ path: String, writable: Bool, _ subject: String) throws(APIFault) {
         try note("file \(path) \(writable)")
     }
+    func attach(_ network: NetworkConfig) throws(APIFault) {
+        try note("attach \(network.hostDevice)")
+    }
     func configure(_ logger: LoggerConfig) throws(APIFault) { try note("logger") }
     func configure(_ metrics: MetricsConfig) throws(APIFault) { try note("metrics") }
     func flushMetrics() throws(APIFault) { try note("flush") }

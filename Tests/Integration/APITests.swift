@@ -76,7 +76,11 @@ import Testing
             ("PUT", "/pmem/p", "{\"id\":\"p\",\"path_on_host\":\"\(file)\"}", 204, ""),
             ("PATCH", "/pmem/p", #"{"id":"p"}"#, 400, before),
             ("DELETE", "/pmem/p", nil, 400, before),
-            ("PUT", "/network-interfaces/n", #"{"iface_id":"n","host_dev_name":"t"}"#, 204, ""),
+            // With devices that are there: NetworkAPITests.
+            (
+                "PUT", "/network-interfaces/n", #"{"iface_id":"n","host_dev_name":"absent"}"#, 400,
+                "Could not create the network device: Open tap device failed: "
+            ),
             ("PATCH", "/network-interfaces/n", #"{"iface_id":"n"}"#, 400, before),
             ("DELETE", "/network-interfaces/n", nil, 400, before),
             ("PUT", "/logger", "{\"log_path\":\"\(monitor.path("log"))\"}", 204, ""),
@@ -89,7 +93,10 @@ import Testing
                 "Reinitialization of metrics not allowed."
             ),
             ("PUT", "/mmds", #"{"a":1}"#, 204, ""), ("PATCH", "/mmds", #"{"b":2}"#, 204, ""),
-            ("PUT", "/mmds/config", #"{"network_interfaces":["n"],"version":"V2"}"#, 204, ""),
+            (
+                "PUT", "/mmds/config", #"{"network_interfaces":["n"],"version":"V2"}"#, 400,
+                "does not correspond to any existing network interface"
+            ),
             ("PUT", "/entropy", "{}", 204, ""), ("PUT", "/serial", "{}", 204, ""),
             ("PUT", "/hotplug/memory", #"{"total_size_mib":128}"#, 204, ""),
             ("PATCH", "/hotplug/memory", #"{"requested_size_mib":0}"#, 400, before),

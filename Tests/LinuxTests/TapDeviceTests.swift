@@ -55,7 +55,8 @@ import Testing
     func `A device goes from hand to hand as a descriptor`() throws {
         let device = try TapDevice(creating: "swltap%d")
         let name = device.name
-        let other = try TapDevice(adopting: FileDescriptor.duplicating(device.descriptor(0)))
+        let copy = try FileDescriptor.duplicating(device.descriptor(0)).release()
+        let other = try TapDevice(adopting: copy)
         let sameName = other.name
         #expect(sameName == name)
     }
@@ -65,10 +66,12 @@ import Testing
         #expect(throws: TapError.name("a/b")) { _ = try TapDevice(opening: "a/b") }
         #expect(throws: TapError.name("plain")) { _ = try TapDevice(creating: "plain") }
         #expect(throws: TapError.self) { _ = try TapDevice(opening: "lo") }
-        let number = try FileDescriptor.open("/dev/null").release()
-        #expect(throws: TapError.descriptor(number)) {
-            _ = try TapDevice(adopting: FileDescriptor(adopting: number))
-        }
+        let file = try FileDescriptor.open("/dev/null")
+        let number = file.rawValue
+        #expect(throws: TapError.descriptor(number)) { _ = try TapDevice(adopting: number) }
+        // It was not taken, and can be used.
+        #expect(throws: Never.self) { _ = try FileDescriptor.duplicating(number) }
+        _ = consume file
     }
 
     @Test(arguments: [

@@ -98,6 +98,7 @@ import Driver
 final class NoHost: MachineHost {
     func check(_ boot: BootSource) throws(APIFault) {}
     func checkFile(_ path: String, writable: Bool, _ subject: String) throws(APIFault) {}
+    func attach(_ network: NetworkConfig) throws(APIFault) {}
     func configure(_ logger: LoggerConfig) throws(APIFault) {}
     func configure(_ metrics: MetricsConfig) throws(APIFault) {}
     func flushMetrics() throws(APIFault) {}

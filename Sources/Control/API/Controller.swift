@@ -191,6 +191,8 @@ package struct Controller {
         } catch {
             throw APIFault(error)
         }
+        // Last, because what it keeps is the machine's.
+        if case .putNetwork(let network) = request { try host.attach(network) }
     }
 
     // MARK: After the start

@@ -9,6 +9,9 @@ package protocol MachineHost: AnyObject, Sendable {
     func check(_ boot: BootSource) throws(APIFault)
     /// Sees to it that a drive's or persistent memory's file can be opened.
     func checkFile(_ path: String, writable: Bool, _ subject: String) throws(APIFault)
+    /// Opens the host's end of a network interface and keeps it for the start, in the place of what
+    /// is kept for the interface of the same name.
+    func attach(_ network: NetworkConfig) throws(APIFault)
     func configure(_ logger: LoggerConfig) throws(APIFault)
     func configure(_ metrics: MetricsConfig) throws(APIFault)
     func flushMetrics() throws(APIFault)
