@@ -45,6 +45,18 @@ import Linux
         unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: min(max(limit, 0), count)))
     }
 
+    /// Copies at most `limit` bytes out, from `offset` on, to the beginning of `bytes`; answers how
+    /// many, no more than either side has.
+    package func copyOut(at offset: Int, limit: Int, into bytes: inout [UInt8]) -> Int {
+        guard offset >= 0, offset < count else { return 0 }
+        let size = min(max(limit, 0), count - offset, bytes.count)
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+            unsafe buffer.copyMemory(
+                from: UnsafeRawBufferPointer(start: base + offset, count: size))
+        }
+        return size
+    }
+
     /// Reads one message (read); answers its bytes. Those that there is no room for are lost.
     @inline(__always)
     package func receive(from descriptor: CInt) throws(Errno) -> Int {

@@ -19,10 +19,21 @@ import Virtio
         #expect(array.count == 1000)
     }
 
-    @Test(arguments: [60, 1514, 60_000])
-    func `A frame costs no allocation, whichever way it goes`(_ size: Int) throws {
+    /// Lets all frames go.
+    private final class Onlooker: NetResponder {
+        func claims(_ head: ArraySlice<UInt8>) -> Bool { head.count < 14 }
+        func take(_ frame: [UInt8]) {}
+        func nextFrame() -> [UInt8]? { nil }
+        var deadline: UInt64 { .max }
+    }
+
+    @Test(arguments: [60, 1514, 60_000], [false, true])
+    func `A frame costs no allocation, whichever way it goes`(
+        _ size: Int, isWatched: Bool
+    ) throws {
         let link = try NetGuest.Link()
         var device = try link.device()
+        if isWatched { device.responder = Onlooker() }
         let memory = try GuestMemory(byteCount: 32 << 20)
         var receive = DriverRing(memory: memory, size: 256, base: 0x1_0000)
         var transmit = DriverRing(memory: memory, size: 256, base: 0x2_0000)

@@ -168,6 +168,27 @@ import Testing
         #expect(six.prefix(9) == [6, 7, 3, 4, 5, 6])
     }
 
+    @Test func `Bytes of the host are copied out as far as both sides have some`() {
+        let bytes = HostBytes(count: 5)
+        for place in 0..<2 { bytes.setHalf(UInt16(place + 1) << 8 | 0xa0, at: place * 2) }
+        var copies: [[UInt8]] = []
+        var counts: [Int] = []
+        for (offset, limit) in [
+            (0, 3), (1, 9), (4, .max), (5, 1), (.max, 1), (-1, 1), (0, -1), (2, 0), (0, .max),
+        ] {
+            var copy: [UInt8] = [9, 9, 9, 9]
+            counts.append(bytes.copyOut(at: offset, limit: limit, into: &copy))
+            copies.append(copy)
+        }
+        #expect(counts == [3, 4, 1, 0, 0, 0, 0, 0, 4])
+        let none: [UInt8] = [9, 9, 9, 9]
+        #expect(copies[0] == [0xa0, 1, 0xa0, 9])
+        #expect(copies[1] == [1, 0xa0, 2, 0])
+        #expect(copies[2] == [0, 9, 9, 9])
+        #expect(copies[3...7].allSatisfy { $0 == none })
+        #expect(copies[8] == [0xa0, 1, 0xa0, 2])
+    }
+
     @Test func `Bytes of the host go as one message, no more than there are`() throws {
         let pair = try UnixSocket.Pair(keepsMessages: true)
         let bytes = HostBytes(count: 9)

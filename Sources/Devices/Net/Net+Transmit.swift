@@ -62,27 +62,28 @@ extension Net {
     }
 
     /// How many of a packet's bytes are copied before they are looked at: all, or so many that the
-    /// header and the sender's address are among them.
+    /// header and all that anybody decides by are among them.
     @inline(__always)
     private static func copied(of count: Int) -> Int {
-        count <= copyLimit ? count : NetHeader.byteCount + frameMinimum
+        count <= copyLimit ? count : NetHeader.byteCount + headLimit
     }
 
     /// What was copied is what the kernel sees, and the guest can no longer change it: a small
-    /// packet, or the header of a large one.
+    /// packet, or how a large one begins.
     @inline(__always)
     private mutating func write(
         _ packet: inout GuestSlices, _ size: Int, _ pair: Int, _ series: inout Latency.Series
     ) -> Bool {
-        let isCopied = packet.byteCount <= Self.copyLimit
-        if !isCopied { packet.removeFirst(NetHeader.byteCount) }
+        let copied = Self.copied(of: packet.byteCount)
+        let isCopied = copied == packet.byteCount
+        if !isCopied { packet.removeFirst(copied) }
         while true {
             do throws(Errno) {
                 if isCopied {
-                    try host.front.send(to: link.descriptor(pair), count: packet.byteCount)
+                    try host.front.send(to: link.descriptor(pair), count: copied)
                 } else {
                     try packet.send(
-                        to: link.descriptor(pair), head: host.front, count: NetHeader.byteCount)
+                        to: link.descriptor(pair), head: host.front, count: copied)
                 }
                 series.note(in: &writes)
                 statistics.sentFrames &+= 1
@@ -112,19 +113,21 @@ extension Net {
         if MACAddress(word >> 16) != mac { statistics.spoofed &+= 1 }
     }
 
-    /// Gives the frame of a packet to the responder if that claims it.
+    /// Gives the frame of a packet to the responder if that claims it. What was copied decides, and
+    /// is what the responder gets, or the link.
     private mutating func offer(
         _ packet: borrowing GuestSlices, to responder: any NetResponder
     ) -> Bool {
         let begin = NetHeader.byteCount
         let size = packet.byteCount - begin
-        let most = min(size, Self.headLimit)
-        let count = packet.copyOut(at: begin, count: most, into: &head, at: 0)
+        let copied = Self.copied(of: packet.byteCount) - begin
+        let count = host.front.copyOut(at: begin, limit: copied, into: &head)
         guard responder.claims(head[..<count]) else { return false }
         var bytes = [UInt8](repeating: 0, count: size)
-        if packet.copyOut(at: begin, count: size, into: &bytes, at: 0) == size {
-            responder.take(bytes)
-        }
+        _ = host.front.copyOut(at: begin, limit: copied, into: &bytes)
+        _ = packet.copyOut(
+            at: begin + copied, count: size - copied, into: &bytes, at: copied)
+        responder.take(bytes)
         return true
     }
 }
