@@ -277,29 +277,50 @@ import Virtio
         #expect(guest.driver.rings[2].deviceUsedIndex == 0)
     }
 
-    @Test func `A read that fails holds back no frame behind it`() throws {
-        let driver: TestDriver<Net>
-        do {
-            let sockets = try UnixSocket.Pair(keepsMessages: true)
-            driver = try TestDriver(
-                Net(NetGuest.configuration, on: TapDevice(socket: sockets.near.duplicate())))
-            driver.start()
-            driver.settle()
-            // Whoever goes without reading all leaves the other an error, before what he has sent.
-            _ = try sockets.near.write([1, 2, 3])
-            for seed in 0..<3 {
-                _ = try sockets.far.write((NetHeader().wire + testFrame(100, seed: seed))[...])
-            }
+    /// A driver whose link has one error, three frames behind it and then nothing any more.
+    private static func failing(
+        _ prepare: (TestDriver<Net>) -> Void = { _ in }
+    ) throws -> TestDriver<Net> {
+        let sockets = try UnixSocket.Pair(keepsMessages: true)
+        let driver = try TestDriver(
+            Net(NetGuest.configuration, on: TapDevice(socket: sockets.near.duplicate())))
+        driver.start()
+        prepare(driver)
+        driver.settle()
+        // Whoever goes without reading all leaves the other an error, before what he has sent.
+        _ = try sockets.near.write([1, 2, 3])
+        for seed in 0..<3 {
+            _ = try sockets.far.write((NetHeader().wire + testFrame(100, seed: seed))[...])
         }
+        return driver
+    }
+
+    private static func receiveAll(_ driver: TestDriver<Net>) -> [UInt32] {
         for index in 0..<8 as Range<UInt64> {
             driver.rings[0].publish([.writable(NetGuest.receiveBase + index * 4096, 4096)])
         }
         driver.notify(0)
         for _ in 0..<4 { driver.settle() }
-        #expect(driver.rings[0].takeUsed().map(\.length) == [112, 112, 112])
+        return driver.rings[0].takeUsed().map(\.length)
+    }
+
+    @Test func `A read that fails holds back no frame behind it`() throws {
+        let driver = try Self.failing()
+        #expect(Self.receiveAll(driver) == [112, 112, 112])
         let statistics = driver.transport.withDevice { $0.statistics }
         #expect(statistics.readFailures == 1)
         #expect(driver.isQuiet)
+    }
+
+    @Test func `Reads that have failed for one driver do not count for the next`() throws {
+        let driver = try Self.failing { driver in
+            driver.transport.withDevice { $0.pairs[0].failures = Net.failureLimit - 1 }
+            driver.start()
+        }
+        #expect(driver.transport.withDevice { $0.pairs[0].failures } == 0)
+        // The link has said what it has, and does not say it again.
+        for _ in 0..<2 { driver.settle() }
+        #expect(Self.receiveAll(driver) == [112, 112, 112])
     }
 
     @Test func `A link that ends costs nothing`() throws {

@@ -313,6 +313,7 @@ package struct Net: ~Copyable, VirtioDevice {
         limits.receive.reset()
         limits.transmit.reset()
         for pair in 0..<pairs.count {
+            pairs[pair].failures = 0
             pairs[pair].isBlocked = false
             pairs[pair].waitsForRoom = false
             pairs[pair].waiting.removeAll()
