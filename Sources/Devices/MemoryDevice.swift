@@ -379,19 +379,22 @@ package struct MemoryDevice: ~Copyable, VirtioDevice {
         defer {
             pluggedCount = UInt64((0..<blocks.blockCount).filter { blocks.isPlugged($0) }.count)
         }
-        for block in 0..<blocks.blockCount {
-            let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
-            // What a plugged block holds is the snapshot's, and stays.
-            guard isPlugged != blocks.isPlugged(block) else { continue }
-            if isPlugged {
-                do throws(MemoryError) {
+        do throws(MemoryError) {
+            for block in 0..<blocks.blockCount {
+                let isPlugged = state.plugged[block / 64] >> UInt64(block % 64) & 1 != 0
+                // What a plugged block holds is the snapshot's, and stays.
+                guard isPlugged != blocks.isPlugged(block) else { continue }
+                if isPlugged {
                     try memory.plug(blocks: block..<block + 1)
-                } catch {
-                    throw .value("plugged")
+                } else {
+                    try? memory.unplug(blocks: block..<block + 1)
                 }
-            } else {
-                try? memory.unplug(blocks: block..<block + 1)
             }
+            // What is no RAM holds nothing, though processors may have reached it when the bytes were
+            // saved: it was on its way in, or out.
+            try memory.discardUnplugged(0..<blocks.blockCount)
+        } catch {
+            throw .value("plugged")
         }
     }
 }

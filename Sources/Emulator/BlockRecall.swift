@@ -42,7 +42,8 @@ struct BlockRecall: ~Copyable {
             if state.current != nil { state.asked = Self.all(count) }
             return (done, state.current != nil)
         }
-        if let done { memory.discardUnplugged(done) }
+        // It went the first time; a host that refuses it now keeps it.
+        if let done { try? memory.discardUnplugged(done) }
         return asksAgain
     }
 

@@ -84,10 +84,11 @@ extension GuestMemory {
     }
 
     /// Gives the memory of those blocks of `range` that are unplugged back to the host, once more.
-    package func discardUnplugged(_ range: Range<Int>) {
+    package func discardUnplugged(_ range: Range<Int>) throws(MemoryError) {
         guard let (blocks, range) = known(range) else { return }
-        // It went the first time; a host that refuses it now keeps it.
-        blocks.changes.withLock { _ in try? punchUnplugged(range, of: blocks) }
+        try blocks.changes.withLock { _ throws(MemoryError) in
+            try punchUnplugged(range, of: blocks)
+        }
     }
 
     /// Tries all of them; throws the last error.

@@ -206,6 +206,46 @@ import Virtio
             MemoryDeviceTests.plugged(second) == (after ? UInt64(Self.count) * Self.block : 0))
     }
 
+    /// Another memory with the bytes of `scene`'s RAM and, in three of its blocks, those of a processor
+    /// that has reached them while the engine had them.
+    private func copy(_ scene: Scene) throws -> (memory: GuestMemory, places: [GuestAddress]) {
+        let memory = try MemoryDeviceTests.memory(blocks: UInt64(Self.count))
+        let start = GuestAddress(0)
+        try memory.write(scene.memory.read(at: start, count: 4 << 20), at: start)
+        let places = try [0, Self.count / 2, Self.count - 1].map { index in
+            let region = try #require(memory.pluggable).region(ofBlock: index)
+            unsafe UnsafeMutableRawPointer(bitPattern: region.hostAddress)?
+                .storeBytes(of: 9, as: UInt64.self)
+            return region.base
+        }
+        return (memory, places)
+    }
+
+    @Test(arguments: kinds, [false, true])
+    func `What a save has met on its way comes empty in another memory`(
+        kind: UInt16, isLeft: Bool
+    ) throws {
+        let first = try Scene(kind)
+        if isLeft { first.driver.reset() }
+        first.driver.transport.pause()
+        let state = first.driver.transport.save()
+        let (memory, places) = try copy(first)
+        let before = memory.residentByteCount
+
+        let second = try TestDriver(MemoryDeviceTests.device(memory), memory: memory)
+        try second.transport.restore(state)
+        #expect(second.transport.save() == state)
+        // What is plugged in the state holds what is the snapshot's.
+        let isKept = kind == Kind.unplug && !isLeft
+        #expect(
+            MemoryDeviceTests.plugged(second) == (isKept ? UInt64(Self.count) * Self.block : 0))
+        #expect(isKept == (memory.residentByteCount == before))
+        if !isKept { try memory.plug(blocks: 0..<Self.count) }
+        for place in places {
+            #expect(try memory.load(UInt64.self, at: place) == (isKept ? 9 : 0))
+        }
+    }
+
     @Test(arguments: kinds)
     func `A pause waits for a turn only, and the same process goes on`(kind: UInt16) throws {
         let scene = try Scene(kind)

@@ -100,7 +100,7 @@ import Testing
         unsafe UnsafeMutableRawPointer(bitPattern: host)?.storeBytes(of: 9, as: UInt64.self)
         #expect(memory.residentByteCount > before)
 
-        memory.discardUnplugged(0..<3)
+        try memory.discardUnplugged(0..<3)
         #expect(memory.residentByteCount == before)
         #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base)) == 7)
         #expect(try memory.load(UInt64.self, at: GuestAddress(Self.base + 2 * Self.block)) == 8)
