@@ -269,9 +269,21 @@ extension MonitorArguments {
           --version, -V          print the version and exit
           --help, -h             print this and exit
 
-        Exit status: 0 the guest ended, 1 it failed, 149 a file mapped as its memory was lost,
-        152 bad configuration, 153 bad arguments;
-        with "debug_exit", the value that the guest wrote, modulo 256.
+        Exit status; with "debug_exit" also the value that the guest wrote, modulo 256:
+            0  the guest ended, or SIGTERM or SIGINT ended the monitor
+            1  the guest or the monitor failed
+          133  SIGTRAP
+          134  SIGABRT, or what would have aborted the monitor
+          136  SIGFPE
+          148  a thread made a system call that its policy forbids
+          149  SIGBUS, or a file mapped as the guest's memory was lost
+          150  SIGSEGV
+          151  SIGXFSZ: a file became larger than a limit of the host's allows
+          152  bad configuration
+          153  bad arguments
+          154  SIGXCPU: the processor time that a limit of the host's allows is used up
+          156  SIGHUP
+          157  SIGILL
 
         """
     }

@@ -127,6 +127,14 @@ import Testing
         #expect(try MonitorArguments(words).request == request)
     }
 
+    @Test func `The usage names every exit status once`() {
+        let named = MonitorArguments.usage.split(separator: "\n")
+            .drop { !$0.hasPrefix("Exit status") }
+            .compactMap { $0.prefixMatch(of: #/ {2} *([0-9]+)  [A-Za-z]/#).flatMap { Int($0.1) } }
+        // All but 155: SIGPIPE is ignored.
+        #expect(named == [0, 1, 133, 134, 136] + Array(148...154) + [156, 157])
+    }
+
     @Test(
         arguments: [
             (["--no-api"], "Argument '--no-api' requires '--config-file'."),
