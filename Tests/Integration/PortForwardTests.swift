@@ -113,6 +113,36 @@ import Testing
         #expect(end.errorText == "swiftlet: port 4242 in the guest: nobody listens there\n")
     }
 
+    @Test func `With --json each rule is an object, with the port that the kernel chose`() throws {
+        let machine = try GuestMachine(Self.servers)
+        let forward = try machine.host.start([
+            "port-forward", "--json", machine.name, "0:7", "[::1]:0:80",
+        ])
+        var lines: [Substring] = []
+        _ = RunningProgram.wait(seconds: 30) {
+            lines = forward.outputText.split(separator: "\n")
+            return lines.count == 2 && forward.outputText.hasSuffix("\n")
+        }
+        let objects = try lines.map { line in
+            try #require(
+                try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        }
+        try #require(objects.count == 2)
+        #expect(objects.map { $0["name"] as? String } == ["web", "web"])
+        #expect(objects.map { $0["address"] as? String } == ["127.0.0.1", "::1"])
+        #expect(objects.map { $0["guest_port"] as? Int } == [7, 80])
+        #expect(
+            objects.allSatisfy {
+                Set($0.keys) == ["id", "name", "address", "port", "guest_port"]
+            })
+        let port = try #require(objects[0]["port"] as? Int)
+        let echo = try TestSocket(connectingTo: try #require(UInt16(exactly: port)))
+        try echo.send(Array("hello".utf8))
+        #expect(try echo.receive() == Array("hello".utf8))
+        forward.send(SIGINT)
+        #expect(try forward.end(seconds: 10).status == 0)
+    }
+
     @Test func `It ends with its machine, and says so`() throws {
         let machine = try GuestMachine()
         let forward = try Forward("0:7", of: machine)

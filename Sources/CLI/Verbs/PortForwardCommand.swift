@@ -22,9 +22,13 @@ struct PortForwardCommand: Verb {
               swiftlet port-forward web 8080:80
               swiftlet port-forward db 5432 0.0.0.0:9100:9100
               swiftlet port-forward web 0:80 '[::1]:8080:80'
+              swiftlet port-forward --json web 0:80 | jq --unbuffered .port
 
             Exit status: 0 after a signal; 125 if a port cannot be had, or when the machine ends.
             """)
+
+    @Flag(help: "Print JSON: an object for each rule, one a line.")
+    var json = false
 
     @OptionGroup var target: MachineArgument
 
@@ -45,11 +49,22 @@ struct PortForwardCommand: Verb {
         let forward = try PortForward(parsed, by: socket)
         let interruption = try Interruption()
         for rule in forward.rules {
-            let line = "\(rule.place) -> \(machine.record.name):\(rule.guestPort)\n"
-            CurrentProcess.writeAll(Array(line.utf8), to: 1)
+            let line =
+                json
+                ? Self.object(rule, machine.record).text
+                : "\(rule.place) -> \(machine.record.name):\(rule.guestPort)"
+            CurrentProcess.writeAll(Array("\(line)\n".utf8), to: 1)
         }
         try serve(forward, life, interruption)
         return 0
+    }
+
+    private static func object(_ rule: ForwardRule, _ record: MachineRecord) -> JSON {
+        .object([
+            ("id", .string(record.id)), ("name", .string(record.name)),
+            ("address", .string(rule.address)), ("port", .integer(rule.port)),
+            ("guest_port", .integer(rule.guestPort)),
+        ])
     }
 
     /// Sentences about connections that could not be passed on, each once: a guest can fail in more
