@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Memory
+import Support
 import Testing
 
 @testable import Machine
@@ -65,6 +66,35 @@ import Testing
         #expect(machine.stopHinting())
         #expect(machine.balloonStatus?.hostCommand == 1)
         #expect(machine.balloonStatus?.guestCommand == nil)
+    }
+
+    @Test func `The metrics say when the host keeps what a guest unplugs`() throws {
+        let block = PluggableSize.leastBlock
+        let machine = try machine {
+            $0.hotplug = MachineConfiguration.Hotplug(
+                byteCount: 8 << 20, blockSize: block, requested: block)
+        }
+        func reading(_ name: String) -> UInt64? {
+            let counts = machine.deviceReadings.first { $0.group == "memory_hotplug" }?.counts
+            return counts?.first { $0.name == name }?.value
+        }
+        let memory = machine.memory
+        let driver = TestDriver(try #require(machine.board.hotplug), memory: memory)
+        driver.start()
+        // To plug the first block, and to unplug all.
+        for (index, kind) in ([0, 2] as [UInt16]).enumerated() {
+            if kind == 2 { try memory.keepAll() }
+            let place = UInt64(0x20_0000 + index * 128)
+            try memory.store(kind, at: GuestAddress(place))
+            try memory.store(PluggableMemory.base, at: GuestAddress(place + 8))
+            try memory.store(1 as UInt16, at: GuestAddress(place + 16))
+            driver.rings[0].publish([.readable(place, 24), .writable(place + 64, 10)])
+            driver.notify(0)
+            #expect(reading("unplug_discard_fails") == UInt64(index))
+        }
+        #expect(reading("plug_count") == 1)
+        #expect(reading("unplug_all_count") == 1)
+        #expect(reading("unplug_all_fails") == 0)
     }
 
     @Test func `Memory can be asked for in whole blocks, up to all there are`() throws {
