@@ -84,6 +84,15 @@ import Testing
             "a name that no directory holds",
             TarBlocks.front("L", String(repeating: "a", count: 256)) + TarBlocks.header("x"),
             .name([UInt8](repeating: 0x61, count: 256))),
+        Attack(
+            "a path deeper than any tree",
+            TarBlocks.front("L", String(repeating: "d/", count: 200) + "a") + TarBlocks.header("x"),
+            .depth(bytes(String(repeating: "d/", count: 200) + "a"))),
+        Attack(
+            "a hard link to such a path",
+            TarBlocks.front("K", String(repeating: "d/", count: 201))
+                + TarBlocks.header("x", type: "1"),
+            .depth(bytes(String(repeating: "d/", count: 201)))),
         Attack("a link to nothing", TarBlocks.header("l", type: "2"), .target(bytes("l"))),
         Attack("a hard link to nothing", TarBlocks.header("l", type: "1"), .target(bytes("l"))),
         Attack(
@@ -204,6 +213,23 @@ import Testing
             return
         }
         #expect(member.names == [Array("p9999".utf8)])
+    }
+
+    @Test func `Paths as long as can be hold no more memory than many short ones`() throws {
+        var tree = MemberTree(now: 0)
+        let names = [[UInt8]](repeating: [UInt8](repeating: 0x61, count: 255), count: 199)
+        for number in 0..<1000 {
+            let member = TarMember(
+                kind: .file, names: names + [Array("\(number)".utf8)], mode: 0o644, owner: 0,
+                group: 0, seconds: 0, nanoseconds: 0)
+            var bytes: [UInt8] = []
+            try tree.add(member, into: &bytes)
+        }
+        // The root and the directories come before the first file.
+        #expect(tree.entryCount == 1200)
+        #expect(tree.path(ofEntry: 1199)?.count == 199 * 256 + 3)
+        #expect(tree.path(ofEntry: 1198)?.suffix(3) == Array("998".utf8)[...])
+        #expect(tree.path(ofEntry: 200) == nil)
     }
 
     @Test func `Whatever is changed in an archive, no name leads anywhere`() throws {

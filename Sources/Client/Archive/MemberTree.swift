@@ -8,6 +8,8 @@ import Agent
 struct MemberTree {
     /// Most paths that are kept for messages: of entries that the other side may not have seen yet.
     private static var pathLimit: Int { 1 << 14 }
+    /// Most bytes of them.
+    private static var pathByteLimit: Int { 1 << 24 }
 
     /// The directories that are open; nil: the tree has not begun.
     private var names: [[UInt8]]?
@@ -16,6 +18,7 @@ struct MemberTree {
     private(set) var omittedCount: UInt64 = 0
     /// Paths of the entries that came last.
     private var paths: [[UInt8]] = []
+    private var pathByteCount = 0
 
     /// - Parameter now: Seconds since 1970-01-01 00:00 UTC.
     init(now: Int64) { self.now = now }
@@ -84,7 +87,12 @@ struct MemberTree {
     ) throws(FrameError) {
         try Frame.entry(entry).encode(into: &bytes)
         entryCount += 1
-        if paths.count == 2 * Self.pathLimit { paths.removeFirst(Self.pathLimit) }
-        paths.append(Array(names.joined(separator: [UInt8(ascii: "/")])))
+        let path = Array(names.joined(separator: [UInt8(ascii: "/")]))
+        if paths.count == 2 * Self.pathLimit || pathByteCount + path.count > Self.pathByteLimit {
+            paths.removeFirst((paths.count + 1) / 2)
+            pathByteCount = paths.reduce(0) { $0 + $1.count }
+        }
+        paths.append(path)
+        pathByteCount += path.count
     }
 }

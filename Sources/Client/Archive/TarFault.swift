@@ -23,6 +23,8 @@ enum TarFault: Error, Equatable {
     case records
     /// A path with `..` leads out of the place that the archive is for.
     case outside([UInt8])
+    /// A path has more names than any tree that travels.
+    case depth([UInt8])
     /// A path has a name that no file has.
     case name([UInt8])
     /// What a link leads to is no path.
@@ -46,6 +48,7 @@ enum TarFault: Error, Equatable {
         case .records: "the archive is damaged: an extended header is not as it has to be"
         case .outside(let path):
             "the archive has \(Self.quoted(path)), which leads out of its place"
+        case .depth(let path): "the archive has \(Self.quoted(path)), which lies too deep"
         case .name(let path):
             "the archive has \(Self.quoted(path)), which no file can be called"
         case .target(let path):

@@ -54,6 +54,7 @@ struct TarMember: Equatable {
             let name = Array(part)
             guard name != Array("..".utf8) else { throw .outside(path) }
             guard TreeEntry.isName(name) else { throw .name(path) }
+            guard names.count < TreeEntry.depthLimit else { throw .depth(path) }
             names.append(name)
         }
         return names
