@@ -16,12 +16,16 @@ enum Ground {
         precondition(unsafe write(file, canary, canary.count) == canary.count)
         precondition(fchmod(file, mode) == 0)
         close(file)
-        atexit { Ground.remove(Ground.root) }
+        atexit {
+            Ground.empty(Ground.root)
+            _ = unsafe rmdir(Ground.root)
+        }
     }
 
     /// Empties `in`, and puts a link, a file or a directory there.
     static func clear(_ kind: UInt8) {
         empty(root + "/in")
+        precondition(names(root + "/in").isEmpty)
         precondition(unsafe chmod(root + "/in", 0o700) == 0)
         let path = root + "/in/a"
         switch kind {
@@ -34,8 +38,8 @@ enum Ground {
 
     /// What was there is there, as it was, and nothing else.
     static func check() {
-        precondition(Set(names(root)) == ["in", "outside"])
-        precondition(names(root + "/outside") == ["canary"])
+        precondition(Set(names(root)) == [name("in"), name("outside")])
+        precondition(names(root + "/outside") == [name("canary")])
         var status = stat()
         precondition(unsafe lstat(root + "/outside", &status) == 0)
         precondition(status.st_mode == S_IFDIR | 0o711)
@@ -54,30 +58,53 @@ enum Ground {
         return unsafe Glibc.fstat(file, &status) == 0 ? status.st_mode : 0
     }
 
-    private static func names(_ path: String) -> [String] {
-        guard let directory = unsafe opendir(path) else { return [] }
-        defer { unsafe closedir(directory) }
-        var names: [String] = []
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+    /// A name as the kernel has it, with a zero behind it: it need not be UTF-8.
+    private typealias Name = [CChar]
+
+    private static func name(_ text: String) -> Name { Array(text.utf8CString) }
+
+    private static func names(_ path: String) -> [Name] {
+        let directory = unsafe open(path, O_RDONLY | O_DIRECTORY)
+        defer { close(directory) }
+        return names(directory)
+    }
+
+    private static func names(_ directory: CInt) -> [Name] {
+        guard let stream = unsafe fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY)) else {
+            return []
+        }
+        defer { unsafe closedir(stream) }
+        var names: [Name] = []
+        while let entry = unsafe readdir(stream) {
+            let bytes = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 // SAFETY: the name ends with a zero inside the record.
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    unsafe String(cString: $0)
+                    unsafe Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1))
                 }
             }
-            if name != ".", name != ".." { names.append(name) }
+            if bytes != name("."), bytes != name("..") { names.append(bytes) }
         }
         return names
     }
 
     private static func empty(_ path: String) {
-        for name in names(path) { remove(path + "/" + name) }
+        _ = unsafe chmod(path, 0o700)
+        let directory = unsafe open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        empty(directory)
+        close(directory)
     }
 
-    private static func remove(_ path: String) {
-        if unsafe unlink(path) == 0 { return }
-        _ = unsafe chmod(path, 0o700)
-        empty(path)
-        _ = unsafe rmdir(path)
+    /// From one directory to the next: a path could be longer than the kernel takes.
+    private static func empty(_ directory: CInt) {
+        for name in names(directory) {
+            if unsafe unlinkat(directory, name, 0) == 0 { continue }
+            _ = unsafe fchmodat(directory, name, 0o700, 0)
+            let inner = unsafe openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            if inner >= 0 {
+                empty(inner)
+                close(inner)
+            }
+            _ = unsafe unlinkat(directory, name, AT_REMOVEDIR)
+        }
     }
 }
