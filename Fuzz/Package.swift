@@ -66,6 +66,8 @@ let package = Package(
         shelf("Agent", ["CTree"]),
         fuzzer("Frames", ["Agent"]),
         fuzzer("Tree", ["Agent"]),
+        shelf("Client", ["Agent", "Control", "Linux"]),
+        fuzzer("Tar", ["Agent", "Client"]),
         fuzzer("Vsock", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
         fuzzer("Block", ["Support", "Devices", "Virtio", "Memory", "Linux"]),
     ]

@@ -1,0 +1,1 @@
+../FuzzTree/Ground.swift

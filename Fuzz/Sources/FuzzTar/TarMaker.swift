@@ -1,0 +1,1 @@
+../../../Tests/ClientTests/TarMaker.swift
