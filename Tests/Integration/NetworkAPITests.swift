@@ -105,6 +105,8 @@ struct NetworkAPITests {
     func `A descriptor that is no TAP device stays whose it is`(_ number: Int) throws {
         let monitor = try APIMonitor()
         let client = try monitor.client()
+        // The connection is the monitor's, too, by then.
+        #expect(try client.ask("GET", "/").status == 200)
         let count = try monitor.descriptorCount()
         for name in ["/dev/fd/\(number)", "/dev/fd/0\(number)", "/dev/fd/+\(number)"] {
             let reply = try Self.put(client, "n", name)

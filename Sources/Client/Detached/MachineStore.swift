@@ -161,7 +161,7 @@ extension MachineStore {
         guard let directory = try open() else { throw gone(machine) }
         let lock = try lock(directory)
         defer { withExtendedLifetime(lock) {} }
-        guard !machine.isAlive else {
+        guard hasEnded(machine) else {
             throw machine.error(.badConfiguration, "has not ended; stop it first")
         }
         let removed = Prefix.removed + machine.id
@@ -174,6 +174,18 @@ extension MachineStore {
         } catch {
             throw machine.error(.system, "cannot be removed: \(error)")
         }
+    }
+
+    /// Whether its supervisor is gone. One that has written down its end soon will be; and a process that
+    /// a thread beside it was starting has a copy of its lock for the moment until that is executed.
+    private func hasEnded(_ machine: DetachedMachine) -> Bool {
+        let deadline = Clock.monotonic &+ 1_000_000_000
+        while machine.isAlive {
+            guard machine.state?.phase == .ended, Clock.monotonic < deadline else { return false }
+            var set = PollSet()
+            set.wait(milliseconds: 5)
+        }
+        return true
     }
 
     /// Removes a machine whose end is written down and whose seat the caller holds, unless somebody
