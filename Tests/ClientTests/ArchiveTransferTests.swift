@@ -254,6 +254,29 @@ import Testing
         #expect(throws: TarFault.cut) { try TarBlocks.members(rest) }
     }
 
+    @Test(arguments: [false, true])
+    func `An archive is whole though more than fits into a turn is made at its end`(
+        _ isInDirectory: Bool
+    ) throws {
+        // What a file has lost while it was read is zeros, all of which are made at once.
+        let size: UInt64 = 3 << 20
+        let file: [Frame] = [
+            .entry(TreeEntry(.file, name: isInDirectory ? [0x61] : [])), .size(size), .endOfEntry,
+        ]
+        try say(
+            isInDirectory
+                ? [.entry(TreeEntry(.directory, name: []))] + file + [.endOfEntry] : file)
+        let path = scratch.path + "/out"
+        let output = try FileDescriptor.open(path, flags: 0o101)
+        let summary = try transfer.archive(
+            "/x", as: Array("t".utf8), to: output.rawValue, byteLimit: 1 << 30, keepsSetID: false)
+        #expect(summary?.shortened == 1)
+        let headers = isInDirectory ? 1024 : 512
+        let archive = try HostFacts.read(path, at: 0, count: 4 << 20)
+        #expect(archive.count == headers + Int(size) + 1024)
+        #expect(try TarBlocks.members(archive).last?.kind == .file)
+    }
+
     @Test func `A guest's endless file ends at the limit`() throws {
         try say([.entry(TreeEntry(.file, name: [])), .size(1 << 40)])
         let error = #expect(throws: ClientError.self) {

@@ -24,12 +24,16 @@ extension TreeTransfer {
                     try take(frame, writer, source)
                 }
             }
+            let wasFull = output.isFull
             output.flush()
             if let failure = output.failure {
                 if failure == .brokenPipe { return nil }
                 throw ClientError(.system, "cannot write the archive: \(failure)")
             }
-            if output.isFull || writer.isComplete {
+            if wasFull {
+                // The writer may have more, and frames may have come that are not looked at yet.
+                if output.isFull ? awaitRoom(in: output) : isInterrupted() { return nil }
+            } else if writer.isComplete {
                 if output.count == 0 { return writer.summary }
                 if awaitRoom(in: output) { return nil }
             } else {
