@@ -26,6 +26,8 @@ package final class AgentChannel {
 
     /// Bytes that the socket has not taken.
     var waiting: Int { outgoing.count - sent }
+    /// Bytes that are kept: those, and some that it has taken.
+    var kept: Int { outgoing.count }
 
     /// Queues `frame`.
     func send(_ frame: Frame) throws(ClientError) {
@@ -61,6 +63,10 @@ package final class AgentChannel {
         }
         if waiting == 0 {
             outgoing.removeAll(keepingCapacity: true)
+            sent = 0
+        } else if sent >= Self.sendLimit {
+            // With a guest that is slower than who sends, something always waits.
+            outgoing.removeFirst(sent)
             sent = 0
         }
     }

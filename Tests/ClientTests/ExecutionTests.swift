@@ -211,6 +211,21 @@ private final class FakeAgent {
         #expect(error?.kind == .machineEnded)
     }
 
+    @Test func `What the agent has taken is not kept, though something always waits`() throws {
+        let pair = try UnixSocket.Pair()
+        let far = try pair.far.duplicate()
+        let channel = AgentChannel(try pair.near.duplicate())
+        let piece = [UInt8](repeating: 1, count: AgentProtocol.payloadLimit)
+        for _ in 0..<256 {
+            repeat {
+                try channel.send(.data(piece))
+                channel.flush()
+            } while channel.waiting == 0
+            _ = try Stream.read(far.rawValue, limit: 2 * piece.count)
+        }
+        #expect(channel.kept < 4 * AgentChannel.sendLimit)
+    }
+
     @Test(arguments: [[""], ["a\0b"], []])
     func `A command that no guest could take is refused before it is sent`(_ words: [String]) {
         let error = #expect(throws: ClientError.self) {
