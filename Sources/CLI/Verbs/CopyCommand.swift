@@ -43,7 +43,7 @@ struct CopyCommand: Verb {
 
             Exit status: 0; 1 if devices and the like were left out, or a file of an archive \
             became shorter while it was read; 125 if something could not be copied; 130 after \
-            Ctrl-C.
+            Ctrl-C; 141 if nobody reads an archive any more.
             """)
 
     @Option(
