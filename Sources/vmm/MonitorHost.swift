@@ -81,11 +81,15 @@ final class MonitorHost: MachineHost {
     }
 
     func attach(_ network: NetworkConfig) throws(APIFault) {
-        let kept = state.withLock { $0.links[network.id] }
+        let device = network.hostDevice
+        let (kept, isOurs) = state.withLock { state in
+            (state.links[network.id], state.links.values.contains { $0.owns(device) })
+        }
         // Nobody may open it twice, and that includes us.
-        if let kept, kept.device == network.hostDevice, kept.isOpen { return }
+        if let kept, kept.device == device, kept.isOpen { return }
         do throws(TapError) {
-            let link = try OpenLink(network.hostDevice)
+            guard !isOurs else { throw .name(device) }
+            let link = try OpenLink(device)
             state.withLock { $0.links[network.id] = link }
         } catch {
             throw APIFault(

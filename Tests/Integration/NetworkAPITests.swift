@@ -20,13 +20,18 @@ struct NetworkAPITests {
         return try APIMonitor(program: program)
     }
 
-    /// How many queues of an interface a monitor has.
-    private static func queues(_ name: String, of monitor: APIMonitor) throws -> Int {
+    /// The descriptors that a monitor has of an interface, one a queue.
+    private static func descriptors(_ name: String, of monitor: APIMonitor) throws -> [String] {
         let folder = "/proc/\(monitor.process.identifier)/fdinfo"
-        return try FileManager.default.contentsOfDirectory(atPath: folder).count { file in
+        return try FileManager.default.contentsOfDirectory(atPath: folder).filter { file in
             let text = try? String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
             return text?.contains("iff:\t\(name)\n") == true
         }
+    }
+
+    /// How many queues of an interface a monitor has.
+    private static func queues(_ name: String, of monitor: APIMonitor) throws -> Int {
+        try descriptors(name, of: monitor).count
     }
 
     private static func put(_ client: APIClient, _ id: String, _ device: String) throws -> APIReply
@@ -99,6 +104,20 @@ struct NetworkAPITests {
         first.process.send(SIGTERM)
         _ = try first.process.end(seconds: 30)
         #expect(try Self.put(client, "n", "one").status == 204)
+    }
+
+    @Test(arguments: ["n", "m"])
+    func `A descriptor that the monitor has itself gets no second owner`(_ id: String) throws {
+        let space = try NetworkNamespace()
+        try space.set(["tuntap", "add", "dev", "one", "mode", "tap"])
+        let monitor = try Self.monitor(space)
+        let client = try monitor.client()
+        #expect(try Self.put(client, "n", "one").status == 204)
+        let number = try #require(try Self.descriptors("one", of: monitor).first)
+        let reply = try Self.put(client, id, "/dev/fd/\(number)")
+        #expect(reply.status == 400)
+        #expect(reply.fault.hasSuffix("Invalid interface name: /dev/fd/\(number)"), "\(reply)")
+        #expect(try Self.queues("one", of: monitor) == 1)
     }
 
     @Test(arguments: [0, 3, 5, 1_000])
