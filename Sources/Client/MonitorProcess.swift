@@ -65,12 +65,21 @@ final class MonitorProcess {
             path: path,
             arguments: (api.map { ["--api-sock", $0] } ?? ["--no-api"])
                 + ["--config-file", "/proc/self/fd/3"],
+            environment: Self.environment,
             descriptors: [
                 ends.input, ends.output, complaintPipe.writer.rawValue, file.rawValue,
                 reportPipe.writer.rawValue,
             ] + (link.map { [$0] } ?? []), isolated: true)
         identifier = child.identifier
         process = consume child
+    }
+
+    /// By what it finds where this user keeps what KVM is here. It has nothing else of ours, and takes even
+    /// this out of its memory.
+    private static var environment: [String] {
+        ["XDG_RUNTIME_DIR", "HOME"].compactMap { name in
+            CurrentProcess.environment(name).map { "\(name)=\($0)" }
+        }
     }
 
     deinit { if ending == nil { _ = stop(gracePeriod: 0) } }

@@ -22,16 +22,9 @@ package struct HostMemo: Hashable, Sendable {
         self.bootIDPath = bootIDPath
     }
 
-    /// In the directory that the system keeps for this user while it runs, else among the user's
-    /// caches; nil if there is neither.
+    /// In ``PrivateFile/usualDirectory``.
     package static var usual: HostMemo? {
-        if let directory = CurrentProcess.environment("XDG_RUNTIME_DIR") {
-            return HostMemo(directory: directory + "/swiftlet")
-        }
-        if CurrentProcess.isRoot { return HostMemo(directory: "/run/swiftlet") }
-        return CurrentProcess.environment("HOME").map {
-            HostMemo(directory: $0 + "/.cache/swiftlet")
-        }
+        PrivateFile.usualDirectory.map { HostMemo(directory: $0) }
     }
 
     /// What is kept.

@@ -14,6 +14,16 @@ package struct PrivateFile: Hashable, Sendable {
         self.name = name
     }
 
+    /// In the directory that the system keeps for this user while it runs, else among the user's
+    /// caches; nil if there is neither. As the environment has it, while there is one.
+    package static var usualDirectory: String? {
+        if let directory = CurrentProcess.environment("XDG_RUNTIME_DIR") {
+            return directory + "/swiftlet"
+        }
+        if CurrentProcess.isRoot { return "/run/swiftlet" }
+        return CurrentProcess.environment("HOME").map { $0 + "/.cache/swiftlet" }
+    }
+
     /// All of it, if it is an ordinary file of at most `limit` bytes, and it and its directory are
     /// this user's and nobody else can write them.
     package func read(limit: Int) -> [UInt8]? {

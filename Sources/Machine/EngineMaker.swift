@@ -42,7 +42,7 @@ struct EngineMaker {
         case .kvm:
             // Now, and not when somebody asks: by then the process may be confined.
             let device = try openKVM()
-            let host = KVMHost.detect(on: device, path: configuration.kvmPath)
+            let host = detect(device)
             if let error = host.error { throw .kvm(error) }
             return Engine(machine: try kvm(device, host), reason: nil)
         case .auto: return try automatic()
@@ -56,7 +56,7 @@ struct EngineMaker {
         }
         do throws(MachineError) {
             let device = try openKVM()
-            let host = KVMHost.detect(on: device, path: configuration.kvmPath)
+            let host = detect(device)
             guard host.runsKernelsNatively else {
                 return Engine(machine: try soft(), reason: "\(host)")
             }
@@ -82,6 +82,12 @@ struct EngineMaker {
         } catch {
             throw .kvm(error)
         }
+    }
+
+    private func detect(_ device: borrowing KVMDevice) -> KVMHost {
+        KVMHost.detect(
+            on: device, path: configuration.kvmPath,
+            memo: configuration.memoDirectory.map { HostMemo(directory: $0) })
     }
 
     private func kvm(

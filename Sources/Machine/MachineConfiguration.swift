@@ -78,6 +78,8 @@ package struct MachineConfiguration: Sendable {
     package var kvmPath = KVMDevice.usualPath
     /// The version of KVM's interface that is insisted on; tests ask for another.
     package var kvmVersion = KVMDevice.apiVersion
+    /// Where it is noted what KVM is here; nil: nowhere.
+    package var memoDirectory = PrivateFile.usualDirectory
     /// Changes to the processors before their first instruction.
     package var template: CPUTemplate?
     /// The host's CPU that each processor's thread stays on, by index; those left out go anywhere.

@@ -177,6 +177,7 @@ final class MonitorHost: MachineHost {
             configuration.metadata = config.mmds.map { metadataLink($0, config.networks) }
             configuration.links = state.withLock { $0.links }
             configuration.confine = walls.enter
+            configuration.memoDirectory = walls.memoDirectory
             if let bootClock { configuration.bootMarked = bootClock.mark }
             machine = try Machine(configuration, loop: loop)
         } catch {

@@ -22,6 +22,8 @@ struct Walls: Sendable {
     private let socketPath: String?
     /// What else requests may name while the guest runs.
     private let folders: [String]
+    /// Where this user keeps what KVM is here: the environment says it, and goes first.
+    let memoDirectory = PrivateFile.usualDirectory
 
     init(_ arguments: MonitorArguments) throws(Failure) {
         socketPath = arguments.socketPath
