@@ -28,6 +28,8 @@ struct JudgeCase {
     var asBlocks = false
     /// Accesses many words, in whatever order: of a page fault the address is not compared.
     var hasManyAccesses = false
+    /// CMPS, alone or among others: which of its two operands is read first is the processor's own.
+    var comparesStrings: Bool { isSequence || form.map == 0 && form.opcode & ~1 == 0xa6 }
     var definedFlags = JudgeFlags.all
     var tolerance = Tolerance.none
     /// The vector register that the tolerance is for.

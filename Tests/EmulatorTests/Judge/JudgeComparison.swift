@@ -71,6 +71,10 @@ enum JudgeComparison {
         if native.vector == 19, native.mxcsr & 0x18 != 0 {
             emulated.mxcsr = emulated.mxcsr & ~0x20 | native.mxcsr & 0x20
         }
+        if judged.comparesStrings, readsSourceFirst(native, emulated) {
+            emulated.cr2 = native.cr2
+            emulated.errorCode = native.errorCode
+        }
         switch judged.tolerance {
         case .none: return
         case .estimate:
@@ -97,6 +101,20 @@ enum JudgeComparison {
             let loose: UInt16 = 0x220
             emulated.statusWord = emulated.statusWord & ~loose | native.statusWord & loose
         }
+    }
+
+    /// CMPS of two elements that both fault: ours reads the target first, as family 19h does, but for bytes
+    /// on its model 11h (REP CMPSB begins with the source there, CMPSW with the target).
+    private static func readsSourceFirst(_ native: JudgedState, _ emulated: JudgedState) -> Bool {
+        guard native.vector == 14, emulated.vector == 14 else { return false }
+        func holds(_ address: UInt64, _ register: UInt64, bases: [UInt64]) -> Bool {
+            [0xffff, 0xffff_ffff, UInt64.max].contains { mask in
+                bases.contains { address &- (register & mask &+ $0) < 8 }
+            }
+        }
+        return holds(
+            native.cr2, native.general[6], bases: [0, native.fsBase, native.gsBase])
+            && holds(emulated.cr2, emulated.general[7], bases: [0])
     }
 
     /// Singles that differ by at most 2 × 1.5 × 2^-12, or tiny ones that were flushed.
